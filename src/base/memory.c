@@ -1,0 +1,66 @@
+#include "base/memory.h"
+
+#include <stdarg.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static void out_of_memory(size_t size)
+{
+    fprintf(stderr, "holdfast: out of memory (%zu bytes wanted)\n", size);
+    fputs("hint: every snapshot committed so far is safe; run again with more memory\n", stderr);
+    abort();
+}
+
+void *memory_alloc(size_t size)
+{
+    void *p = malloc(size ? size : 1);
+    if (!p)
+        out_of_memory(size);
+    return p;
+}
+
+void *memory_alloc_array(size_t count, size_t size)
+{
+    void *p = calloc(count ? count : 1, size ? size : 1);
+    if (!p)
+        out_of_memory(count);
+    return p;
+}
+
+void *memory_resize_array(void *old, size_t count, size_t size)
+{
+    size_t total;
+    if (__builtin_mul_overflow(count, size, &total))
+        out_of_memory(SIZE_MAX);
+    void *p = realloc(old, total ? total : 1);
+    if (!p)
+        out_of_memory(total);
+    return p;
+}
+
+char *memory_copy_string(const char *text)
+{
+    return memory_copy(text, strlen(text) + 1);
+}
+
+void *memory_copy(const void *data, size_t size)
+{
+    void *p = memory_alloc(size);
+    if (size)
+        memcpy(p, data, size);
+    return p;
+}
+
+char *memory_format(const char *format, ...)
+{
+    char *text = NULL;
+    va_list args;
+    va_start(args, format);
+    int n = vasprintf(&text, format, args);
+    va_end(args);
+    if (n < 0 || !text)
+        out_of_memory(0);
+    return text;
+}
