@@ -1,0 +1,49 @@
+/*
+ * Reading blobs: where each copy lies, and its plaintext. Used by ops. Safe for several threads.
+ */
+#ifndef REPO_BLOBS_H
+#define REPO_BLOBS_H
+
+#include "repo/repository.h"
+
+struct blob_location {
+    uint64_t pack;           /* the catalog's number */
+    uint32_t frame;          /* in the pack */
+    uint32_t offset, length; /* in the raw frame */
+};
+
+#define BLOB_COPIES_MAX 8
+
+/* Every copy of a blob that some target holds, best first. count 0: none. */
+int blobs_locate(struct repository *repository, const struct id *id, struct blob_location *copies,
+                 size_t *count, struct error *err);
+
+/* Appends the plaintext of a blob, tried from every copy on every target until its id matches. NOT_FOUND,
+ * DENIED (no recovery key), or INTEGRITY naming what is damaged. Frames read lately are kept (bounded), meta
+ * packs in the state folder. */
+int blobs_read(struct repository *repository, enum blob_kind kind, const struct id *id, struct buffer *out,
+               struct error *err);
+/* blobs_read of meta blobs with the shape of a tree_fetch_blob; context is the repository. */
+int blobs_fetch_tree(void *repository, const struct id *id, struct buffer *out, struct error *err);
+
+/* The id of a blob: HMAC over u8 kind | plaintext. One hasher per thread. */
+struct blob_hasher;
+struct blob_hasher *blob_hasher_new(const struct secrets *secrets, uint32_t id_generation);
+void blob_hasher_free(struct blob_hasher *hasher);
+void blob_hasher_run(struct blob_hasher *hasher, enum blob_kind kind, struct bytes plain, struct id *id);
+
+/* A pack opened for reading frames in bulk (restore, verify --content). Not shared between threads. */
+struct pack_reader;
+
+int pack_reader_open(struct repository *repository, uint64_t pack_number, struct pack_reader **reader,
+                     struct error *err);
+void pack_reader_free(struct pack_reader *reader);
+const struct pack_entry *pack_reader_entry(const struct pack_reader *reader);
+/* Reads the stored bytes of frames first..last in one request per target tried, for the pack_reader_frame
+ * calls that follow. At most a pack's size of memory. */
+int pack_reader_load(struct pack_reader *reader, uint32_t first, uint32_t last, struct error *err);
+/* The raw plaintext of one frame (loaded before, else read now); every blob id in it is NOT checked: see
+ * pack_reader_blob. Replaces raw. On damage the other targets' copies of the pack are tried. */
+int pack_reader_frame(struct pack_reader *reader, uint32_t frame, struct buffer *raw, struct error *err);
+
+#endif

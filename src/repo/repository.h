@@ -1,0 +1,95 @@
+/*
+ * A repository: its keys, its targets, its index and its records, opened together. Used by ops only (and, for
+ * opening, by cli's wire.c). Everything that is written goes to all active targets in commit order.
+ */
+#ifndef REPO_REPOSITORY_H
+#define REPO_REPOSITORY_H
+
+#include "catalog/catalog.h"
+#include "chunker/chunker.h"
+#include "format/messages.h"
+#include "format/seal.h"
+#include "keys/host.h"
+#include "keys/keyring.h"
+#include "keys/person.h"
+#include "replicas/replicas.h"
+
+#define TARGETS_MAX 16
+
+struct repository_parameters {
+    struct storage
+        *targets[TARGETS_MAX]; /* taken over, also on failure; NULL for a target that could not be opened */
+    struct error target_errors[TARGETS_MAX]; /* why, for those that are NULL */
+    const char *target_labels[TARGETS_MAX];
+    size_t target_count;
+    unsigned min_targets;                                 /* at least 1 */
+    const char *state_folder;                             /* NULL: a temporary one that is removed at close */
+    const char *host_key_file;                            /* NULL on a machine that has none */
+    const struct person_key *person;                      /* NULL: the host's secrets only */
+    int compression;                                      /* zstd level */
+    int64_t lease_refresh, lease_live, checkpoint, stall; /* seconds */
+    uint64_t meta_cache_bytes;
+};
+
+enum repository_mode {
+    REPOSITORY_READ, /* listings and restores: while another process holds the lock a private catalog is used
+                      */
+    REPOSITORY_WRITE /* exclusive on this machine: BUSY with the holder's name if another process works */
+};
+
+struct repository;
+
+/* Reads config and keyrings of every target, verifies the chain from the root fingerprint, unlocks, opens the
+ * catalog. Targets that fail are demoted with a warning; fails when fewer than one is left (READ) or
+ * min_targets (WRITE). Then call repository_sync. */
+int repository_open(const struct repository_parameters *parameters, enum repository_mode mode,
+                    struct repository **repository, struct error *err);
+/* Ends the lease if there is one, waits for writes, frees everything. */
+void repository_close(struct repository *repository);
+
+struct repository_init {
+    const char *host_name, *person_name;
+    const char *passphrase; /* NULL: person_key_text gets the person's key instead */
+    struct buffer *person_key_text;
+    struct chunker_parameters chunker; /* zeros for the defaults */
+    uint32_t pack_size;                /* zero for the default */
+};
+
+/* Creates the repository on every target (all must be reachable and hold no config), and the host key file
+ * last. */
+int repository_create(const struct repository_parameters *parameters, const struct repository_init *init,
+                      struct error *err);
+
+/* Adds a host: one new keyring version on every target; writes its key file. Needs a person with the role
+ * admin. */
+int repository_add_host(struct repository *repository, const char *name, enum role role,
+                        const char *dedup_group, const char *key_file, struct error *err);
+
+/* Lists all targets; brings the catalog up to date: segments, manifests, events, leases. Writers put their
+ * lease before (lease.h). */
+int repository_sync(struct repository *repository, struct error *err);
+
+/* Copies what live snapshots need and a target lacks from another target (ciphertext only), then its index
+ * and records. Targets for which that fails are demoted. *copied counts bytes; with dry_run nothing is
+ * written. */
+int repository_catch_up(struct repository *repository, bool dry_run, uint64_t *copied, struct error *err);
+
+/* How many objects could not be read or verified during the last sync, each with a warning. */
+unsigned repository_damage(const struct repository *repository);
+
+const struct repository_config *repository_config(const struct repository *repository);
+const struct keyring *repository_keyring(const struct repository *repository);
+const struct secrets *repository_secrets(const struct repository *repository);
+struct replicas *repository_replicas(struct repository *repository);
+struct catalog *repository_catalog(struct repository *repository);
+const struct repository_parameters *repository_parameters(const struct repository *repository);
+/* This host, or NULL without a host key. */
+const struct host_key *repository_host(const struct repository *repository);
+bool repository_may_prune(const struct repository *repository);
+bool repository_can_read_contents(const struct repository *repository);
+const struct chunker *repository_chunker(const struct repository *repository);
+struct chunker_parameters repository_chunker_parameters(const struct repository *repository);
+/* Bit per target that takes part now. */
+uint32_t repository_active_mask(const struct repository *repository);
+
+#endif

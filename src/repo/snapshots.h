@@ -1,0 +1,40 @@
+/*
+ * Snapshots: manifests that are live (listed, verified, not forgotten), how people name them, and the events
+ * that forget and pin them. Used by ops.
+ */
+#ifndef REPO_SNAPSHOTS_H
+#define REPO_SNAPSHOTS_H
+
+#include "repo/repository.h"
+
+struct snapshot {
+    struct id sha256; /* its id, of the manifest object */
+    struct manifest manifest;
+    bool pinned;
+    uint32_t targets; /* bit per target that holds the manifest */
+    int64_t arrival;  /* earliest store time at a target with independent time; 0 if unknown */
+};
+
+struct snapshot_list {
+    struct arena arena;
+    struct snapshot *list; /* oldest first, by end time */
+    size_t count;
+};
+
+/* All live snapshots of a synced repository. */
+int snapshots_load(struct repository *repository, struct snapshot_list *list, struct error *err);
+void snapshots_free(struct snapshot_list *list);
+
+/* Resolves what a person typed: an id prefix (at least 4 hex digits), "latest", JOB:latest, JOB:daily,
+ * JOB@2026-11-20[T03:00], each with HOST/ before it. Without a host: this host's jobs where any match, else
+ * every host's. NOT_FOUND and USAGE (ambiguous) with hints. The result points into list. */
+int snapshots_resolve(const struct snapshot_list *list, const struct repository *repository, const char *text,
+                      const struct snapshot **snapshot, struct error *err);
+
+/* Writes the event to every active target. */
+int snapshots_forget(struct repository *repository, const struct id *ids, size_t count, const char *reason,
+                     struct error *err);
+int snapshots_pin(struct repository *repository, const struct id *ids, size_t count, bool pin,
+                  struct error *err);
+
+#endif
