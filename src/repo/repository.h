@@ -47,6 +47,11 @@ int repository_open(const struct repository_parameters *parameters, enum reposit
 /* Ends the lease if there is one, waits for writes, frees everything. */
 void repository_close(struct repository *repository);
 
+/* Finds the sealed person key that the passphrase opens, on any of the targets. DENIED if it opens none,
+ * NOT_FOUND if there is none. */
+int repository_open_person(struct storage *const *targets, size_t count, struct bytes passphrase,
+                           struct person_key *person, struct error *err);
+
 struct repository_init {
     const char *host_name, *person_name;
     const char *passphrase; /* NULL: person_key_text gets the person's key instead */

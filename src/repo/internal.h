@@ -1,0 +1,155 @@
+/*
+ * What the files of repo share. Nobody outside this folder includes it.
+ */
+#ifndef REPO_INTERNAL_H
+#define REPO_INTERNAL_H
+
+#include "base/id_map.h"
+#include "crypto/digest.h"
+#include "repo/blobs.h"
+#include "repo/repository.h"
+
+#include <pthread.h>
+
+/* One object name, wherever it lies. */
+struct object_seen {
+    struct id sha256;
+    uint8_t folder;     /* enum object_folder */
+    bool damaged;       /* could not be read or verified on any target */
+    uint32_t mask;      /* targets that list it */
+    int64_t time;       /* in its name */
+    int64_t store_time; /* the latest at which a target took it */
+    int64_t arrival;    /* the earliest at a target with independent time; 0 if there is none */
+    uint64_t size;      /* as listed; 0 if targets disagree */
+    uint32_t version;   /* keyrings */
+    struct id16 person; /* person keys */
+};
+
+#define PACK_CURRENT 1u   /* listed by a segment that is not obsolete, or pending */
+#define PACK_CONDEMNED 2u /* about to be deleted: its blobs count as absent */
+#define PACK_FOREIGN 4u   /* its author is not in our dedup group */
+
+struct pack_state {
+    uint64_t first_blob;
+    uint32_t blob_count;
+    uint32_t present; /* bit per target */
+    uint8_t kind;
+    uint8_t flags;
+    bool known; /* the number is in use */
+};
+
+struct segment_state {
+    struct id sha256;
+    struct id16 host, replacement;
+    uint8_t kind;
+    uint32_t part, parts;
+    int64_t created;
+    struct id_list supersedes; /* in the repository's segment arena */
+    uint32_t mask;             /* targets that list it */
+    bool obsolete;             /* a complete replacement exists */
+    uint32_t replaced_on;      /* targets that hold the complete replacement */
+};
+
+struct entry_cache;
+struct frame_cache;
+
+struct repository {
+    struct repository_parameters parameters;
+    enum repository_mode mode;
+    char *state_folder;
+    bool temporary_state;
+    int lock;
+
+    struct host_key host_key;
+    bool has_host;
+    struct secrets secrets;
+    struct repository_config config;
+    struct buffer config_bytes;
+    struct keyring_chain chain;
+    struct replicas *replicas;
+    struct catalog *catalog;
+    struct chunker *chunker;
+
+    struct object_seen *objects; /* sorted by folder and sha256 */
+    size_t object_count;
+    unsigned damage;
+
+    pthread_mutex_t index_lock; /* the fields below */
+    struct pack_state *packs;   /* by number */
+    size_t pack_capacity;
+    uint64_t *pack_order; /* numbers in the order of first_blob */
+    size_t pack_order_count, pack_order_capacity;
+    uint64_t *sparse; /* condemned frames: pack number << 32 | frame, sorted */
+    size_t sparse_count;
+    struct entry_cache *entries;
+    struct frame_cache *frames;
+
+    struct arena segment_arena;
+    struct segment_state *segments;
+    size_t segment_count;
+
+    char lease_name[OBJECT_NAME_MAX]; /* empty: none */
+    struct id16 writer;
+    int64_t lease_started, lease_refreshed;
+    char lease_purpose[16];
+};
+
+/* For functions in which `sha256` names a value. */
+static inline void sha256_of(struct bytes data, struct id *out)
+{
+    sha256(data, out);
+}
+
+/* ---- listing (listing.c) ---- */
+
+int listing_load(struct repository *r, struct error *err);
+void listing_free(struct repository *r);
+struct object_seen *listing_find(struct repository *r, enum object_folder folder, const struct id *sha256);
+/* First and one past the last object of a folder. */
+void listing_range(struct repository *r, enum object_folder folder, size_t *first, size_t *end);
+/* Notes that an object was put on (or removed from, with mask cleared) targets during this session. */
+void listing_add(struct repository *r, const char *name, uint32_t mask, uint64_t size);
+void object_seen_name(const struct object_seen *object, char name[OBJECT_NAME_MAX]);
+
+/* ---- records (record.c) ---- */
+
+/* Signs with the host key, seals, puts on the targets of mask and waits. */
+int record_write(struct repository *r, enum object_type type, const char *prefix, int64_t time,
+                 struct bytes body, struct id *sha256, struct error *err);
+/* Reads an object from the first target whose copy has the hash in its name. */
+int object_fetch(struct repository *r, const struct object_seen *object, size_t max, struct buffer *out,
+                 struct error *err);
+/* object_fetch, unseals, verifies a host's signature. body is appended. */
+int record_fetch(struct repository *r, enum object_type type, const struct object_seen *object,
+                 struct buffer *body, struct id16 *signer, struct error *err);
+/* The record's body from the catalog, else fetched, checked by `check` and kept. */
+int record_load(struct repository *r, enum object_type type, struct object_seen *object, struct buffer *body,
+                struct error *err);
+
+/* ---- index (index.c) ---- */
+
+int index_load(struct repository *r, struct error *err);
+void index_free(struct repository *r);
+/* Makes the state of a pack that was just added to the catalog known. */
+void index_add_pack(struct repository *r, const struct catalog_pack *pack, uint32_t present, uint8_t flags);
+/* True in *found if a usable copy is on every target of mask. Takes the lock. */
+int index_knows(struct repository *r, const struct id *id, uint32_t mask, bool *found, struct error *err);
+bool index_is_sparse(const struct repository *r, uint64_t pack, uint32_t frame);
+/* Writes segments for packs (numbers) of one kind, superseding others; puts them and records them in the
+ * catalog. Packs must be durable. */
+int index_write_segments(struct repository *r, enum blob_kind kind, const uint64_t *packs, size_t count,
+                         const struct id_list *supersedes, struct error *err);
+
+/* ---- events (event.c) ---- */
+
+/* Applies condemn events to the index. */
+int events_apply(struct repository *r, struct error *err);
+
+/* ---- caches (blobs.c) ---- */
+
+struct frame_cache *frame_cache_new(size_t bytes);
+void frame_cache_free(struct frame_cache *cache);
+/* Keeps a meta pack in the state folder. Errors are ignored: it is a cache. */
+void meta_cache_put(struct repository *r, const struct id *sha256, struct bytes pack);
+
+#endif

@@ -1,0 +1,183 @@
+/* Records: signed, sealed, and read back with every check. */
+#include "repo/internal.h"
+
+#include "base/log.h"
+#include "base/memory.h"
+
+#include <stdlib.h>
+
+int record_write(struct repository *r, enum object_type type, const char *prefix, int64_t time,
+                 struct bytes body, struct id *sha256, struct error *err)
+{
+    if (!r->has_host) {
+        error_set(err, ERROR_DENIED, "no host key: this machine cannot write to the repository");
+        return error_hint(err, "name the host's key in key_file, or add this host with: holdfast host add");
+    }
+    struct buffer plain = {0}, object = {0};
+    struct signature signature;
+    sign_body(&r->config.repository, type, &r->host_key.host, r->host_key.signing_seed, body, &signature);
+    signed_encode(&(struct signed_message){body, &signature, 1}, &plain);
+    int code = seal_object(&r->secrets, type, NULL, buffer_bytes(&plain), &object, err);
+    if (code == 0) {
+        char name[OBJECT_NAME_MAX];
+        sha256_of(buffer_bytes(&object), sha256);
+        if (type == OBJECT_INDEX)
+            object_name_index(sha256, name);
+        else
+            object_name_timed(prefix, time, sha256, name);
+        size_t size = object.size;
+        code = replicas_put(r->replicas, ~0u, name, &object, NULL, NULL, err);
+        if (code == 0)
+            code = replicas_flush(r->replicas, err);
+        if (code == 0)
+            listing_add(r, name, repository_active_mask(r), size);
+    }
+    buffer_free(&object);
+    buffer_free(&plain);
+    return code;
+}
+
+int object_fetch(struct repository *r, const struct object_seen *object, size_t max, struct buffer *out,
+                 struct error *err)
+{
+    char name[OBJECT_NAME_MAX];
+    object_seen_name(object, name);
+    int code = error_set(err, ERROR_NOT_FOUND, "%s is on no target that can be reached", name);
+    size_t start = out->size;
+    for (size_t t = 0; t < replicas_count(r->replicas); t++) {
+        if (!(object->mask >> t & 1) || !replicas_is_active(r->replicas, t))
+            continue;
+        struct storage *storage = replicas_storage(r->replicas, t);
+        struct error why;
+        int got = storage_get(storage, name, max, out, &why);
+        struct id sha256;
+        if (got == 0) {
+            sha256_of(bytes_of(out->data + start, out->size - start), &sha256);
+            if (id_equal(&sha256, &object->sha256))
+                return 0;
+            got = error_set(&why, ERROR_INTEGRITY,
+                            "%s on target %s is damaged: its bytes do not have the hash in its name", name,
+                            storage_label(storage));
+            error_hint(&why, "run: holdfast heal (repairs it from another target that has a good copy)");
+        }
+        out->size = start;
+        log_verbose("%s", why.message);
+        /* Damage is the worse news: it stays in the message. */
+        if (code != ERROR_INTEGRITY) {
+            code = got;
+            if (err)
+                *err = why;
+        }
+    }
+    return code;
+}
+
+/* What a removed host signed counts only up to what its entry says. */
+static bool host_entitled(const struct host *host, enum object_type type, struct bytes body)
+{
+    if (!host->removed)
+        return true;
+    if (type == OBJECT_LEASE || type == OBJECT_EVENT)
+        return false;
+    if (type != OBJECT_MANIFEST)
+        return true;
+    struct arena arena = {0};
+    struct manifest manifest;
+    bool counts =
+        manifest_decode(body, &arena, &manifest, NULL) == 0 && manifest.sequence <= host->last_sequence;
+    arena_free(&arena);
+    return counts;
+}
+
+int record_fetch(struct repository *r, enum object_type type, const struct object_seen *object,
+                 struct buffer *body, struct id16 *signer, struct error *err)
+{
+    char name[OBJECT_NAME_MAX];
+    object_seen_name(object, name);
+    struct buffer sealed = {0}, plain = {0};
+    struct arena arena = {0};
+    struct signed_message message;
+    size_t max = type == OBJECT_INDEX ? FORMAT_SEGMENT_MAX : FORMAT_RECORD_MAX;
+    int code = object_fetch(r, object, max, &sealed, err);
+    if (code == 0)
+        code = unseal_object(&r->secrets, type, NULL, buffer_bytes(&sealed), &plain, err);
+    if (code == 0)
+        code = signed_decode(buffer_bytes(&plain), &arena, &message, err);
+    if (code == 0) {
+        const struct host *host = keyring_find_host(&r->chain.keyring, &message.signatures[0].signer);
+        if (!host)
+            code = error_set(err, ERROR_INTEGRITY, "it is signed by a host that the keyring does not list");
+        else if (message.signature_count != 1 ||
+                 !verify_body(&r->config.repository, type, &message.signatures[0], host->signing_key,
+                              message.body))
+            code = error_set(err, ERROR_INTEGRITY, "its signature is wrong");
+        else if (!host_entitled(host, type, message.body))
+            code = error_set(err, ERROR_INTEGRITY, "it is signed by host %s, which was removed", host->name);
+    }
+    if (code == 0) {
+        buffer_append_bytes(body, message.body);
+        *signer = message.signatures[0].signer;
+    } else {
+        error_prefix(err, "%s", name);
+    }
+    arena_free(&arena);
+    buffer_free(&sealed);
+    buffer_free(&plain);
+    return code;
+}
+
+/* The first field that all records share: who speaks. It must be who signed. */
+static int check_record(enum object_type type, struct bytes body, const struct id16 *signer,
+                        struct error *err)
+{
+    struct arena arena = {0};
+    struct id16 host = {0};
+    int code = 0;
+    if (type == OBJECT_MANIFEST) {
+        struct manifest m;
+        code = manifest_decode(body, &arena, &m, err);
+        host = m.host;
+    } else if (type == OBJECT_EVENT) {
+        struct event e;
+        code = event_decode(body, &arena, &e, err);
+        host = e.host;
+    } else if (type == OBJECT_RUN) {
+        struct run_record run;
+        code = run_decode(body, &arena, &run, err);
+        host = run.host;
+    } else if (type == OBJECT_LEASE) {
+        struct lease l;
+        code = lease_decode(body, &arena, &l, err);
+        host = l.host;
+    }
+    if (code == 0 && !id16_equal(&host, signer))
+        code = error_set(err, ERROR_INTEGRITY, "it speaks for another host than the one that signed it");
+    arena_free(&arena);
+    return code;
+}
+
+int record_load(struct repository *r, enum object_type type, struct object_seen *object, struct buffer *body,
+                struct error *err)
+{
+    size_t start = body->size;
+    if (catalog_get_record(r->catalog, (uint8_t)type, &object->sha256, body, NULL) == 0)
+        return 0;
+    struct id16 signer;
+    int code = record_fetch(r, type, object, body, &signer, err);
+    struct bytes fetched = bytes_of(body->data + start, body->size - start);
+    if (code == 0) {
+        code = check_record(type, fetched, &signer, err);
+        if (code != 0) {
+            char name[OBJECT_NAME_MAX];
+            object_seen_name(object, name);
+            error_prefix(err, "%s", name);
+        }
+    }
+    if (code == 0)
+        code = catalog_put_record(r->catalog, (uint8_t)type, &object->sha256, fetched, err);
+    if (code != 0) {
+        body->size = start;
+        object->damaged = true;
+    }
+    return code;
+}

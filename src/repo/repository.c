@@ -1,0 +1,518 @@
+/* Opening and closing: targets, config, the chain of keyrings, secrets, the state folder and its lock. */
+#include "base/file.h"
+#include "base/log.h"
+#include "base/memory.h"
+#include "repo/internal.h"
+#include "repo/lease.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+/* ---- the state folder ---- */
+
+static void remove_folder(const char *path)
+{
+    DIR *folder = opendir(path);
+    if (!folder)
+        return;
+    for (struct dirent *entry; (entry = readdir(folder));) {
+        if (strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0)
+            continue;
+        if (unlinkat(dirfd(folder), entry->d_name, 0) != 0) {
+            char *below = file_join(path, entry->d_name);
+            remove_folder(below);
+            free(below);
+        }
+    }
+    closedir(folder);
+    rmdir(path);
+}
+
+static int use_temporary_state(struct repository *r, struct error *err)
+{
+    const char *base = getenv("TMPDIR");
+    char *path = file_join(base && *base ? base : "/var/tmp", "holdfast-XXXXXX");
+    if (!mkdtemp(path)) {
+        int code = error_set_errno(err, errno, "cannot create a temporary folder %s", path);
+        free(path);
+        return code;
+    }
+    free(r->state_folder);
+    r->state_folder = path;
+    r->temporary_state = true;
+    return 0;
+}
+
+/* Says who holds the lock, as its file tells. */
+static int lock_is_busy(int fd, const char *state_folder, struct error *err)
+{
+    char holder[128] = "";
+    ssize_t n = pread(fd, holder, sizeof holder - 1, 0);
+    if (n > 0)
+        holder[strcspn(holder, "\n")] = '\0';
+    error_set(err, ERROR_BUSY, "another holdfast works on this repository (%s; state folder %s)",
+              *holder ? holder : "starting", state_folder);
+    return error_hint(err, "wait until it is done and run the command again");
+}
+
+static int take_lock(struct repository *r, struct error *err)
+{
+    char *path = file_join(r->state_folder, "lock");
+    int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+    int code = 0;
+    if (fd < 0) {
+        code = error_set_errno(err, errno, "cannot open %s", path);
+    } else if (flock(fd, LOCK_EX | LOCK_NB) != 0) {
+        code = errno == EWOULDBLOCK ? lock_is_busy(fd, r->state_folder, err)
+                                    : error_set_errno(err, errno, "cannot lock %s", path);
+        close(fd);
+    } else {
+        char time_text[TEXT_TIME_SIZE];
+        char *holder = memory_format("process %ld since %s\n", (long)getpid(),
+                                     text_format_time((int64_t)time(NULL), time_text));
+        /* Only a courtesy to whoever meets the lock. */
+        if (ftruncate(fd, 0) != 0 || pwrite(fd, holder, strlen(holder), 0) < 0)
+            log_verbose("%s cannot be written", path);
+        free(holder);
+        r->lock = fd;
+    }
+    free(path);
+    return code;
+}
+
+static int open_state(struct repository *r, struct error *err)
+{
+    const struct repository_parameters *p = &r->parameters;
+    int code = 0;
+    if (p->state_folder) {
+        r->state_folder = memory_copy_string(p->state_folder);
+        code = file_make_directories(r->state_folder, 0700, err);
+        if (code == 0)
+            code = take_lock(r, err);
+        if (code != 0 && r->mode == REPOSITORY_WRITE)
+            return code;
+    }
+    /* A reader beside a running backup, one that may not use the state folder, or a bare machine: a private
+     * catalog. */
+    if (!p->state_folder || code != 0)
+        code = use_temporary_state(r, err);
+    if (code != 0)
+        return code;
+    char *meta = file_join(r->state_folder, "meta");
+    char *path = file_join(r->state_folder, "catalog.db");
+    bool fresh;
+    code = file_make_directories(meta, 0700, err);
+    if (code == 0)
+        code = catalog_open(path, &r->config.repository, &r->catalog, &fresh, err);
+    free(meta);
+    free(path);
+    return code;
+}
+
+/* ---- config and keys ---- */
+
+struct fetched_keys {
+    struct buffer objects[256];
+    struct keyring_candidate candidates[256];
+    size_t count;
+    struct storage *storage;
+    struct error *err;
+};
+
+static int fetch_keyring(const struct storage_object *object, void *context)
+{
+    struct fetched_keys *keys = context;
+    struct object_name name;
+    if (!object_name_parse(object->name, &name) || name.folder != FOLDER_KEYRING || keys->count == 256)
+        return 0;
+    struct buffer *bytes = &keys->objects[keys->count];
+    struct error why;
+    struct id sha;
+    if (storage_get(keys->storage, object->name, FORMAT_KEYRING_MAX, bytes, &why) != 0) {
+        log_warning("%s", why.message);
+        buffer_free(bytes);
+        return 0;
+    }
+    sha256_of(buffer_bytes(bytes), &sha);
+    if (!id_equal(&sha, &name.sha256)) {
+        log_warning("%s on target %s is damaged and is ignored", object->name, storage_label(keys->storage));
+        buffer_free(bytes);
+        return 0;
+    }
+    for (size_t i = 0; i < keys->count; i++) {
+        if (bytes_equal(buffer_bytes(bytes), keys->candidates[i].object)) {
+            buffer_free(bytes);
+            return 0;
+        }
+    }
+    keys->candidates[keys->count++] = (struct keyring_candidate){name.version, buffer_bytes(bytes)};
+    return 0;
+}
+
+static void demote(struct repository *r, size_t target, const struct error *why)
+{
+    replicas_demote(r->replicas, target, why);
+    log_warning("target %s is left out: %s", r->parameters.target_labels[target], why->message);
+    if (*why->hint)
+        log_hint("%s", why->hint);
+}
+
+static int open_keyring(struct repository *r, const struct id16 *repository, const struct id *root,
+                        struct error *err)
+{
+    struct fetched_keys *keys = memory_new(struct fetched_keys);
+    for (size_t t = 0; t < replicas_count(r->replicas); t++) {
+        if (!replicas_is_active(r->replicas, t))
+            continue;
+        struct error why;
+        keys->storage = replicas_storage(r->replicas, t);
+        if (storage_list(keys->storage, "keys/", fetch_keyring, keys, &why) != 0)
+            demote(r, t, &why);
+    }
+    const struct keyring_pin *pin = r->has_host && r->host_key.pin.version ? &r->host_key.pin : NULL;
+    int code = keyring_chain_verify(keys->candidates, keys->count, repository, root, pin, &r->chain, err);
+    if (code == 0 && r->chain.ignored)
+        log_warning("%zu objects under keys/ do not belong to the keyring and are ignored: %s",
+                    r->chain.ignored, r->chain.warning.message);
+    for (size_t i = 0; i < keys->count; i++)
+        buffer_free(&keys->objects[i]);
+    free(keys);
+    return code;
+}
+
+/* Every target's config must be the one that the keyring names; a target with another is left out. */
+static int open_configs(struct repository *r, struct error *err)
+{
+    struct error first = {0};
+    bool found = false;
+    for (size_t t = 0; t < replicas_count(r->replicas); t++) {
+        if (!replicas_is_active(r->replicas, t))
+            continue;
+        struct storage *storage = replicas_storage(r->replicas, t);
+        struct buffer bytes = {0};
+        struct error why;
+        struct id sha;
+        int code = storage_get(storage, "config", FORMAT_CONFIG_MAX, &bytes, &why);
+        if (code == ERROR_NOT_FOUND) {
+            error_set(&why, ERROR_NOT_FOUND, "no repository at %s", storage_location(storage));
+            error_hint(&why,
+                       "make one with: holdfast init; fill a new or emptied target with: holdfast heal");
+        }
+        if (code == 0) {
+            sha256_of(buffer_bytes(&bytes), &sha);
+            if (!id_equal(&sha, &r->chain.keyring.config_sha256)) {
+                struct repository_config other;
+                if (config_decode(buffer_bytes(&bytes), &other, NULL) == 0 &&
+                    !id16_equal(&other.repository, &r->chain.keyring.repository)) {
+                    error_set(&why, ERROR_INTEGRITY, "%s holds another repository",
+                              storage_location(storage));
+                    error_hint(&why, "check path, bucket and prefix of target %s", storage_label(storage));
+                } else {
+                    error_set(&why, ERROR_INTEGRITY, "config at %s is not the one that the keyring signs",
+                              storage_location(storage));
+                    error_hint(&why,
+                               "it was damaged or changed; holdfast heal restores it from another target");
+                }
+                code = why.code;
+            } else if (!found) {
+                code = config_decode(buffer_bytes(&bytes), &r->config, &why);
+                found = code == 0;
+                if (found)
+                    buffer_append_bytes(&r->config_bytes, buffer_bytes(&bytes));
+            }
+        }
+        buffer_free(&bytes);
+        if (code != 0) {
+            if (first.code == 0 || why.code == ERROR_INTEGRITY || why.code == ERROR_UNSUPPORTED)
+                first = why;
+            if (replicas_active_count(r->replicas) > 1)
+                demote(r, t, &why);
+            else
+                replicas_demote(r->replicas, t, &why);
+        }
+    }
+    if (found)
+        return 0;
+    if (err && first.code)
+        *err = first;
+    return first.code ? first.code : error_set(err, ERROR_FAILED, "no target is left");
+}
+
+/* The host remembers the newest keyring it has seen, so that nobody can show it an older one again. */
+static int update_pin(struct repository *r, struct error *err)
+{
+    if (!r->has_host || r->chain.keyring.version <= r->host_key.pin.version || !r->parameters.host_key_file)
+        return 0;
+    r->host_key.pin.version = r->chain.keyring.version;
+    r->host_key.pin.sha256 = r->chain.sha256;
+    struct buffer text = {0};
+    host_key_write_text(&r->host_key, &text);
+    int code = file_write_atomic(r->parameters.host_key_file, buffer_bytes(&text), 0600, err);
+    buffer_free_secret(&text);
+    return code;
+}
+
+static int read_host_key(struct repository *r, struct error *err)
+{
+    const char *path = r->parameters.host_key_file;
+    struct buffer text = {0};
+    int code = file_read_secret(path, HOST_KEY_MAX, &text, err);
+    if (code == ERROR_NOT_FOUND)
+        error_hint(
+            err,
+            "holdfast init makes it; or add this host to an existing repository with: holdfast host add");
+    if (code == 0) {
+        code = host_key_parse_text(buffer_bytes(&text), &r->host_key, err);
+        if (code != 0)
+            error_prefix(err, "host key file %s", path);
+    }
+    buffer_free_secret(&text);
+    r->has_host = code == 0;
+    return code;
+}
+
+static int open_keys(struct repository *r, struct error *err)
+{
+    const struct person_key *person = r->parameters.person;
+    int code = 0;
+    if (r->parameters.host_key_file) {
+        code = read_host_key(r, err);
+        /* A person restores on any machine, the host's own key file lost or not. */
+        if (code != 0 && (!person || r->mode == REPOSITORY_WRITE))
+            return code;
+    }
+    if (!person && !r->has_host)
+        return error_set(err, ERROR_DENIED, "no key was given: neither a host key file nor a person's key");
+    if (person && r->has_host && !id16_equal(&person->repository, &r->host_key.repository))
+        return error_set(err, ERROR_DENIED,
+                         "the person's key and the host key file belong to different repositories");
+    const struct id16 *repository = person ? &person->repository : &r->host_key.repository;
+    const struct id *root = person ? &person->root : &r->host_key.root;
+    code = open_keyring(r, repository, root, err);
+    if (code == ERROR_NOT_FOUND) {
+        /* No keyring at all: config's absence tells better what is wrong. */
+        struct error why;
+        if (open_configs(r, &why) == ERROR_NOT_FOUND)
+            *err = why;
+        return err ? err->code : code;
+    }
+    if (code == 0)
+        code = open_configs(r, err);
+    if (code == 0)
+        code = person ? keyring_unlock_person(&r->chain.keyring, person, &r->secrets, err)
+                      : keyring_unlock_host(&r->chain.keyring, &r->host_key, &r->secrets, err);
+    if (code == 0)
+        code = update_pin(r, err);
+    return code;
+}
+
+static struct replicas *take_targets(const struct repository_parameters *p)
+{
+    struct storage *targets[TARGETS_MAX] = {0};
+    memcpy(targets, p->targets, sizeof targets);
+    return replicas_new(targets, p->target_count, 1, (unsigned)p->stall);
+}
+
+int repository_open(const struct repository_parameters *parameters, enum repository_mode mode,
+                    struct repository **repository, struct error *err)
+{
+    struct repository *r = memory_new(struct repository);
+    r->parameters = *parameters;
+    r->mode = mode;
+    r->lock = -1;
+    pthread_mutex_init(&r->index_lock, NULL);
+    r->replicas = take_targets(parameters);
+    for (size_t t = 0; t < parameters->target_count; t++) {
+        if (!parameters->targets[t])
+            demote(r, t, &parameters->target_errors[t]);
+    }
+    int code = 0;
+    if (replicas_active_count(r->replicas) == 0) {
+        if (err)
+            *err = parameters->target_errors[0];
+        code = parameters->target_errors[0].code;
+    }
+    if (code == 0)
+        code = open_keys(r, err);
+    if (code == 0 && mode == REPOSITORY_WRITE &&
+        replicas_active_count(r->replicas) < parameters->min_targets) {
+        code =
+            error_set(err, ERROR_FAILED, "%zu of %zu targets can be used, min_targets asks for %u",
+                      replicas_active_count(r->replicas), parameters->target_count, parameters->min_targets);
+        error_hint(err, "see the warnings above; lower min_targets to go on without them");
+    }
+    if (code == 0)
+        code = open_state(r, err);
+    if (code == 0) {
+        uint8_t table[2048];
+        struct chunker_parameters p = repository_chunker_parameters(r);
+        code = chunker_check_parameters(&p, err);
+        if (code == 0) {
+            derive_gear_table(&r->secrets, r->secrets.id_generation, table);
+            r->chunker = chunker_new(&p, table);
+        }
+    }
+    if (code != 0) {
+        repository_close(r);
+        return code;
+    }
+    *repository = r;
+    return 0;
+}
+
+void repository_close(struct repository *r)
+{
+    if (!r)
+        return;
+    lease_end(r);
+    replicas_free(r->replicas);
+    index_free(r);
+    listing_free(r);
+    catalog_close(r->catalog);
+    chunker_free(r->chunker);
+    keyring_chain_free(&r->chain);
+    secrets_free(&r->secrets);
+    host_key_cleanse(&r->host_key);
+    buffer_free(&r->config_bytes);
+    if (r->temporary_state)
+        remove_folder(r->state_folder);
+    if (r->lock >= 0)
+        close(r->lock);
+    free(r->state_folder);
+    pthread_mutex_destroy(&r->index_lock);
+    free(r);
+}
+
+/* ---- persons ---- */
+
+struct person_search {
+    struct storage *storage;
+    struct bytes passphrase;
+    struct person_key *person;
+    size_t tried;
+    struct error *err;
+};
+
+static int try_person(const struct storage_object *object, void *context)
+{
+    struct person_search *search = context;
+    struct object_name name;
+    struct buffer sealed = {0};
+    struct id sha;
+    if (!object_name_parse(object->name, &name) || name.folder != FOLDER_PERSON)
+        return 0;
+    int code = storage_get(search->storage, object->name, PERSON_KEY_MAX, &sealed, search->err);
+    if (code == 0) {
+        sha256_of(buffer_bytes(&sealed), &sha);
+        if (id_equal(&sha, &name.sha256)) {
+            search->tried++;
+            code = person_key_open(buffer_bytes(&sealed), search->passphrase, search->person, search->err);
+        } else {
+            code = error_set(search->err, ERROR_INTEGRITY, "%s on target %s is damaged", object->name,
+                             storage_label(search->storage));
+        }
+    }
+    buffer_free(&sealed);
+    return code == 0 ? 1 : 0;
+}
+
+int repository_open_person(struct storage *const *targets, size_t count, struct bytes passphrase,
+                           struct person_key *person, struct error *err)
+{
+    struct error why = {0}, listing = {0};
+    struct person_search search = {.passphrase = passphrase, .person = person, .err = &why};
+    for (size_t t = 0; t < count; t++) {
+        if (!targets[t])
+            continue;
+        search.storage = targets[t];
+        if (storage_list(targets[t], "keys/", try_person, &search, &listing) == 1)
+            return 0;
+    }
+    if (why.code) {
+        if (err)
+            *err = why;
+        return why.code;
+    }
+    if (listing.code && err) {
+        *err = listing;
+        return listing.code;
+    }
+    error_set(err, ERROR_NOT_FOUND, "no passphrase-protected person key on any target");
+    return error_hint(err, "check the target; if the key is kept in a file, name it with --person-key");
+}
+
+/* ---- what others ask ---- */
+
+unsigned repository_damage(const struct repository *r)
+{
+    return r->damage;
+}
+
+const struct repository_config *repository_config(const struct repository *r)
+{
+    return &r->config;
+}
+
+const struct keyring *repository_keyring(const struct repository *r)
+{
+    return &r->chain.keyring;
+}
+
+const struct secrets *repository_secrets(const struct repository *r)
+{
+    return &r->secrets;
+}
+
+struct replicas *repository_replicas(struct repository *r)
+{
+    return r->replicas;
+}
+
+struct catalog *repository_catalog(struct repository *r)
+{
+    return r->catalog;
+}
+
+const struct repository_parameters *repository_parameters(const struct repository *r)
+{
+    return &r->parameters;
+}
+
+const struct host_key *repository_host(const struct repository *r)
+{
+    return r->has_host ? &r->host_key : NULL;
+}
+
+bool repository_may_prune(const struct repository *r)
+{
+    return r->has_host && keyring_host_may_prune(&r->chain.keyring, &r->host_key.host);
+}
+
+bool repository_can_read_contents(const struct repository *r)
+{
+    return r->secrets.bundle.recovery.count > 0;
+}
+
+const struct chunker *repository_chunker(const struct repository *r)
+{
+    return r->chunker;
+}
+
+struct chunker_parameters repository_chunker_parameters(const struct repository *r)
+{
+    return (struct chunker_parameters){r->config.chunk_min, r->config.chunk_average, r->config.chunk_max};
+}
+
+uint32_t repository_active_mask(const struct repository *r)
+{
+    uint32_t mask = 0;
+    for (size_t t = 0; t < replicas_count(r->replicas); t++)
+        mask |= (uint32_t)replicas_is_active(r->replicas, t) << t;
+    return mask;
+}
