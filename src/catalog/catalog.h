@@ -12,22 +12,26 @@
 #include "base/error.h"
 #include "base/id.h"
 
+#include <stdbool.h>
+
 struct catalog;
 
 /* Opens or creates PATH. Made for another repository, of another schema, or damaged: it is set aside as
- * PATH.bad (one generation) and made anew, *fresh says so. BUSY is not its business: the caller holds the
- * repository's lock. */
+ * PATH.bad (one generation) and made anew, *fresh (may be NULL) says so. The caller holds the repository's
+ * lock: the file is opened for this process alone, BUSY if another one has it. */
 int catalog_open(const char *path, const struct id16 *repository, struct catalog **catalog, bool *fresh,
                  struct error *err);
+/* Commits. If damage was met meanwhile, the file is set aside, so that the next run makes it anew. */
 void catalog_close(struct catalog *catalog);
 
 /* Writes of any kind gather in one transaction until this commits them (also done by itself every few
- * thousand rows or seconds: a crash loses only cache). */
+ * ten thousand rows or few seconds: a crash loses only cache). A write that fails undoes what was not
+ * committed yet. */
 int catalog_commit(struct catalog *catalog, struct error *err);
 
 /* ---- packs and blobs ---- */
 
-/* A pack has a number for its life in this catalog (dense, from 1; not reused while the catalog is open); its
+/* A pack has a number for its life in this catalog (dense, from 1; never given again); its
  * blobs have the numbers first_blob, first_blob + 1, ... in the order of its table of contents. */
 struct catalog_pack {
     uint64_t number;
@@ -40,11 +44,12 @@ struct catalog_pack {
     bool pending; /* uploaded by this host, listed by no index segment yet */
 };
 
-/* Adds a pack, its serialised entry and its blobs' ids (in table-of-contents order), sorted insertion inside.
- * If it is there already only `pending` is updated (cleared when the new value is false). *number gets its
- * number. */
+/* Adds a pack (number and first_blob are given here), its serialised entry and its blobs' ids (in
+ * table-of-contents order), sorted insertion inside. If it is there already only `pending` is updated
+ * (cleared when the new value is false). *number gets its number. */
 int catalog_add_pack(struct catalog *catalog, const struct catalog_pack *pack, struct bytes entry,
                      const struct id *ids, uint64_t *number, struct error *err);
+/* Its blobs go too, and its place in segments. One that is not there is a success. */
 int catalog_remove_pack(struct catalog *catalog, uint64_t number, struct error *err);
 /* NOT_FOUND if there is none. */
 int catalog_find_pack(struct catalog *catalog, const struct id *sha256, struct catalog_pack *pack,
@@ -74,12 +79,13 @@ int catalog_find_blobs(struct catalog *catalog, const struct id *id, uint64_t *n
 /* ---- index segments ---- */
 
 /* Records that a segment was read and which packs (numbers) it lists. body: its decoded essentials as the
- * caller encodes them. */
+ * caller encodes them. A segment that is there already is left as it is. */
 int catalog_add_segment(struct catalog *catalog, const struct id *sha256, struct bytes body,
                         const uint64_t *packs, size_t pack_count, struct error *err);
 /* Forgets a segment, and removes packs that no other segment lists and that are not pending. */
 int catalog_remove_segment(struct catalog *catalog, const struct id *sha256, struct error *err);
 bool catalog_has_segment(struct catalog *catalog, const struct id *sha256);
+/* Listings: the callback may read the catalog; body is valid during the call. */
 int catalog_each_segment(struct catalog *catalog,
                          int (*callback)(const struct id *sha256, struct bytes body, void *context),
                          void *context, struct error *err);

@@ -1,7 +1,8 @@
 /*
  * One place where objects are stored: a small vtable that each driver fills (local folder; S3 later). Used by
  * replicas and repo. It never sees keys or plaintext. Objects are immutable: a put of a name that is there
- * with the same size is a success that writes nothing. All functions may be called from several threads.
+ * with the same bytes is a success that writes nothing; where the bytes differ the object is damaged (names
+ * carry their hash) and is replaced. All functions may be called from several threads.
  */
 #ifndef STORAGE_STORAGE_H
 #define STORAGE_STORAGE_H
@@ -9,7 +10,15 @@
 #include "base/bytes.h"
 #include "base/error.h"
 
+#include <stdbool.h>
+
 struct storage;
+
+#define STORAGE_NAME_MAX 200 /* bytes of an object's name */
+
+/* True for a name that may be stored: parts of [A-Za-z0-9._-] joined by single slashes, none of which begins
+ * with a dot, at most STORAGE_NAME_MAX bytes. */
+bool storage_is_name(const char *name);
 
 struct storage_object {
     const char *name; /* valid during the callback */
@@ -31,7 +40,8 @@ struct storage_driver {
     int (*get)(void *driver, const char *name, uint64_t offset, size_t size, bool whole, struct buffer *out,
                struct error *err);
     int (*head)(void *driver, const char *name, uint64_t *size, int64_t *time, struct error *err);
-    /* Every object whose name begins with prefix ("" for all, else ends with '/'), in no order. */
+    /* Every object whose name begins with prefix ("" for all, else ends with '/'), in no order. Only names
+     * that storage_is_name() accepts; anything else there is not ours and is passed over. */
     int (*list)(void *driver, const char *prefix, storage_list_callback *callback, void *context,
                 struct error *err);
     /* An object that is not there is a success. */
@@ -47,6 +57,8 @@ const char *storage_label(const struct storage *storage);
 const char *storage_location(const struct storage *storage);
 unsigned storage_features(const struct storage *storage);
 
+/* All below: USAGE for a name that storage_is_name() refuses. Messages name the target. */
+
 /* Durable when it returns 0. NO_SPACE, DENIED, FAILED otherwise; nothing half-written is ever visible under
  * the name. */
 int storage_put(struct storage *storage, const char *name, struct bytes data, struct error *err);
@@ -55,9 +67,13 @@ int storage_get(struct storage *storage, const char *name, size_t max, struct bu
 /* Appends exactly size bytes from offset; INTEGRITY if the object is shorter. */
 int storage_get_range(struct storage *storage, const char *name, uint64_t offset, size_t size,
                       struct buffer *out, struct error *err);
+/* NOT_FOUND if it is not there. size and time may be NULL. */
 int storage_head(struct storage *storage, const char *name, uint64_t *size, int64_t *time, struct error *err);
+/* See the driver's list; ends with the callback's code if that is not 0. Objects that come or go meanwhile
+ * may be there or not. The callback may remove objects. */
 int storage_list(struct storage *storage, const char *prefix, storage_list_callback *callback, void *context,
                  struct error *err);
+/* Durable when it returns 0, also if there was no such object. */
 int storage_remove(struct storage *storage, const char *name, struct error *err);
 
 /* A folder of this machine. With create, it is made if missing with its parents; without, a missing

@@ -1,0 +1,174 @@
+#include "storage/storage.h"
+
+#include "base/memory.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+struct storage {
+    const struct storage_driver *driver;
+    void *state;
+    char *label;
+    char *location;
+};
+
+struct storage *storage_new(const struct storage_driver *driver, void *driver_state, const char *label,
+                            const char *location)
+{
+    struct storage *storage = memory_new(struct storage);
+    storage->driver = driver;
+    storage->state = driver_state;
+    storage->label = memory_copy_string(label);
+    storage->location = memory_copy_string(location);
+    return storage;
+}
+
+void storage_free(struct storage *storage)
+{
+    if (!storage)
+        return;
+    storage->driver->free(storage->state);
+    free(storage->label);
+    free(storage->location);
+    free(storage);
+}
+
+const char *storage_label(const struct storage *storage)
+{
+    return storage->label;
+}
+
+const char *storage_location(const struct storage *storage)
+{
+    return storage->location;
+}
+
+unsigned storage_features(const struct storage *storage)
+{
+    return storage->driver->features;
+}
+
+static bool is_name_character(char c)
+{
+    return (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '.' ||
+           c == '_' || c == '-';
+}
+
+bool storage_is_name(const char *name)
+{
+    bool starts_part = true;
+    size_t n = 0;
+    for (; name[n]; n++) {
+        if (n == STORAGE_NAME_MAX)
+            return false;
+        if (starts_part && (name[n] == '.' || name[n] == '/'))
+            return false;
+        if (name[n] != '/' && !is_name_character(name[n]))
+            return false;
+        starts_part = name[n] == '/';
+    }
+    return !starts_part;
+}
+
+static int check_name(const struct storage *storage, const char *name, struct error *err)
+{
+    if (storage_is_name(name))
+        return 0;
+    return error_set(err, ERROR_USAGE, "target %s: not an object name (%zu bytes)", storage->label,
+                     strlen(name));
+}
+
+/* The driver's error, with the target's name before it. */
+static int named(const struct storage *storage, int code, struct error *err)
+{
+    if (code != 0)
+        error_prefix(err, "target %s", storage->label);
+    return code;
+}
+
+int storage_put(struct storage *storage, const char *name, struct bytes data, struct error *err)
+{
+    int code = check_name(storage, name, err);
+    if (code != 0)
+        return code;
+    return named(storage, storage->driver->put(storage->state, name, data, err), err);
+}
+
+int storage_get(struct storage *storage, const char *name, size_t max, struct buffer *out, struct error *err)
+{
+    int code = check_name(storage, name, err);
+    if (code != 0)
+        return code;
+    return named(storage, storage->driver->get(storage->state, name, 0, max, true, out, err), err);
+}
+
+int storage_get_range(struct storage *storage, const char *name, uint64_t offset, size_t size,
+                      struct buffer *out, struct error *err)
+{
+    int code = check_name(storage, name, err);
+    if (code != 0)
+        return code;
+    return named(storage, storage->driver->get(storage->state, name, offset, size, false, out, err), err);
+}
+
+int storage_head(struct storage *storage, const char *name, uint64_t *size, int64_t *time, struct error *err)
+{
+    int code = check_name(storage, name, err);
+    if (code != 0)
+        return code;
+    return named(storage, storage->driver->head(storage->state, name, size, time, err), err);
+}
+
+struct listing {
+    storage_list_callback *callback;
+    void *context;
+    bool stopped;
+};
+
+static int list_one(const struct storage_object *object, void *context)
+{
+    struct listing *listing = context;
+    int code = listing->callback(object, listing->context);
+    listing->stopped = code != 0;
+    return code;
+}
+
+int storage_list(struct storage *storage, const char *prefix, storage_list_callback *callback, void *context,
+                 struct error *err)
+{
+    size_t n = strlen(prefix);
+    if (n > 0) {
+        char folder[STORAGE_NAME_MAX + 1] = "";
+        if (n <= STORAGE_NAME_MAX && prefix[n - 1] == '/')
+            memcpy(folder, prefix, n - 1);
+        int code = check_name(storage, folder, err);
+        if (code != 0)
+            return code;
+    }
+    struct listing listing = {callback, context, false};
+    int code = storage->driver->list(storage->state, prefix, list_one, &listing, err);
+    /* A code of the callback's own comes with the callback's own message, or with none. */
+    return listing.stopped ? code : named(storage, code, err);
+}
+
+int storage_remove(struct storage *storage, const char *name, struct error *err)
+{
+    int code = check_name(storage, name, err);
+    if (code != 0)
+        return code;
+    return named(storage, storage->driver->remove(storage->state, name, err), err);
+}
+
+int storage_open_url(const char *url, struct storage **storage, struct error *err)
+{
+    const char *path = url;
+    if (strncmp(url, "file://", 7) == 0)
+        path = url + 7;
+    bool absolute_file = path != url && *path == '/';
+    if ((strstr(url, "://") && !absolute_file) || !*path) {
+        error_set(err, ERROR_USAGE, "%s is not the address of a target", url);
+        error_hint(err, "give the path of a folder, or file:///PATH");
+        return ERROR_USAGE;
+    }
+    return storage_open_local(path, path, false, storage, err);
+}
