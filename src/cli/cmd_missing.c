@@ -16,7 +16,6 @@ static int missing(const struct options *options)
     }
 
 MISSING(cmd_init)
-MISSING(cmd_check_config)
 MISSING(cmd_backup)
 MISSING(cmd_snapshots)
 MISSING(cmd_ls)
