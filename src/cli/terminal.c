@@ -78,8 +78,11 @@ static int ask(struct terminal *terminal, const char *question, size_t max, stru
     static const int numbers[] = {SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGTSTP, SIGTTIN, SIGTTOU};
     sigset_t set, before;
     sigemptyset(&set);
-    for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++)
-        sigaddset(&set, numbers[i]);
+    for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++) {
+        struct sigaction action;
+        if (sigaction(numbers[i], NULL, &action) == 0 && action.sa_handler != SIG_IGN)
+            sigaddset(&set, numbers[i]);
+    }
     pthread_sigmask(SIG_BLOCK, &set, &before);
     int signals = signalfd(-1, &set, SFD_CLOEXEC);
     struct termios saved;
