@@ -220,15 +220,24 @@ int config_parse(const char *path, struct bytes text, struct config **config, st
     return code;
 }
 
+/* A configuration that is not there is a wrong configuration: exit status 2. */
+static int no_configuration(struct error *err)
+{
+    if (err)
+        err->code = ERROR_USAGE;
+    error_hint(err, "holdfast.conf(5) has an example to start from; -c FILE names another place");
+    return ERROR_USAGE;
+}
+
 int config_load(const char *path, struct config **config, struct error *err)
 {
     struct buffer text = {0};
     int code = file_read(path, CONFIG_TEXT_MAX, &text, err);
     struct stat st;
     if (code == ERROR_NOT_FOUND)
-        error_hint(err, "holdfast.conf(5) has an example to start from; -c FILE names another place");
+        code = no_configuration(err);
     if (code == 0 && stat(path, &st) == 0 && (st.st_mode & S_IWOTH)) {
-        error_set(err, ERROR_DENIED, "%s can be written by every user, and it names commands to run", path);
+        error_set(err, ERROR_USAGE, "%s can be written by every user, and it names commands to run", path);
         code = error_hint(err, "chmod o-w %s", path);
     }
     if (code == 0)
@@ -264,9 +273,7 @@ int config_list_directory(const char *path, char ***files, size_t *count, struct
     struct stat st;
     if (stat(path, &st) != 0) {
         int code = error_set_errno(err, errno, "cannot open %s", path);
-        if (code == ERROR_NOT_FOUND)
-            error_hint(err, "holdfast.conf(5) has an example to start from; -c FILE names another place");
-        return code;
+        return code == ERROR_NOT_FOUND ? no_configuration(err) : code;
     }
     if (!S_ISDIR(st.st_mode)) {
         *files = memory_alloc_array(1, sizeof **files);

@@ -117,9 +117,10 @@ struct config {
     struct arena arena;
 };
 
-/* Reads and checks a file. The caller frees *config with config_free. Errors: NOT_FOUND, DENIED, or USAGE
- * with "FILE:LINE: ..." in the message. Nothing the file names is touched, apart from the zone of a schedule
- * being looked up. (libconfig has taken the name config_read.) */
+/* Reads and checks a file. The caller frees *config with config_free. Errors: USAGE,
+ * with "FILE:LINE: ..." in the message where it is about the text; DENIED where it may not be read. Nothing
+ * the file names is touched, apart from the zone of a schedule being looked up. (libconfig has taken the name
+ * config_read.) */
 int config_load(const char *path, struct config **config, struct error *err);
 /* Like config_load for text already at hand (a manifest's configuration); path serves messages and the
  * default name. */

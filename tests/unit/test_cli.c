@@ -264,7 +264,9 @@ static int ask_for_known(void)
     struct options options = {0};
     if (passphrase_get(&options, "admin", &out, &err))
         return 1;
-    return bytes_equal(buffer_bytes(&out), bytes_of_string("three blue words")) ? 0 : 2;
+    bool same = bytes_equal(buffer_bytes(&out), bytes_of_string("three blue words"));
+    buffer_free_secret(&out);
+    return same ? 0 : 2;
 }
 
 START_TEST(prompt_reads_without_echo)
@@ -308,7 +310,9 @@ static int choose(void)
     int code = passphrase_choose(&options, NULL, &out, &err);
     if (code)
         return 1;
-    return passphrase_check(buffer_bytes(&out), &err) ? 2 : 0;
+    code = passphrase_check(buffer_bytes(&out), &err);
+    buffer_free_secret(&out);
+    return code ? 2 : 0;
 }
 
 START_TEST(choosing_takes_the_offered_words_when_they_are_typed)
