@@ -1,4 +1,75 @@
-int main(void)
+#include "base/log.h"
+#include "cli/commands.h"
+#include "cli/help.h"
+#include "cli/status.h"
+
+#include <signal.h>
+#include <stdio.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+
+static int (*const handlers[COMMAND_COUNT])(const struct options *) = {
+    [COMMAND_INIT] = cmd_init,
+    [COMMAND_CHECK_CONFIG] = cmd_check_config,
+    [COMMAND_BACKUP] = cmd_backup,
+    [COMMAND_SNAPSHOTS] = cmd_snapshots,
+    [COMMAND_LS] = cmd_ls,
+    [COMMAND_FIND] = cmd_find,
+    [COMMAND_CAT] = cmd_cat,
+    [COMMAND_DIFF] = cmd_diff,
+    [COMMAND_RESTORE] = cmd_restore,
+    [COMMAND_EXPORT] = cmd_export,
+    [COMMAND_FORGET] = cmd_forget,
+    [COMMAND_PIN] = cmd_pin,
+    [COMMAND_UNPIN] = cmd_unpin,
+    [COMMAND_PRUNE] = cmd_prune,
+    [COMMAND_VERIFY] = cmd_verify,
+    [COMMAND_HEAL] = cmd_heal,
+    [COMMAND_HOST_ADD] = cmd_host_add,
+    [COMMAND_HOST_LIST] = cmd_host_list,
+    [COMMAND_HELP] = cmd_help,
+};
+
+/* Keys are in memory: no core dump, no other process of the user may read it. A target's file handles are
+ * many, and a closed pipe is an error like others. */
+static void prepare_process(void)
 {
-    return 2;
+    setrlimit(RLIMIT_CORE, &(struct rlimit){0, 0});
+    prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
+    signal(SIGPIPE, SIG_IGN);
+    umask(077);
+    struct rlimit files;
+    if (getrlimit(RLIMIT_NOFILE, &files) == 0) {
+        files.rlim_cur = files.rlim_max;
+        setrlimit(RLIMIT_NOFILE, &files);
+    }
+}
+
+static int dispatch(const struct options *options)
+{
+    if (options->version)
+        return help_print_version();
+    if (options->help)
+        return help_print(options->command);
+    if (options->quiet)
+        log_set_level(LOG_LEVEL_QUIET);
+    else if (options->verbose)
+        log_set_level(LOG_LEVEL_VERBOSE);
+    return handlers[options->command](options);
+}
+
+int main(int argc, char **argv)
+{
+    prepare_process();
+    struct options options;
+    struct error err = {0};
+    int status = options_parse(argc, argv, &options, &err) ? status_report(&err) : dispatch(&options);
+    options_free(&options);
+    /* A full disk behind standard output shows only here. */
+    if ((fflush(stdout) != 0 || ferror(stdout)) && status == STATUS_DONE) {
+        error_set(&err, ERROR_FAILED, "cannot write to standard output");
+        status = status_report(&err);
+    }
+    return status;
 }

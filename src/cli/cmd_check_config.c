@@ -1,0 +1,92 @@
+#include "base/text.h"
+#include "cli/commands.h"
+#include "cli/output.h"
+#include "cli/status.h"
+#include "config/config.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static json_t *describe_json(const struct config *config)
+{
+    json_t *targets = json_array(), *jobs = json_array();
+    for (size_t i = 0; i < config->target_count; i++)
+        json_array_append_new(targets, json_string(config->targets[i].name));
+    for (size_t i = 0; i < config->job_count; i++)
+        json_array_append_new(jobs, json_string(config->jobs[i].name));
+    json_t *item = json_object();
+    output_json_bytes(item, "file", bytes_of_string(config->path));
+    json_object_set_new(item, "repository", json_string(config->repository.name));
+    json_object_set_new(item, "targets", targets);
+    json_object_set_new(item, "jobs", jobs);
+    return item;
+}
+
+static void describe_keep(const struct config_keep *keep)
+{
+    const struct {
+        const char *name;
+        int64_t value;
+    } numbers[] = {{"daily", keep->daily},
+                   {"weekly", keep->weekly},
+                   {"monthly", keep->monthly},
+                   {"yearly", keep->yearly},
+                   {"manual", keep->manual < 0 ? 0 : keep->manual}};
+    bool some = false;
+    for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++) {
+        if (numbers[i].value > 0) {
+            printf("%s%lld %s", some ? ", " : "; keeps ", (long long)numbers[i].value, numbers[i].name);
+            some = true;
+        }
+    }
+    if (!some)
+        printf("; keeps every snapshot until it is forgotten");
+}
+
+static void describe(const struct config *config)
+{
+    static const char *const sources[] = {"files", "a command", "an archive"};
+    char *path = text_visible(config->path);
+    printf("%s: repository %s, key file %s\n", path, config->repository.name, config->repository.key_file);
+    for (size_t i = 0; i < config->target_count; i++) {
+        const struct config_target *t = &config->targets[i];
+        printf("  target %s: %s%s\n", t->name, t->type == CONFIG_TARGET_LOCAL ? "folder " : "bucket ",
+               t->type == CONFIG_TARGET_LOCAL ? t->path : t->bucket);
+    }
+    for (size_t i = 0; i < config->job_count; i++) {
+        printf("  job %s: %s", config->jobs[i].name, sources[config->jobs[i].source.type]);
+        describe_keep(&config->jobs[i].keep);
+        putchar('\n');
+    }
+    free(path);
+}
+
+int cmd_check_config(const struct options *options)
+{
+    struct error err = {0};
+    char **files;
+    size_t count;
+    if (config_list_directory(options->config, &files, &count, &err))
+        return status_report(&err);
+    int status = STATUS_DONE;
+    json_t *items = json_array();
+    for (size_t i = 0; i < count; i++) {
+        struct config *config;
+        if (config_load(files[i], &config, &err)) {
+            status = status_worse(status, status_report(&err));
+            continue;
+        }
+        if (options->json)
+            json_array_append_new(items, describe_json(config));
+        else if (!options->quiet)
+            describe(config);
+        config_free(config);
+    }
+    if (options->json)
+        output_json_print(json_pack("{s:o}", "configurations", items));
+    else
+        json_decref(items);
+    config_free_list(files, count);
+    return status;
+}

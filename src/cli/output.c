@@ -1,0 +1,176 @@
+#include "cli/output.h"
+
+#include "base/memory.h"
+#include "base/text.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* ---- tables ---- */
+
+struct output_table {
+    char **cells; /* the headings are the first row */
+    size_t count, capacity;
+    size_t columns;
+    bool *right;
+    size_t *widths;
+};
+
+char *output_short_id(const struct id *id, char text[OUTPUT_SHORT_ID_SIZE])
+{
+    hex_encode(id->b, (OUTPUT_SHORT_ID_SIZE - 1) / 2, text);
+    return text;
+}
+
+/* Characters of well-formed UTF-8. */
+static size_t text_width(const char *text)
+{
+    size_t width = 0;
+    for (; *text; text++)
+        width += ((unsigned char)*text & 0xc0) != 0x80;
+    return width;
+}
+
+/* Takes the text over. */
+static void add_cell(struct output_table *table, char *text)
+{
+    size_t column = table->count % table->columns;
+    size_t width = text_width(text);
+    if (width > table->widths[column])
+        table->widths[column] = width;
+    memory_reserve_one(table->cells, table->count, table->capacity);
+    table->cells[table->count++] = text;
+}
+
+struct output_table *output_table_new(const char *const *headings)
+{
+    struct output_table *table = memory_new(struct output_table);
+    while (headings[table->columns])
+        table->columns++;
+    table->right = memory_alloc_array(table->columns, sizeof *table->right);
+    table->widths = memory_alloc_array(table->columns, sizeof *table->widths);
+    for (size_t i = 0; i < table->columns; i++) {
+        table->right[i] = headings[i][0] == '>';
+        add_cell(table, memory_copy_string(headings[i] + table->right[i]));
+    }
+    return table;
+}
+
+void output_table_cell(struct output_table *table, const char *text)
+{
+    add_cell(table, text_visible(text));
+}
+
+void output_table_cell_bytes(struct output_table *table, struct bytes bytes)
+{
+    add_cell(table, text_visible_bytes(bytes.data, bytes.size));
+}
+
+void output_table_print(const struct output_table *table)
+{
+    if (table->count <= table->columns)
+        return;
+    for (size_t i = 0; i < table->count; i++) {
+        size_t column = i % table->columns;
+        int padding = (int)(table->widths[column] - text_width(table->cells[i]));
+        bool last = column + 1 == table->columns;
+        if (table->right[column])
+            printf("%*s%s", padding, "", table->cells[i]);
+        else
+            printf("%s%*s", table->cells[i], last ? 0 : padding, "");
+        fputs(last ? "\n" : "  ", stdout);
+    }
+}
+
+void output_table_free(struct output_table *table)
+{
+    if (!table)
+        return;
+    for (size_t i = 0; i < table->count; i++)
+        free(table->cells[i]);
+    free(table->cells);
+    free(table->right);
+    free(table->widths);
+    free(table);
+}
+
+/* ---- JSON ---- */
+
+void output_json_time(json_t *object, const char *key, int64_t seconds)
+{
+    char text[TEXT_TIME_SIZE];
+    json_object_set_new(object, key, json_string(text_format_time(seconds, text)));
+}
+
+void output_json_id(json_t *object, const char *key, const struct id *id)
+{
+    char text[ID_HEX_SIZE];
+    id_to_hex(id, text);
+    json_object_set_new(object, key, json_string(text));
+}
+
+void output_json_number(json_t *object, const char *key, uint64_t value)
+{
+    json_object_set_new(object, key, json_integer(value > INT64_MAX ? INT64_MAX : (json_int_t)value));
+}
+
+/* RFC 4648 section 4. The caller frees it. */
+static char *base64(struct bytes bytes)
+{
+    static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    struct buffer out = {0};
+    for (size_t i = 0; i < bytes.size; i += 3) {
+        size_t left = bytes.size - i;
+        uint32_t group = (uint32_t)bytes.data[i] << 16 | (left > 1 ? (uint32_t)bytes.data[i + 1] << 8 : 0) |
+                         (left > 2 ? bytes.data[i + 2] : 0);
+        buffer_u8(&out, (uint8_t)digits[group >> 18]);
+        buffer_u8(&out, (uint8_t)digits[group >> 12 & 63]);
+        buffer_u8(&out, left > 1 ? (uint8_t)digits[group >> 6 & 63] : '=');
+        buffer_u8(&out, left > 2 ? (uint8_t)digits[group & 63] : '=');
+    }
+    buffer_u8(&out, 0);
+    return (char *)out.data;
+}
+
+void output_json_bytes(json_t *object, const char *key, struct bytes bytes)
+{
+    if (text_is_utf8(bytes.data, bytes.size)) {
+        json_object_set_new(object, key, json_stringn((const char *)bytes.data, bytes.size));
+        return;
+    }
+    char *shown = text_visible_bytes(bytes.data, bytes.size);
+    char *exact = base64(bytes);
+    char *exact_key = memory_format("%s_base64", key);
+    json_object_set_new(object, key, json_string(shown));
+    json_object_set_new(object, exact_key, json_string(exact));
+    free(exact_key);
+    free(exact);
+    free(shown);
+}
+
+void output_json_print(json_t *document)
+{
+    json_dumpf(document, stdout, JSON_COMPACT | JSON_ENCODE_ANY);
+    putchar('\n');
+    json_decref(document);
+}
+
+void output_list_begin(struct output_list *list, const char *name)
+{
+    list->some = false;
+    printf("{\"%s\":[", name);
+}
+
+void output_list_item(struct output_list *list, json_t *item)
+{
+    fputs(list->some ? ",\n" : "\n", stdout);
+    list->some = true;
+    json_dumpf(item, stdout, JSON_COMPACT);
+    json_decref(item);
+}
+
+void output_list_end(struct output_list *list)
+{
+    fputs(list->some ? "\n]}\n" : "]}\n", stdout);
+}

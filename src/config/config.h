@@ -1,0 +1,139 @@
+/*
+ * The configuration file, one per repository: read, checked and turned into plain structs. Only `cli` reads
+ * it (wire.c turns these structs into the parameters of the other modules). Its settings are listed in one
+ * table, config/settings.c, and described in holdfast.conf(5).
+ */
+#ifndef CONFIG_CONFIG_H
+#define CONFIG_CONFIG_H
+
+#include "base/arena.h"
+#include "base/error.h"
+#include "config/schedule.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define CONFIG_DEFAULT_PATH "/etc/holdfast/holdfast.conf"
+#define CONFIG_TEXT_MAX (1u << 20) /* bytes of a file */
+#define CONFIG_TARGETS_MAX 32
+#define CONFIG_JOBS_MAX 1000
+
+struct config_strings {
+    const char **list;
+    size_t count;
+};
+
+/* Sizes are in bytes, durations in seconds. */
+struct config_repository {
+    const char *name;                /* default: from the file's name */
+    const char *key_file;            /* absolute */
+    const char *state_dir;           /* absolute; default: /var/lib/holdfast/NAME */
+    struct config_strings residency; /* "EU", "DE"; none: everywhere */
+    int64_t min_targets;
+    int64_t compression;              /* zstd level; 0: not set */
+    int64_t upload_limit;             /* bytes a second; 0: none */
+    int64_t workers;                  /* 0: as many as there are processors */
+    int64_t meta_cache;               /* bytes of meta packs kept in state_dir */
+    int64_t chunk_average, pack_size; /* read by init only: fixed from then on */
+    int64_t checkpoint_interval;
+    int64_t lease_refresh, lease_recheck, lease_live;
+    int64_t condemn_grace;   /* a condemned pack is deleted no earlier than this after its event */
+    int64_t clock_tolerance; /* a manifest that disagrees more with its arrival is uncounted */
+    int64_t target_lag;      /* a target that holds up the others for longer is left to catch up later */
+    int64_t retry_budget;    /* how long a failing target is tried again */
+};
+
+enum config_target_type { CONFIG_TARGET_LOCAL, CONFIG_TARGET_S3 };
+enum config_provider {
+    CONFIG_PROVIDER_AWS,
+    CONFIG_PROVIDER_DIGITALOCEAN,
+    CONFIG_PROVIDER_HETZNER,
+    CONFIG_PROVIDER_OTHER
+};
+enum config_lock_mode { CONFIG_LOCK_NONE, CONFIG_LOCK_GOVERNANCE, CONFIG_LOCK_COMPLIANCE };
+
+struct config_object_lock {
+    enum config_lock_mode mode; /* NONE: the setting is absent */
+    int64_t retain;
+};
+
+struct config_target {
+    const char *name;
+    enum config_target_type type;
+    const char *path;         /* local: absolute */
+    const char *jurisdiction; /* two capital letters, or NULL */
+    /* s3; what is not set is NULL unless noted */
+    enum config_provider provider;
+    const char *region, *bucket, *endpoint;
+    const char *prefix; /* "" by default; never begins with a slash */
+    const char *credentials_file;
+    const char *profile; /* "default" by default */
+    struct config_object_lock object_lock;
+    unsigned line; /* where it stands in the file */
+};
+
+enum config_source_type { CONFIG_SOURCE_FILES, CONFIG_SOURCE_COMMAND, CONFIG_SOURCE_TAR };
+
+struct config_source {
+    enum config_source_type type;
+    struct config_strings paths;   /* files: absolute, at least one */
+    struct config_strings exclude; /* files, tar: patterns as in .gitignore */
+    bool one_file_system;          /* files */
+    bool exclude_caches;           /* files: skip what CACHEDIR.TAG marks */
+    struct config_strings command; /* command; tar, unless archive is set */
+    const char *archive;           /* tar: absolute path of the archive, or NULL */
+    const char *filename;          /* command: the file's name in the snapshot; default: the job's name */
+};
+
+struct config_schedule {
+    struct schedule_time daily, weekly, monthly, yearly; /* .set is false for a class that is not taken */
+    const char *timezone;                                /* "Europe/Berlin", or NULL: the machine's own */
+};
+
+struct config_keep {
+    int64_t daily, weekly, monthly, yearly; /* 0: not set, kept until they are forgotten */
+    int64_t manual;                         /* -1: not set, likewise */
+    int64_t within;                         /* 0: not set */
+    int64_t min;
+};
+
+struct config_job {
+    const char *name;
+    struct config_source source;
+    struct config_schedule schedule;
+    struct config_keep keep;
+    unsigned line;
+};
+
+struct config {
+    const char *path;
+    struct bytes text; /* the whole file, as manifests carry it */
+    struct config_repository repository;
+    struct config_target *targets;
+    size_t target_count; /* at least 1 */
+    struct config_job *jobs;
+    size_t job_count; /* at least 1 */
+    struct arena arena;
+};
+
+/* Reads and checks a file. The caller frees *config with config_free. Errors: USAGE,
+ * with "FILE:LINE: ..." in the message where it is about the text; DENIED where it may not be read. Nothing
+ * the file names is touched, apart from the zone of a schedule being looked up. (libconfig has taken the name
+ * config_read.) */
+int config_load(const char *path, struct config **config, struct error *err);
+/* Like config_load for text already at hand (a manifest's configuration); path serves messages and the
+ * default name. */
+int config_parse(const char *path, struct bytes text, struct config **config, struct error *err);
+void config_free(struct config *config);
+
+/* What -c names: path itself, or each *.conf of the folder path, sorted by name; at least one. The caller
+ * frees the list with config_free_list. */
+int config_list_directory(const char *path, char ***files, size_t *count, struct error *err);
+void config_free_list(char **files, size_t count);
+
+/* NULL if there is none of this name. */
+const struct config_job *config_find_job(const struct config *config, const char *name);
+const struct config_target *config_find_target(const struct config *config, const char *name);
+
+#endif

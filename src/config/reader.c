@@ -1,0 +1,445 @@
+#include "config/reader.h"
+
+#include "base/memory.h"
+#include "base/text.h"
+
+#include <inttypes.h>
+#include <libconfig.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define PATH_BYTES_MAX 4095
+#define STRING_BYTES_MAX 65536
+
+struct context {
+    struct config *config;
+    struct error *err;
+};
+
+int reader_fail(const struct config *config, unsigned line, struct error *err, const char *format, ...)
+{
+    char text[1024];
+    va_list args;
+    va_start(args, format);
+    vsnprintf(text, sizeof text, format, args);
+    va_end(args);
+    if (line)
+        return error_set(err, ERROR_USAGE, "%s:%u: %s", config->path, line, text);
+    return error_set(err, ERROR_USAGE, "%s: %s", config->path, text);
+}
+
+#define FAIL(context, line, ...) reader_fail((context)->config, (line), (context)->err, __VA_ARGS__)
+
+/* ---- values ---- */
+
+static bool path_is_clean(const char *path)
+{
+    if (path[0] != '/' || strlen(path) > PATH_BYTES_MAX)
+        return false;
+    for (const char *p = path; p; p = strchr(p, '/')) {
+        p++;
+        size_t n = strcspn(p, "/");
+        if (n == 2 && p[0] == '.' && p[1] == '.')
+            return false;
+    }
+    return true;
+}
+
+static int check_path(struct context *c, const struct setting *s, unsigned line, const char *text)
+{
+    if (path_is_clean(text))
+        return 0;
+    char *shown = text_visible(text);
+    FAIL(c, line, "\"%s\": \"%s\" is not an absolute path", s->name, shown);
+    free(shown);
+    return error_hint(c->err, "write it from the root, without \"..\": \"/srv/backup\"");
+}
+
+static int check_string(struct context *c, const struct setting *s, unsigned line, const char *text)
+{
+    size_t n = strlen(text);
+    size_t low = (size_t)s->min, high = s->max ? (size_t)s->max : STRING_BYTES_MAX;
+    if (n < low || n > high)
+        return FAIL(c, line, "\"%s\" has %zu characters; it takes %zu to %zu", s->name, n, low, high);
+    if (s->characters && strspn(text, s->characters) != n) {
+        char *shown = text_visible(text);
+        FAIL(c, line, "\"%s\": \"%s\" has a character that is not allowed there", s->name, shown);
+        free(shown);
+        return error_hint(c->err, "allowed are %s", s->characters);
+    }
+    return 0;
+}
+
+static void format_range_value(const struct setting *s, int64_t value, char text[32])
+{
+    if (s->type == SETTING_SIZE)
+        text_format_size((uint64_t)value, text);
+    else if (s->type == SETTING_DURATION && value >= 60)
+        text_format_duration((double)value, text);
+    else
+        snprintf(text, 32, "%" PRId64 "%s", value, s->type == SETTING_DURATION ? " s" : "");
+}
+
+static int store_number(struct context *c, const struct setting *s, unsigned line, int64_t value, void *base)
+{
+    if (value < s->min || value > s->max) {
+        char low[32], high[32];
+        format_range_value(s, s->min, low);
+        format_range_value(s, s->max, high);
+        return FAIL(c, line, "\"%s\" is out of range: it takes %s to %s", s->name, low, high);
+    }
+    memcpy((char *)base + s->offset, &value, sizeof value);
+    return 0;
+}
+
+static int store_choice(struct context *c, const struct setting *s, unsigned line, const char *text,
+                        void *base)
+{
+    size_t count = 0;
+    for (; s->choices[count]; count++) {
+        if (strcmp(text, s->choices[count]) != 0)
+            continue;
+        int value = (int)(s->min + (int64_t)count);
+        memcpy((char *)base + s->offset, &value, sizeof value);
+        return 0;
+    }
+    char *shown = text_visible(text);
+    FAIL(c, line, "\"%s\" cannot be \"%s\"", s->name, shown);
+    free(shown);
+    struct buffer list = {0};
+    for (size_t i = 0; i < count; i++)
+        buffer_append_format(&list, "%s\"%s\"", i ? ", " : "", s->choices[i]);
+    error_hint(c->err, "it is one of %s", buffer_string(&list));
+    buffer_free(&list);
+    return ERROR_USAGE;
+}
+
+static int store_size_or_duration(struct context *c, const struct setting *s, unsigned line, const char *text,
+                                  void *base)
+{
+    uint64_t bytes = 0;
+    int64_t seconds = 0;
+    bool size = s->type == SETTING_SIZE;
+    if (size ? text_parse_size(text, &bytes) : text_parse_duration(text, &seconds))
+        return store_number(c, s, line, size ? (int64_t)bytes : seconds, base);
+    char *shown = text_visible(text);
+    FAIL(c, line, "\"%s\": \"%s\" is not a %s", s->name, shown, size ? "size" : "duration");
+    free(shown);
+    return error_hint(c->err, size ? "a size is a whole number with K, M, G or T behind it: \"20M\""
+                                   : "a duration is a whole number with s, m, h, d or w behind it: \"30d\"");
+}
+
+static int store_time(struct context *c, const struct setting *s, unsigned line, const char *text, void *base)
+{
+    enum schedule_class class = (enum schedule_class)s->min;
+    if (schedule_parse(class, text, (struct schedule_time *)(void *)((char *)base + s->offset)))
+        return 0;
+    char *shown = text_visible(text);
+    FAIL(c, line, "\"%s\": \"%s\" is not a time it can use", s->name, shown);
+    free(shown);
+    return error_hint(c->err, "write %s", schedule_form(class));
+}
+
+static void store_pointer(const struct setting *s, const char *text, void *base)
+{
+    memcpy((char *)base + s->offset, &text, sizeof text);
+}
+
+/* A value that stands as text: from the file, or a default of the table. */
+static int store_text(struct context *c, const struct setting *s, unsigned line, const char *text, void *base)
+{
+    int code = 0;
+    switch (s->type) {
+    case SETTING_STRING:
+    case SETTING_PATH:
+    case SETTING_ZONE:
+        code = s->type == SETTING_PATH ? check_path(c, s, line, text) : check_string(c, s, line, text);
+        if (code == 0 && s->type == SETTING_ZONE && !schedule_zone_exists(text)) {
+            FAIL(c, line, "\"%s\": this machine knows no time zone of that name", s->name);
+            code = error_hint(c->err, "names are those of /usr/share/zoneinfo (package tzdata), or UTC");
+        }
+        if (code == 0)
+            store_pointer(s, arena_copy_string(&c->config->arena, text), base);
+        return code;
+    case SETTING_SIZE:
+    case SETTING_DURATION:
+        return store_size_or_duration(c, s, line, text, base);
+    case SETTING_CHOICE:
+        return store_choice(c, s, line, text, base);
+    case SETTING_TIME:
+        return store_time(c, s, line, text, base);
+    case SETTING_INTEGER: /* as a default only */
+        return store_number(c, s, line, strtoll(text, NULL, 10), base);
+    case SETTING_BOOLEAN: /* as a default only */
+        *(bool *)((char *)base + s->offset) = strcmp(text, "true") == 0;
+        return 0;
+    default:
+        return 0;
+    }
+}
+
+static int wrong_type(struct context *c, const struct setting *s, unsigned line)
+{
+    static const char *const forms[] = {
+        [SETTING_STRING] = "a text in quotes",
+        [SETTING_PATH] = "a path in quotes",
+        [SETTING_STRINGS] = "texts in brackets: [ \"a\", \"b\" ]",
+        [SETTING_PATHS] = "paths in brackets: [ \"/etc\", \"/srv\" ]",
+        [SETTING_INTEGER] = "a whole number",
+        [SETTING_SIZE] = "a size in quotes: \"20M\"",
+        [SETTING_DURATION] = "a duration in quotes: \"30d\"",
+        [SETTING_BOOLEAN] = "true or false",
+        [SETTING_CHOICE] = "a word in quotes",
+        [SETTING_TIME] = "a time in quotes",
+        [SETTING_ZONE] = "a name in quotes",
+        [SETTING_GROUP] = "settings in braces: { ... }",
+        [SETTING_LIST] = "groups in parentheses: ( { ... }, { ... } )",
+    };
+    FAIL(c, line, "\"%s\" has a value of the wrong type", s->name);
+    return error_hint(c->err, "write %s", forms[s->type]);
+}
+
+static int read_strings(struct context *c, const struct setting *s, config_setting_t *value, void *base)
+{
+    unsigned line = config_setting_source_line(value);
+    if (!config_setting_is_array(value) && !config_setting_is_list(value))
+        return wrong_type(c, s, line);
+    int count = config_setting_length(value);
+    if (count < s->min || count > s->max)
+        return FAIL(c, line, "\"%s\" has %d entries; it takes %" PRId64 " to %" PRId64, s->name, count,
+                    s->min, s->max);
+    struct config_strings strings = {arena_alloc_array(&c->config->arena, (size_t)count, sizeof(char *)),
+                                     (size_t)count};
+    for (int i = 0; i < count; i++) {
+        config_setting_t *element = config_setting_get_elem(value, (unsigned)i);
+        const char *text = config_setting_get_string(element);
+        if (!text)
+            return wrong_type(c, s, line);
+        if (strlen(text) > STRING_BYTES_MAX || (s->type == SETTING_STRINGS && !*text && i == 0))
+            return FAIL(c, line, "\"%s\" has an entry that is empty or too long", s->name);
+        int code = s->type == SETTING_PATHS ? check_path(c, s, line, text) : 0;
+        if (code)
+            return code;
+        strings.list[i] = arena_copy_string(&c->config->arena, text);
+    }
+    memcpy((char *)base + s->offset, &strings, sizeof strings);
+    return 0;
+}
+
+static int read_group(struct context *c, const struct section *section, config_setting_t *group, void *base);
+
+static int read_list(struct context *c, const struct setting *s, config_setting_t *value)
+{
+    unsigned line = config_setting_source_line(value);
+    if (!config_setting_is_list(value))
+        return wrong_type(c, s, line);
+    int count = config_setting_length(value);
+    if (count < s->min || count > s->max)
+        return FAIL(c, line, "\"%s\" has %d entries; it takes %" PRId64 " to %" PRId64, s->name, count,
+                    s->min, s->max);
+    struct config *config = c->config;
+    bool targets = s->offset == offsetof(struct config, targets);
+    if (targets)
+        config->targets = arena_alloc_array(&config->arena, (size_t)count, sizeof *config->targets);
+    else
+        config->jobs = arena_alloc_array(&config->arena, (size_t)count, sizeof *config->jobs);
+    for (int i = 0; i < count; i++) {
+        config_setting_t *element = config_setting_get_elem(value, (unsigned)i);
+        unsigned at = config_setting_source_line(element);
+        if (!config_setting_is_group(element))
+            return wrong_type(c, s, at);
+        if (!targets)
+            config->jobs[i].keep.manual = -1;
+        int code = read_group(c, s->section, element,
+                              targets ? (void *)&config->targets[i] : (void *)&config->jobs[i]);
+        if (code)
+            return code;
+        if (targets)
+            config->targets[i].line = at;
+        else
+            config->jobs[i].line = at;
+    }
+    *(targets ? &config->target_count : &config->job_count) = (size_t)count;
+    return 0;
+}
+
+static int read_integer(struct context *c, const struct setting *s, config_setting_t *value, void *base)
+{
+    unsigned line = config_setting_source_line(value);
+    int type = config_setting_type(value);
+    if (type == CONFIG_TYPE_INT)
+        return store_number(c, s, line, config_setting_get_int(value), base);
+    if (type == CONFIG_TYPE_INT64)
+        return store_number(c, s, line, config_setting_get_int64(value), base);
+    return wrong_type(c, s, line);
+}
+
+static int read_value(struct context *c, const struct setting *s, config_setting_t *value, void *base)
+{
+    unsigned line = config_setting_source_line(value);
+    switch (s->type) {
+    case SETTING_GROUP:
+        if (!config_setting_is_group(value))
+            return wrong_type(c, s, line);
+        return read_group(c, s->section, value, (char *)base + s->offset);
+    case SETTING_LIST:
+        return read_list(c, s, value);
+    case SETTING_STRINGS:
+    case SETTING_PATHS:
+        return read_strings(c, s, value, base);
+    case SETTING_INTEGER:
+        return read_integer(c, s, value, base);
+    case SETTING_BOOLEAN:
+        if (config_setting_type(value) != CONFIG_TYPE_BOOL)
+            return wrong_type(c, s, line);
+        *(bool *)((char *)base + s->offset) = config_setting_get_bool(value);
+        return 0;
+    case SETTING_SIZE:
+    case SETTING_DURATION:
+        if (config_setting_is_number(value))
+            return read_integer(c, s, value, base);
+        break;
+    default:
+        break;
+    }
+    const char *text = config_setting_get_string(value);
+    return text ? store_text(c, s, line, text, base) : wrong_type(c, s, line);
+}
+
+/* ---- groups ---- */
+
+static int unknown_setting(struct context *c, const struct section *section, unsigned line, const char *name)
+{
+    const char **names = memory_alloc_array(section->count, sizeof *names);
+    for (size_t i = 0; i < section->count; i++)
+        names[i] = section->settings[i].name;
+    const char *nearest = text_nearest(name, names, section->count);
+    const char *place = *section->name ? section->name : "the file";
+    FAIL(c, line, "unknown setting \"%.128s\" in %s", name, place);
+    if (nearest) {
+        error_hint(c->err, "did you mean \"%s\"? holdfast.conf(5) describes every setting", nearest);
+    } else {
+        struct buffer list = {0};
+        for (size_t i = 0; i < section->count; i++)
+            buffer_append_format(&list, "%s%s", i ? ", " : "", names[i]);
+        error_hint(c->err, "%s takes: %s", place, buffer_string(&list));
+        buffer_free(&list);
+    }
+    free(names);
+    return ERROR_USAGE;
+}
+
+static const struct setting *find_setting(const struct section *section, const char *name)
+{
+    for (size_t i = 0; i < section->count; i++) {
+        if (strcmp(section->settings[i].name, name) == 0)
+            return &section->settings[i];
+    }
+    return NULL;
+}
+
+/* Defaults of a section and of the groups within it. */
+static int set_defaults(struct context *c, const struct section *section, void *base)
+{
+    int code = 0;
+    for (size_t i = 0; i < section->count && code == 0; i++) {
+        const struct setting *s = &section->settings[i];
+        if (s->type == SETTING_GROUP)
+            code = set_defaults(c, s->section, (char *)base + s->offset);
+        else if (s->fallback)
+            code = store_text(c, s, 0, s->fallback, base);
+    }
+    return code;
+}
+
+static bool setting_belongs(const struct setting *s, const char *type)
+{
+    if (!s->only)
+        return true;
+    char word[32];
+    snprintf(word, sizeof word, " %s ", type ? type : "");
+    return strstr(s->only, word) != NULL;
+}
+
+/* What is there must belong to the section's type ("local", "s3"), and what is required must be there. */
+static int check_presence(struct context *c, const struct section *section, config_setting_t *group)
+{
+    unsigned line = config_setting_source_line(group);
+    const char *type = NULL;
+    config_setting_lookup_string(group, "type", &type);
+    for (size_t i = 0; i < section->count; i++) {
+        const struct setting *s = &section->settings[i];
+        config_setting_t *value = config_setting_get_member(group, s->name);
+        bool belongs = setting_belongs(s, type);
+        if (value && !belongs) {
+            FAIL(c, config_setting_source_line(value), "\"%s\" does not go with type = \"%s\"", s->name,
+                 type);
+            return error_hint(c->err, "it is for type%s", s->only);
+        }
+        if (!value && s->required && belongs) {
+            FAIL(c, line, "\"%s\" is missing%s%s", s->name, *section->name ? " in " : "", section->name);
+            return error_hint(c->err, "holdfast.conf(5) has an example to start from");
+        }
+    }
+    return 0;
+}
+
+static int read_group(struct context *c, const struct section *section, config_setting_t *group, void *base)
+{
+    int code = set_defaults(c, section, base);
+    int count = config_setting_length(group);
+    for (int i = 0; i < count && code == 0; i++) {
+        config_setting_t *value = config_setting_get_elem(group, (unsigned)i);
+        const char *name = config_setting_name(value);
+        const struct setting *s = find_setting(section, name);
+        code = s ? read_value(c, s, value, base)
+                 : unknown_setting(c, section, config_setting_source_line(value), name);
+    }
+    return code ? code : check_presence(c, section, group);
+}
+
+/* ---- the text ---- */
+
+/* libconfig would read other files: then the text that manifests carry would not be the configuration. */
+static int refuse_includes(struct context *c, const char *text)
+{
+    unsigned line = 1;
+    for (const char *p = text; p; line++) {
+        const char *word = p + strspn(p, " \t\r\f\v");
+        if (strncasecmp(word, "@include", 8) == 0) {
+            FAIL(c, line, "@include is not supported");
+            return error_hint(c->err, "write one file per repository; -c DIR reads every *.conf of a folder");
+        }
+        p = strchr(p, '\n');
+        if (p)
+            p++;
+    }
+    return 0;
+}
+
+int reader_parse(struct config *config, struct error *err)
+{
+    struct context context = {config, err};
+    const char *text = (const char *)config->text.data;
+    if (config->text.size > CONFIG_TEXT_MAX)
+        return reader_fail(config, 0, err, "has %zu bytes, at most %u are read", config->text.size,
+                           CONFIG_TEXT_MAX);
+    if (memchr(text, '\0', config->text.size))
+        return reader_fail(config, 0, err, "is not a text: it holds a NUL byte");
+    int code = refuse_includes(&context, text);
+    if (code)
+        return code;
+    config_t parsed;
+    config_init(&parsed);
+    if (config_read_string(&parsed, text)) {
+        code = read_group(&context, settings_root(), config_root_setting(&parsed), config);
+    } else {
+        reader_fail(config, (unsigned)config_error_line(&parsed), err, "%s", config_error_text(&parsed));
+        code =
+            error_hint(err, "check quotes, brackets and the semicolon at the end of this line or the last");
+    }
+    config_destroy(&parsed);
+    return code;
+}

@@ -1,0 +1,152 @@
+#include "config/settings.h"
+
+#include "config/config.h"
+
+#define MINUTE 60
+#define HOUR (60 * MINUTE)
+#define DAY (24 * HOUR)
+#define YEAR (366 * (int64_t)DAY)
+#define KIB ((int64_t)1 << 10)
+#define MIB ((int64_t)1 << 20)
+#define TIB ((int64_t)1 << 40)
+#define UPPER "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+#define LOWER "abcdefghijklmnopqrstuvwxyz"
+#define DIGITS "0123456789"
+#define NAME UPPER LOWER DIGITS "._-"
+#define VISIBLE NAME "!#$%&'()*+,/:;<=>?@[]^`{|}~"
+#define SECTION(label, table)                                                                                \
+    {                                                                                                        \
+        label, table, sizeof(table) / sizeof *(table)                                                        \
+    }
+
+#define AT(member) .offset = offsetof(struct config_repository, member)
+static const struct setting repository_settings[] = {
+    {"name", SETTING_STRING, AT(name), .min = 1, .max = 64, .characters = NAME},
+    {"key_file", SETTING_PATH, AT(key_file), .required = true},
+    {"state_dir", SETTING_PATH, AT(state_dir)},
+    {"residency", SETTING_STRINGS, AT(residency), .min = 1, .max = 64, .characters = UPPER},
+    {"min_targets", SETTING_INTEGER, AT(min_targets), .min = 1, .max = CONFIG_TARGETS_MAX, .fallback = "1"},
+    {"compression", SETTING_INTEGER, AT(compression), .min = 1, .max = 19},
+    {"upload_limit", SETTING_SIZE, AT(upload_limit), .min = KIB, .max = TIB},
+    {"workers", SETTING_INTEGER, AT(workers), .min = 1, .max = 64},
+    {"meta_cache", SETTING_SIZE, AT(meta_cache), .min = 0, .max = TIB, .fallback = "512M"},
+    {"chunk_average", SETTING_SIZE, AT(chunk_average), .min = 4 * KIB, .max = 16 * MIB, .fallback = "1M"},
+    {"pack_size", SETTING_SIZE, AT(pack_size), .min = 64 * KIB, .max = 256 * MIB, .fallback = "16M"},
+    {"checkpoint_interval", SETTING_DURATION, AT(checkpoint_interval), .min = 1, .max = DAY,
+     .fallback = "10m"},
+    {"lease_refresh", SETTING_DURATION, AT(lease_refresh), .min = 1, .max = DAY, .fallback = "1h"},
+    {"lease_recheck", SETTING_DURATION, AT(lease_recheck), .min = 1, .max = 30 * DAY, .fallback = "12h"},
+    {"lease_live", SETTING_DURATION, AT(lease_live), .min = 1, .max = 60 * DAY, .fallback = "24h"},
+    {"condemn_grace", SETTING_DURATION, AT(condemn_grace), .min = 0, .max = YEAR, .fallback = "0"},
+    {"clock_tolerance", SETTING_DURATION, AT(clock_tolerance), .min = 1, .max = YEAR, .fallback = "1d"},
+    {"target_lag", SETTING_DURATION, AT(target_lag), .min = 1, .max = DAY, .fallback = "2m"},
+    {"retry_budget", SETTING_DURATION, AT(retry_budget), .min = 0, .max = DAY, .fallback = "15m"},
+};
+static const struct section repository_section = SECTION("repository", repository_settings);
+#undef AT
+
+static const char *const lock_modes[] = {"governance", "compliance", NULL};
+#define AT(member) .offset = offsetof(struct config_object_lock, member)
+static const struct setting lock_settings[] = {
+    {"mode", SETTING_CHOICE, AT(mode), .required = true, .min = CONFIG_LOCK_GOVERNANCE,
+     .choices = lock_modes},
+    {"retain", SETTING_DURATION, AT(retain), .required = true, .min = 1, .max = 100 * YEAR},
+};
+static const struct section lock_section = SECTION("object_lock", lock_settings);
+#undef AT
+
+static const char *const target_types[] = {"local", "s3", NULL};
+static const char *const providers[] = {"aws", "digitalocean", "hetzner", "other", NULL};
+#define AT(member) .offset = offsetof(struct config_target, member)
+static const struct setting target_settings[] = {
+    {"name", SETTING_STRING, AT(name), .required = true, .min = 1, .max = 64, .characters = NAME},
+    {"type", SETTING_CHOICE, AT(type), .required = true, .choices = target_types},
+    {"jurisdiction", SETTING_STRING, AT(jurisdiction), .min = 2, .max = 2, .characters = UPPER},
+    {"path", SETTING_PATH, AT(path), .required = true, .only = " local "},
+    {"provider", SETTING_CHOICE, AT(provider), .required = true, .only = " s3 ", .choices = providers},
+    {"region", SETTING_STRING, AT(region), .required = true, .only = " s3 ", .min = 1, .max = 64,
+     .characters = LOWER DIGITS "-"},
+    {"bucket", SETTING_STRING, AT(bucket), .required = true, .only = " s3 ", .min = 3, .max = 63,
+     .characters = LOWER DIGITS ".-"},
+    {"endpoint", SETTING_STRING, AT(endpoint), .only = " s3 ", .min = 8, .max = 512, .characters = VISIBLE},
+    {"prefix", SETTING_STRING, AT(prefix), .only = " s3 ", .max = 512, .fallback = "",
+     .characters = NAME "/"},
+    {"credentials_file", SETTING_PATH, AT(credentials_file), .only = " s3 "},
+    {"profile", SETTING_STRING, AT(profile), .only = " s3 ", .min = 1, .max = 64, .fallback = "default",
+     .characters = NAME},
+    {"object_lock", SETTING_GROUP, AT(object_lock), .only = " s3 ", .section = &lock_section},
+};
+static const struct section target_section = SECTION("targets", target_settings);
+#undef AT
+
+static const char *const source_types[] = {"files", "command", "tar", NULL};
+#define AT(member) .offset = offsetof(struct config_source, member)
+static const struct setting source_settings[] = {
+    {"type", SETTING_CHOICE, AT(type), .required = true, .choices = source_types},
+    {"paths", SETTING_PATHS, AT(paths), .required = true, .only = " files ", .min = 1, .max = 10000},
+    {"exclude", SETTING_STRINGS, AT(exclude), .only = " files tar ", .min = 0, .max = 10000},
+    {"one_file_system", SETTING_BOOLEAN, AT(one_file_system), .only = " files ", .fallback = "false"},
+    {"exclude_caches", SETTING_BOOLEAN, AT(exclude_caches), .only = " files ", .fallback = "true"},
+    {"command", SETTING_STRINGS, AT(command), .only = " command tar ", .min = 1, .max = 1000},
+    {"archive", SETTING_PATH, AT(archive), .only = " tar "},
+    {"filename", SETTING_STRING, AT(filename), .only = " command ", .min = 1, .max = 255},
+};
+static const struct section source_section = SECTION("source", source_settings);
+#undef AT
+
+#define AT(member) .offset = offsetof(struct config_schedule, member)
+static const struct setting schedule_settings[] = {
+    {"daily", SETTING_TIME, AT(daily), .min = SCHEDULE_DAILY},
+    {"weekly", SETTING_TIME, AT(weekly), .min = SCHEDULE_WEEKLY},
+    {"monthly", SETTING_TIME, AT(monthly), .min = SCHEDULE_MONTHLY},
+    {"yearly", SETTING_TIME, AT(yearly), .min = SCHEDULE_YEARLY},
+    {"timezone", SETTING_ZONE, AT(timezone)},
+};
+static const struct section schedule_section = SECTION("schedule", schedule_settings);
+#undef AT
+
+#define AT(member) .offset = offsetof(struct config_keep, member)
+static const struct setting keep_settings[] = {
+    {"daily", SETTING_INTEGER, AT(daily), .min = 1, .max = 100000},
+    {"weekly", SETTING_INTEGER, AT(weekly), .min = 1, .max = 100000},
+    {"monthly", SETTING_INTEGER, AT(monthly), .min = 1, .max = 100000},
+    {"yearly", SETTING_INTEGER, AT(yearly), .min = 1, .max = 100000},
+    {"manual", SETTING_INTEGER, AT(manual), .min = 0, .max = 100000},
+    {"within", SETTING_DURATION, AT(within), .min = 1, .max = 1000 * YEAR},
+    {"min", SETTING_INTEGER, AT(min), .min = 0, .max = 100000, .fallback = "1"},
+};
+static const struct section keep_section = SECTION("keep", keep_settings);
+#undef AT
+
+#define AT(member) .offset = offsetof(struct config_job, member)
+static const struct setting job_settings[] = {
+    {"name", SETTING_STRING, AT(name), .required = true, .min = 1, .max = 64, .characters = NAME},
+    {"source", SETTING_GROUP, AT(source), .required = true, .section = &source_section},
+    {"schedule", SETTING_GROUP, AT(schedule), .section = &schedule_section},
+    {"keep", SETTING_GROUP, AT(keep), .section = &keep_section},
+};
+static const struct section job_section = SECTION("jobs", job_settings);
+#undef AT
+
+static const struct setting root_settings[] = {
+    {"repository", SETTING_GROUP, .offset = offsetof(struct config, repository), .required = true,
+     .section = &repository_section},
+    {"targets", SETTING_LIST, .offset = offsetof(struct config, targets), .required = true, .min = 1,
+     .max = CONFIG_TARGETS_MAX, .section = &target_section},
+    {"jobs", SETTING_LIST, .offset = offsetof(struct config, jobs), .required = true, .min = 1,
+     .max = CONFIG_JOBS_MAX, .section = &job_section},
+};
+static const struct section root_section = SECTION("", root_settings);
+
+const struct section *settings_root(void)
+{
+    return &root_section;
+}
+
+const char *settings_type_name(enum setting_type type)
+{
+    static const char *const names[] = {"string", "path",     "strings", "paths",  "integer",
+                                        "size",   "duration", "boolean", "choice", "schedule",
+                                        "zone",   "group",    "list"};
+    return names[type];
+}

@@ -1,0 +1,358 @@
+#include "base/file.h"
+#include "base/memory.h"
+#include "config/config.h"
+#include "config/settings.h"
+
+#include <check.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define REPOSITORY "repository = { key_file = \"/k/key\"; };\n"
+#define TARGETS "targets = ( { name = \"disk\"; type = \"local\"; path = \"/srv/b\"; } );\n"
+#define SOURCE "source = { type = \"files\"; paths = [ \"/etc\" ]; };"
+#define JOBS "jobs = ( { name = \"files\"; " SOURCE " } );\n"
+
+static struct error err;
+
+/* libconfig 1.5 itself loses the string it was reading when the text ends within it. */
+const char *__lsan_default_suppressions(void);
+const char *__lsan_default_suppressions(void)
+{
+    return "leak:libconfig.so\n";
+}
+
+static struct config *parse_good(const char *text)
+{
+    struct config *config = NULL;
+    int code = config_parse("/etc/holdfast/web1.conf", bytes_of_string(text), &config, &err);
+    ck_assert_msg(code == 0, "%s", err.message);
+    return config;
+}
+
+/* The text must be refused with `message` after the file's name, and `hint` in the hint. */
+static void expect_refused(const char *text, const char *message, const char *hint)
+{
+    struct config *config = NULL;
+    err = (struct error){0};
+    int code = config_parse("x.conf", bytes_of_string(text), &config, &err);
+    ck_assert_msg(code == ERROR_USAGE, "accepted, or code %d: %s", code, text);
+    ck_assert_ptr_null(config);
+    ck_assert_msg(strncmp(err.message, "x.conf:", 7) == 0, "%s", err.message);
+    ck_assert_msg(strstr(err.message + 7, message) != NULL, "\"%s\" lacks \"%s\"", err.message, message);
+    ck_assert_msg(!hint || strstr(err.hint, hint) != NULL, "\"%s\" lacks \"%s\"", err.hint, hint);
+}
+
+START_TEST(shortest_file_gets_every_default)
+{
+    struct config *c = parse_good(REPOSITORY TARGETS JOBS);
+    ck_assert_str_eq(c->repository.name, "web1");
+    ck_assert_str_eq(c->repository.state_dir, "/var/lib/holdfast/web1");
+    ck_assert_int_eq(c->repository.min_targets, 1);
+    ck_assert_int_eq(c->repository.compression, 0);
+    ck_assert_int_eq(c->repository.pack_size, 16 << 20);
+    ck_assert_int_eq(c->repository.lease_refresh, 3600);
+    ck_assert_int_eq(c->repository.lease_live, 86400);
+    ck_assert_int_eq(c->repository.checkpoint_interval, 600);
+    ck_assert_uint_eq(c->target_count, 1);
+    ck_assert_int_eq(c->targets[0].type, CONFIG_TARGET_LOCAL);
+    ck_assert_uint_eq(c->job_count, 1);
+    const struct config_job *job = config_find_job(c, "files");
+    ck_assert_ptr_nonnull(job);
+    ck_assert(job->source.exclude_caches && !job->source.one_file_system);
+    ck_assert_str_eq(job->source.paths.list[0], "/etc");
+    ck_assert_int_eq(job->keep.daily, 0);
+    ck_assert_int_eq(job->keep.manual, -1);
+    ck_assert_int_eq(job->keep.min, 1);
+    ck_assert(!job->schedule.daily.set);
+    ck_assert_ptr_null(config_find_job(c, "nothing"));
+    ck_assert_ptr_null(config_find_target(c, "nothing"));
+    config_free(c);
+}
+END_TEST
+
+static const char full[] =
+    "repository = { name = \"web1\";  key_file = \"/etc/holdfast/web1.key\";  state_dir = "
+    "\"/var/lib/x/web1\";\n"
+    "  residency = [ \"EU\", \"CH\" ];  min_targets = 2;  compression = 3;  upload_limit = \"20M\"; };\n"
+    "targets = (\n"
+    "  { name = \"disk\";    type = \"local\"; path = \"/srv/backup/web1\"; },\n"
+    "  { name = \"hetzner\"; type = \"s3\"; provider = \"hetzner\"; region = \"fsn1\"; bucket = "
+    "\"acme-web1\"; prefix = \"\";\n"
+    "    credentials_file = \"/etc/holdfast/hetzner.credentials\"; profile = \"default\";\n"
+    "    object_lock = { mode = \"governance\"; retain = \"30d\"; }; },\n"
+    "  { name = \"minio\";   type = \"s3\"; provider = \"other\"; endpoint = "
+    "\"https://s3.example.net:9000\";\n"
+    "    region = \"us-east-1\"; bucket = \"web1\"; jurisdiction = \"DE\"; } );\n"
+    "jobs = (\n"
+    "  { name = \"files\";\n"
+    "    source   = { type = \"files\"; paths = [ \"/etc\", \"/srv\" ]; exclude = [ \"*.tmp\", "
+    "\"/srv/cache\" ];\n"
+    "                 one_file_system = true; exclude_caches = false; };\n"
+    "    schedule = { daily = \"02:30\"; weekly = \"sun 03:00\"; monthly = \"1 04:00\"; timezone = \"UTC\"; "
+    "};\n"
+    "    keep     = { daily = 7; weekly = 5; monthly = 12; within = \"2w\"; manual = 0; min = 3; }; },\n"
+    "  { name = \"database\";\n"
+    "    source   = { type = \"command\"; command = [ \"pg_dumpall\", \"-U\", \"postgres\" ]; filename = "
+    "\"all.sql\"; };\n"
+    "    schedule = { daily = \"01:30\"; };  keep = { daily = 14; }; },\n"
+    "  { name = \"stream\"; source = { type = \"tar\"; archive = \"/srv/x.tar\"; }; } );\n";
+
+START_TEST(every_setting_of_the_design_is_read)
+{
+    struct config *c = parse_good(full);
+    ck_assert_str_eq(c->repository.residency.list[1], "CH");
+    ck_assert_int_eq(c->repository.upload_limit, 20 << 20);
+    ck_assert_int_eq(c->repository.compression, 3);
+    ck_assert_uint_eq(c->target_count, 3);
+    const struct config_target *t = config_find_target(c, "hetzner");
+    ck_assert_int_eq(t->type, CONFIG_TARGET_S3);
+    ck_assert_int_eq(t->provider, CONFIG_PROVIDER_HETZNER);
+    ck_assert_int_eq(t->object_lock.mode, CONFIG_LOCK_GOVERNANCE);
+    ck_assert_int_eq(t->object_lock.retain, 30 * 86400);
+    ck_assert_str_eq(t->prefix, "");
+    t = config_find_target(c, "minio");
+    ck_assert_int_eq(t->provider, CONFIG_PROVIDER_OTHER);
+    ck_assert_str_eq(t->jurisdiction, "DE");
+    ck_assert_str_eq(t->profile, "default");
+    ck_assert_int_eq(t->object_lock.mode, CONFIG_LOCK_NONE);
+    const struct config_job *job = config_find_job(c, "files");
+    ck_assert(job->source.one_file_system && !job->source.exclude_caches);
+    ck_assert_str_eq(job->source.exclude.list[1], "/srv/cache");
+    ck_assert_int_eq(job->schedule.weekly.weekday, 0);
+    ck_assert_int_eq(job->schedule.monthly.day, 1);
+    ck_assert_int_eq(job->schedule.daily.minute, 30);
+    ck_assert_str_eq(job->schedule.timezone, "UTC");
+    ck_assert_int_eq(job->keep.within, 14 * 86400);
+    ck_assert_int_eq(job->keep.manual, 0);
+    ck_assert_int_eq(job->keep.min, 3);
+    job = config_find_job(c, "database");
+    ck_assert_uint_eq(job->source.command.count, 3);
+    ck_assert_str_eq(job->source.filename, "all.sql");
+    ck_assert_str_eq(config_find_job(c, "stream")->source.archive, "/srv/x.tar");
+    ck_assert_uint_eq(c->text.size, strlen(full));
+    ck_assert(memcmp(c->text.data, full, c->text.size) == 0);
+    config_free(c);
+}
+END_TEST
+
+START_TEST(unknown_settings_name_line_and_nearest)
+{
+    expect_refused("repository = { key_file = \"/k\";\n  min_target = 1; };\n" TARGETS JOBS,
+                   "2: unknown setting \"min_target\"", "\"min_targets\"");
+    expect_refused(REPOSITORY TARGETS "job = ();\n", "3: unknown setting \"job\"", "\"jobs\"");
+    expect_refused(REPOSITORY TARGETS "jobs = ( { name = \"f\"; keep = { dayly = 1; }; } );\n",
+                   "3: unknown setting \"dayly\"", "\"daily\"");
+    expect_refused(REPOSITORY TARGETS JOBS "\n\nzzzzzzzzzz = 1;\n", "6: unknown setting",
+                   "takes: repository");
+}
+END_TEST
+
+#define REPOSITORY_WITH(setting) "repository = { key_file = \"/k/key\"; " setting " };\n" TARGETS JOBS
+#define TARGET_WITH(settings) REPOSITORY "targets = ( { name = \"a\"; " settings " } );\n" JOBS
+#define JOB_WITH(settings) REPOSITORY TARGETS "jobs = ( { name = \"a\"; " settings " } );\n"
+
+static const struct {
+    const char *text, *message, *hint;
+} mistakes[] = {
+    {TARGETS JOBS, "\"repository\" is missing", NULL},
+    {REPOSITORY JOBS, "\"targets\" is missing", NULL},
+    {REPOSITORY TARGETS, "\"jobs\" is missing", NULL},
+    {"repository = { };\n" TARGETS JOBS, "1: \"key_file\" is missing in repository", NULL},
+    {REPOSITORY "targets = ();\n" JOBS, "2: \"targets\" has 0 entries", NULL},
+    {REPOSITORY TARGETS "jobs = ( 1 );\n", "3: \"jobs\" has a value of the wrong type", "parentheses"},
+    {"repository = 1;\n" TARGETS JOBS, "1: \"repository\" has a value of the wrong type", "braces"},
+    {"repository = { key_file = \"/a\"; key_file = \"/b\"; };\n" TARGETS JOBS, "1: duplicate", NULL},
+    {"repository = { key_file = \"/a\" \n" TARGETS JOBS, "syntax error", "semicolon"},
+    {"@include \"/etc/passwd\"\n" REPOSITORY TARGETS JOBS, "1: @include", "-c DIR"},
+    {REPOSITORY TARGETS "  \t@INCLUDE \"x\"\n" JOBS, "3: @include", NULL},
+    {REPOSITORY_WITH("name = \"a/b\";"), "not allowed", "abc"},
+    {REPOSITORY_WITH("name = \"..\";"), "begins with a dot", NULL},
+    {REPOSITORY_WITH("name = \"\";"), "0 characters", NULL},
+    {REPOSITORY_WITH("state_dir = \"var\";"), "not an absolute path", NULL},
+    {REPOSITORY_WITH("state_dir = \"/var/../x\";"), "not an absolute path", NULL},
+    {REPOSITORY_WITH("state_dir = \"/srv/b/state\";"), "shares its folder", NULL},
+    {"repository = { key_file = \"/srv/b/key\"; };\n" TARGETS JOBS, "shares its folder", NULL},
+    {REPOSITORY_WITH("min_targets = 2;"), "there are 1 targets", NULL},
+    {REPOSITORY_WITH("min_targets = \"1\";"), "wrong type", "whole number"},
+    {REPOSITORY_WITH("min_targets = 1.5;"), "wrong type", NULL},
+    {REPOSITORY_WITH("compression = 20;"), "takes 1 to 19", NULL},
+    {REPOSITORY_WITH("compression = -1;"), "takes 1 to 19", NULL},
+    {REPOSITORY_WITH("upload_limit = \"20 M\";"), "not a size", "20M"},
+    {REPOSITORY_WITH("upload_limit = \"9999999999999T\";"), "not a size", NULL},
+    {REPOSITORY_WITH("upload_limit = 1;"), "1.0 KiB", NULL},
+    {REPOSITORY_WITH("lease_live = \"soon\";"), "not a duration", "30d"},
+    {REPOSITORY_WITH("lease_live = \"30m\";"), "does not hold", NULL},
+    {REPOSITORY_WITH("lease_refresh = true;"), "wrong type", NULL},
+    {REPOSITORY_WITH("chunk_average = 1000000;"), "power of two", NULL},
+    {REPOSITORY_WITH("pack_size = \"64K\";"), "smaller than chunk_average", NULL},
+    {REPOSITORY_WITH("residency = [ \"EU\", \"Germany\" ];"), "\"Germany\"", NULL},
+    {REPOSITORY_WITH("residency = \"EU\";"), "wrong type", "brackets"},
+    {TARGET_WITH("type = \"tape\";"), "cannot be \"tape\"", "\"local\", \"s3\""},
+    {TARGET_WITH("path = \"/x\";"), "\"type\" is missing", NULL},
+    {TARGET_WITH("type = \"local\";"), "\"path\" is missing in targets", NULL},
+    {TARGET_WITH("type = \"local\"; path = \"x\";"), "not an absolute path", NULL},
+    {TARGET_WITH("type = \"local\"; path = \"/x\"; bucket = \"abc\";"), "does not go with", "s3"},
+    {TARGET_WITH("type = \"s3\"; provider = \"aws\"; region = \"eu-1\"; bucket = \"A_B\";"), "not allowed",
+     NULL},
+    {TARGET_WITH("type = \"s3\"; provider = \"aws\"; bucket = \"abc\";"), "\"region\" is missing", NULL},
+    {TARGET_WITH("type = \"s3\"; provider = \"other\"; region = \"r\"; bucket = \"abc\";"),
+     "needs an endpoint", NULL},
+    {TARGET_WITH("type = \"s3\"; provider = \"aws\"; region = \"r\"; bucket = \"abc\"; object_lock = { };"),
+     "\"mode\" is missing in object_lock", NULL},
+    {TARGET_WITH("type = \"local\"; path = \"/x\"; }, { name = \"a\"; type = \"local\"; path = \"/y\";"),
+     "\"a\" is there already", NULL},
+    {TARGET_WITH("type = \"local\"; path = \"/x\"; }, { name = \"b\"; type = \"local\"; path = \"/x//\";"),
+     "same place", "one copy"},
+    {TARGET_WITH("type = \"local\"; path = \"/x\"; }, { name = \"b\"; type = \"local\"; path = \"/x/y\";"),
+     "same place", NULL},
+    {JOB_WITH(""), "\"source\" is missing", NULL},
+    {JOB_WITH("source = { type = \"files\"; };"), "\"paths\" is missing", NULL},
+    {JOB_WITH("source = { type = \"files\"; paths = [ ]; };"), "has 0 entries", NULL},
+    {JOB_WITH("source = { type = \"files\"; paths = [ \"etc\" ]; };"), "not an absolute path", NULL},
+    {JOB_WITH("source = { type = \"files\"; paths = [ 1 ]; };"), "wrong type", NULL},
+    {JOB_WITH("source = { type = \"command\"; };"), "\"command\" is missing", NULL},
+    {JOB_WITH("source = { type = \"command\"; command = [ \"\" ]; };"), "empty", NULL},
+    {JOB_WITH("source = { type = \"command\"; command = [ \"x\" ]; filename = \"a/b\"; };"), "filename",
+     NULL},
+    {JOB_WITH("source = { type = \"tar\"; };"), "either command or archive", NULL},
+    {JOB_WITH(SOURCE " keep = { daily = 0; };"), "takes 1 to", NULL},
+    {JOB_WITH(SOURCE " keep = { manual = -1; };"), "takes 0 to", NULL},
+    {JOB_WITH(SOURCE " schedule = { daily = \"24:00\"; };"), "not a time", "HH:MM"},
+    {JOB_WITH(SOURCE " schedule = { weekly = \"03:00\"; };"), "not a time", "sun"},
+    {JOB_WITH(SOURCE " schedule = { timezone = \"Mars/Base\"; };"), "no time zone", NULL},
+    {JOB_WITH(SOURCE " }, { name = \"a\"; " SOURCE), "job \"a\" is there already", NULL},
+};
+
+START_TEST(mistakes_are_refused_with_file_and_line)
+{
+    expect_refused(mistakes[_i].text, mistakes[_i].message, mistakes[_i].hint);
+}
+END_TEST
+
+START_TEST(broken_text_never_passes_or_crashes)
+{
+    /* Every prefix that ends before the last list is closed is incomplete. */
+    for (size_t n = 0; n < sizeof full - 8; n++) {
+        struct config *config = NULL;
+        int code = config_parse("x.conf", bytes_of(full, n), &config, &err);
+        ck_assert_int_eq(code, ERROR_USAGE);
+    }
+    /* Every byte replaced: whatever comes of it, no crash and a message. */
+    char *text = memory_copy_string(full);
+    for (size_t n = 0; n < sizeof full - 1; n++) {
+        static const char wrong[] = {'"', '}', '\\', '\x80', '0', '\0'};
+        for (size_t i = 0; i < sizeof wrong; i++) {
+            struct config *config = NULL;
+            text[n] = wrong[i];
+            err.message[0] = '\0';
+            int code = config_parse("x.conf", bytes_of(text, sizeof full - 1), &config, &err);
+            ck_assert(code == 0 || (code == ERROR_USAGE && strncmp(err.message, "x.conf", 6) == 0));
+            config_free(config);
+        }
+        text[n] = full[n];
+    }
+    free(text);
+}
+END_TEST
+
+START_TEST(schedules_are_parsed_by_class)
+{
+    struct schedule_time t;
+    ck_assert(schedule_parse(SCHEDULE_DAILY, "02:30", &t) && t.hour == 2 && t.minute == 30 && t.set);
+    ck_assert(schedule_parse(SCHEDULE_WEEKLY, "Sat 23:59", &t) && t.weekday == 6);
+    ck_assert(schedule_parse(SCHEDULE_MONTHLY, "last 04:00", &t) && t.day == SCHEDULE_LAST_DAY);
+    ck_assert(schedule_parse(SCHEDULE_MONTHLY, "28 04:00", &t) && t.day == 28);
+    ck_assert(schedule_parse(SCHEDULE_YEARLY, "dec 24 05:00", &t) && t.month == 12 && t.day == 24);
+    static const char *const wrong[] = {"",        "2:30",  "02:60", "24:00", "02:30x",
+                                        "02:30 x", "ab:cd", "+2:30", "02:3 "};
+    for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++)
+        ck_assert_msg(!schedule_parse(SCHEDULE_DAILY, wrong[i], &t), "%s", wrong[i]);
+    ck_assert(!schedule_parse(SCHEDULE_WEEKLY, "sunday 03:00", &t));
+    ck_assert(!schedule_parse(SCHEDULE_MONTHLY, "29 03:00", &t));
+    ck_assert(!schedule_parse(SCHEDULE_MONTHLY, "0 03:00", &t));
+    ck_assert(!schedule_parse(SCHEDULE_YEARLY, "1 03:00", &t));
+    ck_assert(!schedule_zone_exists("../../../etc/passwd") && !schedule_zone_exists("/etc") &&
+              !schedule_zone_exists(""));
+}
+END_TEST
+
+static char folder[64];
+
+static char *write_file(const char *name, const char *text, mode_t mode)
+{
+    char *path = file_join(folder, name);
+    ck_assert_int_eq(file_write_atomic(path, bytes_of_string(text), 0600, &err), 0);
+    ck_assert_int_eq(chmod(path, mode), 0);
+    return path;
+}
+
+START_TEST(folder_gives_its_conf_files_sorted)
+{
+    strcpy(folder, "/tmp/test-config-XXXXXX");
+    ck_assert_ptr_nonnull(mkdtemp(folder));
+    char **files;
+    size_t count;
+    ck_assert_int_eq(config_list_directory(folder, &files, &count, &err), ERROR_USAGE);
+    ck_assert_int_eq(config_list_directory("/nonexistent/x", &files, &count, &err), ERROR_USAGE);
+    static const char *const names[] = {"b.conf", "a.conf", ".hidden.conf", "c.conf~", "B.conf"};
+    char *paths[5];
+    for (size_t i = 0; i < 5; i++)
+        paths[i] = write_file(names[i], REPOSITORY TARGETS JOBS, 0644);
+    ck_assert_int_eq(config_list_directory(folder, &files, &count, &err), 0);
+    ck_assert_uint_eq(count, 3);
+    ck_assert(strstr(files[0], "/B.conf") && strstr(files[1], "/a.conf") && strstr(files[2], "/b.conf"));
+    struct config *c;
+    ck_assert_int_eq(config_load(files[2], &c, &err), 0);
+    ck_assert_str_eq(c->repository.name, "b");
+    config_free(c);
+    chmod(files[2], 0666);
+    ck_assert_int_eq(config_load(files[2], &c, &err), ERROR_USAGE);
+    ck_assert_int_eq(config_load("/nonexistent.conf", &c, &err), ERROR_USAGE);
+    ck_assert(err.hint[0]);
+    config_free_list(files, count);
+    for (size_t i = 0; i < 5; i++) {
+        unlink(paths[i]);
+        free(paths[i]);
+    }
+    rmdir(folder);
+}
+END_TEST
+
+START_TEST(file_of_more_than_a_mebibyte_is_refused)
+{
+    struct buffer text = {0};
+    buffer_append_string(&text, REPOSITORY TARGETS JOBS);
+    memset(buffer_extend(&text, CONFIG_TEXT_MAX), '\n', CONFIG_TEXT_MAX);
+    struct config *config = NULL;
+    ck_assert_int_eq(config_parse("x.conf", buffer_bytes(&text), &config, &err), ERROR_USAGE);
+    text.size = CONFIG_TEXT_MAX;
+    ck_assert_int_eq(config_parse("x.conf", buffer_bytes(&text), &config, &err), 0);
+    config_free(config);
+    buffer_free(&text);
+}
+END_TEST
+
+int main(void)
+{
+    Suite *suite = suite_create("config");
+    TCase *tests = tcase_create("config");
+    tcase_set_timeout(tests, 60);
+    tcase_add_test(tests, shortest_file_gets_every_default);
+    tcase_add_test(tests, every_setting_of_the_design_is_read);
+    tcase_add_test(tests, unknown_settings_name_line_and_nearest);
+    tcase_add_loop_test(tests, mistakes_are_refused_with_file_and_line, 0,
+                        sizeof mistakes / sizeof *mistakes);
+    tcase_add_test(tests, broken_text_never_passes_or_crashes);
+    tcase_add_test(tests, schedules_are_parsed_by_class);
+    tcase_add_test(tests, folder_gives_its_conf_files_sorted);
+    tcase_add_test(tests, file_of_more_than_a_mebibyte_is_refused);
+    suite_add_tcase(suite, tests);
+    SRunner *runner = srunner_create(suite);
+    srunner_run_all(runner, CK_NORMAL);
+    int failed = srunner_ntests_failed(runner);
+    srunner_free(runner);
+    return failed ? 1 : 0;
+}
