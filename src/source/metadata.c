@@ -2,27 +2,22 @@
 
 #include "base/memory.h"
 #include "base/text.h"
+#include "source/flags.h"
 #include "source/open.h"
 #include "source/owners.h"
 
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/fs.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/ioctl.h>
 #include <sys/xattr.h>
 #include <unistd.h>
 
 #define XATTR_LIST_MAX_SIZE (64u * 1024)
 #define FIRST_TRY_SIZE 1024u /* the kernel allocates what it is asked for */
 #define INCAPABLE_MAX 32
-
-const uint32_t source_flags_kept = FS_COMPR_FL | FS_SYNC_FL | FS_IMMUTABLE_FL | FS_APPEND_FL | FS_NODUMP_FL |
-                                   FS_NOATIME_FL | FS_NOCOMP_FL | FS_JOURNAL_DATA_FL | FS_NOTAIL_FL |
-                                   FS_DIRSYNC_FL | FS_TOPDIR_FL | FS_NOCOW_FL | FS_PROJINHERIT_FL;
 
 enum capability { XATTRS = 1, FLAGS = 2 };
 
@@ -214,13 +209,13 @@ static void read_xattrs(const struct entry *e, struct node *node)
 
 static void read_flags(const struct entry *e, struct node *node)
 {
-    node->flags = e->st->attribute_flags & source_flags_kept;
+    node->flags = e->st->attribute_flags & flags_kept;
     if ((e->st->type != NODE_FILE && e->st->type != NODE_DIRECTORY) || !e->readable || !is_capable(e, FLAGS))
         return;
-    int flags = 0; /* the kernel writes an int, whatever the request says */
-    if (ioctl(e->fd, FS_IOC_GETFLAGS, &flags) == 0)
-        node->flags = (uint32_t)flags & source_flags_kept;
-    else if (errno == ENOTTY || errno == EOPNOTSUPP || errno == ENOSYS || errno == EINVAL)
+    uint32_t flags;
+    if (flags_read(e->fd, &flags))
+        node->flags = flags & flags_kept;
+    else if (flags_unsupported(errno))
         remember_incapable(e, FLAGS);
     else
         warn_errno(e->reader, errno, "cannot read the inode flags");

@@ -11,13 +11,6 @@
 #define SOURCE_XATTR_VALUE_MAX (64u * 1024)
 #define SOURCE_XATTRS_MAX (1024u * 1024) /* of one entry, names and values */
 
-/* The inode flags that are kept: those that FS_IOC_SETFLAGS can set and that mean something for a copy:
- * immutable, append, nodump, noatime, sync, dirsync, compressed, nocomp, journal-data, notail, topdir, nocow
- * and project-inherit. Left out: what describes how a file lies on its disk (extents, index, inline data,
- * verity, encryption), what takes effect only on an empty directory (casefold), what depends on the device
- * (dax) and what no file system does (secure removal, undelete). */
-extern const uint32_t source_flags_kept;
-
 /* For one thread: caches of names and of what file systems cannot do, room to work in. */
 struct metadata_reader;
 
