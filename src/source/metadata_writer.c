@@ -230,6 +230,8 @@ int metadata_write(struct metadata_writer *writer, int directory, struct bytes n
         code = error_set(err, ERROR_NOT_FOUND, "was replaced by something else");
     if (code == 0) {
         snprintf(t.path, sizeof t.path, "/proc/self/fd/%d", t.fd);
+        if (t.was.attribute_flags & flags_locks)
+            flags_unlock(t.fd);
         set_owner(&t);
         set_xattrs(&t);
         set_mode(&t);

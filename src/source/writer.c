@@ -2,6 +2,7 @@
 
 #include "base/file.h"
 #include "base/memory.h"
+#include "source/directory.h"
 #include "source/flags.h"
 #include "source/name.h"
 #include "source/open.h"
