@@ -1,0 +1,250 @@
+#include "source/command.h"
+
+#include "base/memory.h"
+#include "base/text.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <spawn.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <sys/pidfd.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#define GRACE_MILLISECONDS 2000
+
+struct command {
+    char *text; /* for messages */
+    pid_t pid;
+    int process, output, errors, cancel; /* pidfd, pipes, eventfd; -1 where closed */
+    bool ended;                          /* and reaped */
+    struct buffer said;
+};
+
+static char *text_of(const char *const *argv)
+{
+    struct buffer b = {0};
+    for (size_t i = 0; argv[i] && b.size < 200; i++)
+        buffer_append_format(&b, "%s%s", i ? " " : "", argv[i]);
+    char *text = text_visible_bytes(b.data, b.size < 200 ? b.size : 200);
+    buffer_free(&b);
+    return text;
+}
+
+static void close_one(int *fd)
+{
+    if (*fd >= 0)
+        close(*fd);
+    *fd = -1;
+}
+
+/* 0 or an errno. */
+static int spawn(struct command *command, const char *const *argv, const char *const *environment,
+                 const char *folder, int output, int errors)
+{
+    extern char **environ;
+    posix_spawn_file_actions_t actions;
+    posix_spawnattr_t attributes;
+    sigset_t none, all;
+    sigemptyset(&none);
+    sigfillset(&all);
+    posix_spawn_file_actions_init(&actions);
+    posix_spawnattr_init(&attributes);
+    posix_spawn_file_actions_addopen(&actions, STDIN_FILENO, "/dev/null", O_RDONLY, 0);
+    posix_spawn_file_actions_adddup2(&actions, output, STDOUT_FILENO);
+    posix_spawn_file_actions_adddup2(&actions, errors, STDERR_FILENO);
+    if (folder)
+        posix_spawn_file_actions_addchdir_np(&actions, folder);
+    posix_spawn_file_actions_addclosefrom_np(&actions, 3);
+    posix_spawnattr_setpgroup(&attributes, 0);
+    posix_spawnattr_setsigmask(&attributes, &none);
+    posix_spawnattr_setsigdefault(&attributes, &all);
+    posix_spawnattr_setflags(&attributes,
+                             POSIX_SPAWN_SETPGROUP | POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF);
+    int code = posix_spawnp(&command->pid, argv[0], &actions, &attributes, (char *const *)argv,
+                            environment ? (char *const *)environment : environ);
+    posix_spawnattr_destroy(&attributes);
+    posix_spawn_file_actions_destroy(&actions);
+    return code;
+}
+
+int command_start(const char *const *argv, const char *const *environment, const char *folder,
+                  struct command **out, struct error *err)
+{
+    struct command *command = memory_new(struct command);
+    int output[2] = {-1, -1}, errors[2] = {-1, -1}, code = 0, errnum;
+    command->process = command->output = command->errors = command->cancel = -1;
+    command->ended = true;
+    command->text = text_of(argv);
+    command->cancel = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    if (command->cancel < 0 || pipe2(output, O_CLOEXEC) != 0 || pipe2(errors, O_CLOEXEC) != 0) {
+        code = error_set_errno(err, errno, "cannot make pipes for command %s", command->text);
+        goto out;
+    }
+    command->output = output[0];
+    command->errors = errors[0];
+    fcntl(command->errors, F_SETFL, O_NONBLOCK);
+    errnum = spawn(command, argv, environment, folder, output[1], errors[1]);
+    if (errnum) {
+        code = error_set_errno(err, errnum, "cannot start command %s", command->text);
+        if (folder)
+            error_prefix(err, "in %s", folder);
+        goto out;
+    }
+    command->ended = false;
+    command->process = pidfd_open(command->pid, 0);
+    if (command->process < 0)
+        code = error_set_errno(err, errno, "cannot watch command %s", command->text);
+out:
+    close_one(&output[1]);
+    close_one(&errors[1]);
+    if (code == 0) {
+        *out = command;
+        return 0;
+    }
+    command_free(command);
+    return code;
+}
+
+static void take_errors(struct command *command)
+{
+    struct buffer *said = &command->said;
+    for (;;) {
+        buffer_reserve(said, 4096);
+        ssize_t n = read(command->errors, said->data + said->size, 4096);
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n < 0 && errno == EAGAIN)
+            return;
+        if (n <= 0) {
+            close_one(&command->errors);
+            return;
+        }
+        said->size += (size_t)n;
+        if (said->size > 2 * COMMAND_ERRORS_MAX) {
+            memmove(said->data, said->data + said->size - COMMAND_ERRORS_MAX, COMMAND_ERRORS_MAX);
+            said->size = COMMAND_ERRORS_MAX;
+        }
+    }
+}
+
+/* Waits until fd can be read, keeping what the command says meanwhile. */
+static int wait_for(struct command *command, int fd, struct error *err)
+{
+    for (;;) {
+        struct pollfd polls[] = {{.fd = command->cancel, .events = POLLIN},
+                                 {.fd = fd, .events = POLLIN},
+                                 {.fd = command->errors, .events = POLLIN}};
+        int n = poll(polls, 3, -1);
+        if (n < 0 && errno != EINTR)
+            return error_set_errno(err, errno, "cannot wait for command %s", command->text);
+        if (n <= 0)
+            continue;
+        if (polls[0].revents)
+            return error_set(err, ERROR_CANCELLED, "command %s was cancelled", command->text);
+        if (polls[2].revents)
+            take_errors(command);
+        if (polls[1].revents)
+            return 0;
+    }
+}
+
+int command_read(struct command *command, void *to, size_t size, size_t *done, struct error *err)
+{
+    *done = 0;
+    if (command->output < 0)
+        return 0;
+    int code = wait_for(command, command->output, err);
+    if (code != 0)
+        return code;
+    ssize_t n = read(command->output, to, size);
+    if (n < 0)
+        return error_set_errno(err, errno, "cannot read the output of command %s", command->text);
+    *done = (size_t)n;
+    return 0;
+}
+
+struct bytes command_errors(const struct command *command)
+{
+    struct bytes said = buffer_bytes(&command->said);
+    size_t skip = said.size > COMMAND_ERRORS_MAX ? said.size - COMMAND_ERRORS_MAX : 0;
+    return bytes_of(said.size ? said.data + skip : NULL, said.size - skip);
+}
+
+/* The last line that is not empty, fit for a terminal. The caller frees it. */
+static char *last_line(const struct command *command)
+{
+    struct bytes said = command_errors(command);
+    while (said.size && strchr("\r\n\t ", said.data[said.size - 1]))
+        said.size--;
+    const uint8_t *start = said.size ? memrchr(said.data, '\n', said.size) : NULL;
+    size_t skip = start ? (size_t)(start - said.data) + 1 : 0;
+    size_t size = said.size - skip < 500 ? said.size - skip : 500;
+    return size ? text_visible_bytes(said.data + skip, size) : memory_copy_string("(it said nothing)");
+}
+
+static int check_status(struct command *command, int status, struct error *err)
+{
+    if (WIFEXITED(status) && WEXITSTATUS(status) == 0)
+        return 0;
+    char *line = last_line(command);
+    int code = WIFSIGNALED(status)
+                   ? error_set(err, ERROR_FAILED, "command %s was ended by signal %d (%s): %s", command->text,
+                               WTERMSIG(status), strsignal(WTERMSIG(status)), line)
+                   : error_set(err, ERROR_FAILED, "command %s ended with status %d: %s", command->text,
+                               WEXITSTATUS(status), line);
+    free(line);
+    return code;
+}
+
+int command_finish(struct command *command, struct error *err)
+{
+    close_one(&command->output);
+    int code = wait_for(command, command->process, err);
+    if (code != 0)
+        return code;
+    if (command->errors >= 0)
+        take_errors(command);
+    int status = 0;
+    while (waitpid(command->pid, &status, 0) < 0)
+        if (errno != EINTR)
+            return error_set_errno(err, errno, "cannot wait for command %s", command->text);
+    command->ended = true;
+    return check_status(command, status, err);
+}
+
+void command_cancel(struct command *command)
+{
+    int saved = errno;
+    uint64_t one = 1;
+    if (write(command->cancel, &one, sizeof one) < 0)
+        (void)0; /* the counter is full: it is cancelled already */
+    errno = saved;
+}
+
+void command_free(struct command *command)
+{
+    if (!command)
+        return;
+    close_one(&command->output);
+    close_one(&command->errors);
+    if (!command->ended) {
+        struct pollfd wait = {.fd = command->process, .events = POLLIN};
+        kill(-command->pid, SIGTERM);
+        if (command->process >= 0)
+            poll(&wait, 1, GRACE_MILLISECONDS);
+        /* Not reaped yet, so the number is still the group's. */
+        kill(-command->pid, SIGKILL);
+        while (waitpid(command->pid, NULL, 0) < 0 && errno == EINTR)
+            ;
+    }
+    close_one(&command->process);
+    close_one(&command->cancel);
+    buffer_free(&command->said);
+    free(command->text);
+    free(command);
+}

@@ -1,0 +1,35 @@
+/*
+ * A command whose standard output is a source: started without a shell, in its own process group, standard
+ * input empty, what it says on standard error kept for the error text. Used by the backup op (and by
+ * archive.h for a command that writes a tar stream).
+ */
+#ifndef SOURCE_COMMAND_H
+#define SOURCE_COMMAND_H
+
+#include "base/bytes.h"
+#include "base/error.h"
+
+/* Of what the command says on standard error, this much from the end is kept. */
+#define COMMAND_ERRORS_MAX (64u * 1024)
+
+struct command;
+
+/* Starts argv (NULL at its end), found in PATH. environment NULL: the caller's; folder NULL: the caller's.
+ * NOT_FOUND or DENIED where it cannot be started. */
+int command_start(const char *const *argv, const char *const *environment, const char *folder,
+                  struct command **command, struct error *err);
+/* Up to size bytes of its output; *done is 0 at the end. Blocks. CANCELLED after command_cancel(). */
+int command_read(struct command *command, void *to, size_t size, size_t *done, struct error *err);
+/* Waits for it and checks how it ended; what it still writes gets SIGPIPE, so read to the end before. FAILED
+ * with command, status and the last line it said; CANCELLED. A process it left in the background is not
+ * waited for. */
+int command_finish(struct command *command, struct error *err);
+/* The end of what it said on standard error so far. */
+struct bytes command_errors(const struct command *command);
+/* Makes command_read() and command_finish() return, now or when they are called. For any thread, and for
+ * signal handlers. The process group ends in command_free(). */
+void command_cancel(struct command *command);
+/* Ends the process group if the command was not seen to end: SIGTERM, after two seconds SIGKILL. */
+void command_free(struct command *command);
+
+#endif

@@ -1,0 +1,172 @@
+#include "source/directory.h"
+
+#include "base/file.h"
+#include "base/memory.h"
+#include "source/open.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/fs.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define DENTS_SIZE (256u * 1024)
+#define CACHEDIR_SIGNATURE "Signature: 8a477f597d28d172789f06886806bc55"
+
+int source_open_at(int directory, const char *name, int flags)
+{
+    flags |= O_CLOEXEC | O_NOCTTY | O_NOFOLLOW;
+    int fd = openat(directory, name, flags | O_NOATIME);
+    /* O_NOATIME is for the owner and for root. */
+    if (fd < 0 && errno == EPERM)
+        fd = openat(directory, name, flags);
+    return fd;
+}
+
+enum node_type source_type_of_mode(unsigned mode)
+{
+    switch (mode & S_IFMT) {
+    case S_IFREG:
+        return NODE_FILE;
+    case S_IFDIR:
+        return NODE_DIRECTORY;
+    case S_IFLNK:
+        return NODE_SYMLINK;
+    case S_IFIFO:
+        return NODE_FIFO;
+    case S_IFCHR:
+        return NODE_CHARACTER_DEVICE;
+    case S_IFBLK:
+        return NODE_BLOCK_DEVICE;
+    case S_IFSOCK:
+        return NODE_SOCKET;
+    default:
+        return NODE_UNKNOWN;
+    }
+}
+
+int source_open_directory(int parent, const char *name, int *fd, struct error *err)
+{
+    *fd = source_open_at(parent, name, O_RDONLY | O_DIRECTORY);
+    if (*fd < 0 && errno == ELOOP)
+        errno = ENOTDIR;
+    return *fd < 0 ? error_set_errno(err, errno, "cannot open the directory") : 0;
+}
+
+struct names {
+    struct bytes *list;
+    size_t count, capacity;
+};
+
+static bool is_dot(const char *name)
+{
+    return name[0] == '.' && (name[1] == '\0' || (name[1] == '.' && name[2] == '\0'));
+}
+
+/* One allocation for all names of a getdents call. */
+static void take_names(const uint8_t *dents, size_t size, struct arena *arena, struct names *names)
+{
+    char *to = arena_alloc(arena, size);
+    size_t record;
+    for (size_t at = 0; at < size; at += record) {
+        const struct dirent64 *entry = (const struct dirent64 *)(const void *)(dents + at);
+        record = entry->d_reclen;
+        if (is_dot(entry->d_name))
+            continue;
+        size_t length = strlen(entry->d_name);
+        memcpy(to, entry->d_name, length);
+        memory_reserve_one(names->list, names->count, names->capacity);
+        names->list[names->count++] = bytes_of(to, length);
+        to += length + 1;
+    }
+}
+
+static int compare_names(const void *a, const void *b)
+{
+    return bytes_compare(*(const struct bytes *)a, *(const struct bytes *)b);
+}
+
+int source_list_directory(int fd, struct buffer *scratch, struct arena *arena, struct bytes **list,
+                          size_t *count, struct error *err)
+{
+    struct names names = {0};
+    int code = 0;
+    buffer_clear(scratch);
+    buffer_reserve(scratch, DENTS_SIZE);
+    for (;;) {
+        ssize_t n = getdents64(fd, scratch->data, DENTS_SIZE);
+        if (n < 0) {
+            code = error_set_errno(err, errno, "cannot list the directory");
+            goto out;
+        }
+        if (n == 0)
+            break;
+        take_names(scratch->data, (size_t)n, arena, &names);
+        if (names.count > SOURCE_ENTRIES_MAX) {
+            code = error_set(err, ERROR_UNSUPPORTED, "the directory has more than %u entries",
+                             SOURCE_ENTRIES_MAX);
+            goto out;
+        }
+    }
+    if (names.count)
+        qsort(names.list, names.count, sizeof *names.list, compare_names);
+    size_t kept = 0;
+    *list = arena_alloc_array(arena, names.count, sizeof **list);
+    for (size_t i = 0; i < names.count; i++)
+        if (kept == 0 || !bytes_equal((*list)[kept - 1], names.list[i]))
+            (*list)[kept++] = names.list[i];
+    *count = kept;
+out:
+    free(names.list);
+    return code;
+}
+
+static uint32_t flags_of_attributes(uint64_t attributes)
+{
+    return (attributes & STATX_ATTR_IMMUTABLE ? FS_IMMUTABLE_FL : 0u) |
+           (attributes & STATX_ATTR_APPEND ? FS_APPEND_FL : 0u) |
+           (attributes & STATX_ATTR_NODUMP ? FS_NODUMP_FL : 0u);
+}
+
+int source_stat(int directory, const char *name, struct source_stat *out, struct error *err)
+{
+    struct statx st;
+    int flags = AT_SYMLINK_NOFOLLOW | AT_NO_AUTOMOUNT | (*name ? 0 : AT_EMPTY_PATH);
+    if (statx(directory, name, flags, STATX_BASIC_STATS, &st) != 0)
+        return error_set_errno(err, errno, "cannot examine");
+    *out = (struct source_stat){
+        .type = source_type_of_mode(st.stx_mode),
+        .mode = st.stx_mode & 07777u,
+        .uid = st.stx_uid,
+        .gid = st.stx_gid,
+        .link_count = st.stx_nlink,
+        .size = st.stx_size,
+        .blocks = st.stx_blocks,
+        .mtime_seconds = st.stx_mtime.tv_sec,
+        .ctime_seconds = st.stx_ctime.tv_sec,
+        .mtime_nanoseconds = st.stx_mtime.tv_nsec,
+        .ctime_nanoseconds = st.stx_ctime.tv_nsec,
+        .inode = st.stx_ino,
+        .device = (uint64_t)st.stx_dev_major << 32 | st.stx_dev_minor,
+        .device_major = st.stx_rdev_major,
+        .device_minor = st.stx_rdev_minor,
+        .attribute_flags = flags_of_attributes(st.stx_attributes),
+        .mount_root = (st.stx_attributes & st.stx_attributes_mask & STATX_ATTR_MOUNT_ROOT) != 0,
+    };
+    return 0;
+}
+
+bool source_is_cachedir(int directory)
+{
+    char text[sizeof CACHEDIR_SIGNATURE - 1];
+    int fd = source_open_at(directory, "CACHEDIR.TAG", O_RDONLY | O_NONBLOCK);
+    if (fd < 0)
+        return false;
+    bool tagged = file_read_full(fd, text, sizeof text) == (ssize_t)sizeof text &&
+                  memcmp(text, CACHEDIR_SIGNATURE, sizeof text) == 0;
+    close(fd);
+    return tagged;
+}

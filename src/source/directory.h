@@ -1,0 +1,55 @@
+/*
+ * Reading directories and what stat says about their entries: the fewest system calls an entry can cost.
+ * Used by the backup op and the rest of this module. Everything is relative to a descriptor of the directory,
+ * so paths may be of any length; symbolic links are never followed. Messages do not name the entry: the
+ * caller knows the whole path and puts it before them with error_prefix().
+ */
+#ifndef SOURCE_DIRECTORY_H
+#define SOURCE_DIRECTORY_H
+
+#include "base/arena.h"
+#include "base/error.h"
+#include "base/node.h"
+
+#include <stdbool.h>
+
+/* More entries in one directory are refused. */
+#define SOURCE_ENTRIES_MAX (16u * 1024 * 1024)
+
+struct source_stat {
+    enum node_type type;
+    uint32_t mode; /* 07777 */
+    uint32_t uid, gid;
+    uint32_t link_count;
+    uint64_t size;
+    uint64_t blocks; /* of 512 bytes */
+    int64_t mtime_seconds, ctime_seconds;
+    uint32_t mtime_nanoseconds, ctime_nanoseconds;
+    uint64_t inode;
+    uint64_t device;                     /* of the file system that holds it: major << 32 | minor */
+    uint32_t device_major, device_minor; /* that a device node stands for */
+    uint32_t attribute_flags;            /* the few FS_*_FL that statx tells */
+    bool mount_root;                     /* something is mounted here; false where the kernel does not say */
+};
+
+/* The type in a mode of stat(2). */
+enum node_type source_type_of_mode(unsigned mode);
+
+/* Opens a directory below parent (AT_FDCWD for a path). A symbolic link in its place: NOT_FOUND. The access
+ * time is left alone where the kernel lets us. The caller closes *fd. */
+int source_open_directory(int parent, const char *name, int *fd, struct error *err);
+
+/* The names in a directory, in byte order, without "." and "..", each with a NUL behind that is not counted.
+ * They lie in arena. scratch is room to work in: any buffer, kept by the caller for the next call; its
+ * contents are lost. A name that the file system gives twice is listed once. */
+int source_list_directory(int fd, struct buffer *scratch, struct arena *arena, struct bytes **names,
+                          size_t *count, struct error *err);
+
+/* One statx. name "" is the descriptor itself. NOT_FOUND where the entry is gone. */
+int source_stat(int directory, const char *name, struct source_stat *out, struct error *err);
+
+/* True if a directory holds a file CACHEDIR.TAG with the signature of the Cache Directory Tagging
+ * Specification (https://bford.info/cachedir/). */
+bool source_is_cachedir(int directory);
+
+#endif

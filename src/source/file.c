@@ -1,0 +1,157 @@
+#include "source/file.h"
+
+#include "source/open.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <time.h>
+#include <unistd.h>
+
+#define HOLE_MIN 4096u
+#define READAHEAD_MIN (4u * 1024 * 1024)
+#define LEASE_TRIES 50
+
+/* O_NONBLOCK, because a FIFO may have taken the file's place. With it, a file under a lease (file servers
+ * hold them) answers EAGAIN and its holder is asked to let go. */
+static int open_regular(int directory, const char *name)
+{
+    int fd = source_open_at(directory, name, O_RDONLY | O_NONBLOCK);
+    for (int i = 0; fd < 0 && errno == EAGAIN && i < LEASE_TRIES; i++) {
+        nanosleep(&(struct timespec){.tv_nsec = 100 * 1000 * 1000}, NULL);
+        fd = source_open_at(directory, name, O_RDONLY | O_NONBLOCK);
+    }
+    return fd;
+}
+
+int source_file_open(int directory, const char *name, const struct source_stat *expected,
+                     struct source_file *file, struct error *err)
+{
+    *file = (struct source_file){.fd = open_regular(directory, name)};
+    if (file->fd < 0 && errno == ENOENT)
+        return error_set(err, ERROR_NOT_FOUND, "vanished before it was read");
+    if (file->fd < 0 && errno != ELOOP && errno != ENXIO)
+        return error_set_errno(err, errno, "cannot open");
+    int code = file->fd < 0 ? 0 : source_stat(file->fd, "", &file->stat, err);
+    if (code == 0 && (file->fd < 0 || file->stat.type != NODE_FILE || file->stat.inode != expected->inode ||
+                      file->stat.device != expected->device))
+        code = error_set(err, ERROR_NOT_FOUND, "was replaced before it was read");
+    if (code != 0) {
+        source_file_close(file);
+        return code;
+    }
+    bool sparse = file->stat.blocks < file->stat.size / 512;
+    file->data_end = sparse ? 0 : file->stat.size;
+    if (file->stat.size >= READAHEAD_MIN)
+        posix_fadvise(file->fd, 0, 0, POSIX_FADV_SEQUENTIAL);
+    return 0;
+}
+
+/* At the end of a run of data: finds the next one, and sets *hole to the bytes before it (0 where those are
+ * too few to be worth it). Never beyond the size the file had when it was opened. */
+static int find_run(struct source_file *file, uint64_t *hole, struct error *err)
+{
+    uint64_t size = file->stat.size;
+    *hole = 0;
+    off_t data = lseek(file->fd, (off_t)file->offset, SEEK_DATA);
+    if (data < 0 && errno == EINVAL) { /* a file system that cannot tell */
+        file->data_end = size;
+        return 0;
+    }
+    if (data < 0 && errno != ENXIO)
+        return error_set_errno(err, errno, "cannot find the holes");
+    uint64_t start = data < 0 || (uint64_t)data > size ? size : (uint64_t)data;
+    if (start - file->offset >= HOLE_MIN) {
+        *hole = start - file->offset;
+        return 0;
+    }
+    off_t end = start < size ? lseek(file->fd, (off_t)start, SEEK_HOLE) : -1;
+    file->data_end = end < 0 || (uint64_t)end > size ? size : (uint64_t)end;
+    return 0;
+}
+
+/* Reads until the run of data or the room ends. */
+static int read_data(struct source_file *file, uint8_t *data, size_t size, size_t *done, struct error *err)
+{
+    uint64_t left = file->data_end - file->offset;
+    size_t want = left < size - *done ? (size_t)left : size - *done;
+    while (want) {
+        ssize_t n = pread(file->fd, data + *done, want, (off_t)file->offset);
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n < 0)
+            return error_set_errno(err, errno, "cannot read at byte %llu", (unsigned long long)file->offset);
+        if (n == 0) {
+            file->ended = true; /* it shrank */
+            return 0;
+        }
+        *done += (size_t)n;
+        file->offset += (uint64_t)n;
+        want -= (size_t)n;
+    }
+    return 0;
+}
+
+int source_file_next(struct source_file *file, void *data, size_t size, struct source_run *run,
+                     struct error *err)
+{
+    size_t done = 0;
+    int code = 0;
+    *run = (struct source_run){0};
+    while (code == 0 && done < size && !file->ended && file->offset < file->stat.size) {
+        uint64_t hole = 0;
+        if (file->offset == file->data_end)
+            code = find_run(file, &hole, err);
+        if (code == 0 && hole) {
+            if (done)
+                break; /* the data first; the hole is found again */
+            *run = (struct source_run){hole, true};
+            file->offset += hole;
+            file->data_end = file->offset;
+            return 0;
+        }
+        if (code == 0)
+            code = read_data(file, data, size, &done, err);
+    }
+    run->length = done;
+    return code;
+}
+
+int source_file_changed(struct source_file *file, enum source_change *change, struct error *err)
+{
+    const struct source_stat *was = &file->stat;
+    struct source_stat now;
+    int code = source_stat(file->fd, "", &now, err);
+    if (code != 0)
+        return code;
+    if (file->offset < was->size || now.size < was->size)
+        *change = SOURCE_SHRANK;
+    else if (now.size > was->size)
+        *change = SOURCE_GREW;
+    else if (now.mtime_seconds != was->mtime_seconds || now.mtime_nanoseconds != was->mtime_nanoseconds ||
+             now.ctime_seconds != was->ctime_seconds || now.ctime_nanoseconds != was->ctime_nanoseconds)
+        *change = SOURCE_CHANGED;
+    else
+        *change = SOURCE_UNCHANGED;
+    return 0;
+}
+
+const char *source_change_text(enum source_change change)
+{
+    switch (change) {
+    case SOURCE_CHANGED:
+        return "changed while it was read";
+    case SOURCE_GREW:
+        return "grew while it was read";
+    case SOURCE_SHRANK:
+        return "shrank while it was read";
+    default:
+        return "did not change";
+    }
+}
+
+void source_file_close(struct source_file *file)
+{
+    if (file->fd >= 0)
+        close(file->fd);
+    file->fd = -1;
+}

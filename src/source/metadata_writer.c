@@ -1,0 +1,244 @@
+#include "source/metadata_writer.h"
+
+#include "base/memory.h"
+#include "base/text.h"
+#include "source/flags.h"
+#include "source/name.h"
+#include "source/open.h"
+#include "source/owners.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/fs.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/xattr.h>
+#include <unistd.h>
+
+#define LIST_SIZE (64u * 1024)
+#define FLAGS_EVERYWHERE (FS_SYNC_FL | FS_IMMUTABLE_FL | FS_APPEND_FL | FS_NODUMP_FL | FS_NOATIME_FL)
+
+struct metadata_writer {
+    bool owners_by_name;
+    source_warning *warning;
+    void *context;
+    struct owners *owners;
+    uint64_t owner_failures;
+    char list[LIST_SIZE + 1];
+};
+
+/* The entry while it is written. */
+struct target {
+    struct metadata_writer *writer;
+    const struct node *node;
+    int fd;
+    char path[32]; /* of fd in /proc: reaches entries that are open as a path only, and links themselves */
+    bool symlink;
+    bool user_failed, group_failed;
+    struct source_stat was;
+};
+
+struct metadata_writer *metadata_writer_new(bool owners_by_name, source_warning *warning, void *context)
+{
+    struct metadata_writer *writer = memory_new(struct metadata_writer);
+    writer->owners_by_name = owners_by_name;
+    writer->warning = warning;
+    writer->context = context;
+    writer->owners = owners_new();
+    return writer;
+}
+
+void metadata_writer_free(struct metadata_writer *writer)
+{
+    if (!writer)
+        return;
+    owners_free(writer->owners);
+    free(writer);
+}
+
+uint64_t metadata_writer_owner_failures(const struct metadata_writer *writer)
+{
+    return writer->owner_failures;
+}
+
+static void warn(struct target *t, int errnum, const char *what)
+{
+    char reason[128], text[640];
+    snprintf(text, sizeof text, "%s: %s", what, strerror_r(errnum, reason, sizeof reason));
+    if (t->writer->warning)
+        t->writer->warning(t->writer->context, text);
+}
+
+static void warn_xattr(struct target *t, int errnum, const char *verb, struct bytes name)
+{
+    char text[400];
+    char *visible = text_visible_bytes(name.data, name.size);
+    snprintf(text, sizeof text, "cannot %s the extended attribute %.300s", verb, visible);
+    warn(t, errnum, text);
+    free(visible);
+}
+
+static void set_owner(struct target *t)
+{
+    const struct node *node = t->node;
+    struct metadata_writer *writer = t->writer;
+    uint32_t uid = node->uid, gid = node->gid, id;
+    if (writer->owners_by_name && owners_id(writer->owners, OWNER_USER, node->user, &id))
+        uid = id;
+    if (writer->owners_by_name && owners_id(writer->owners, OWNER_GROUP, node->group, &id))
+        gid = id;
+    if ((uid == t->was.uid && gid == t->was.gid) || fchownat(t->fd, "", uid, gid, AT_EMPTY_PATH) == 0)
+        return;
+    int errnum = errno;
+    /* A group we belong to can be given without being root. */
+    t->user_failed = uid != t->was.uid;
+    t->group_failed = gid != t->was.gid && fchownat(t->fd, "", (uid_t)-1, gid, AT_EMPTY_PATH) != 0;
+    if (errnum == EPERM && geteuid() != 0)
+        writer->owner_failures++;
+    else
+        warn(t, errnum, "cannot set the owner");
+}
+
+static bool node_has(const struct node *node, struct bytes name)
+{
+    for (size_t i = 0; i < node->xattr_count; i++)
+        if (bytes_equal(node->xattrs[i].name, name))
+            return true;
+    return false;
+}
+
+/* Of what the node does not have, attributes that came by inheritance or were there before are removed; those
+ * that the kernel or a security module keeps by itself are not. */
+static bool is_removable(struct bytes name)
+{
+    static const char *const removable[] = {"user.", "trusted.", "system.posix_acl_", "security.capability"};
+    for (size_t i = 0; i < sizeof removable / sizeof *removable; i++) {
+        size_t size = strlen(removable[i]);
+        if (name.size >= size && memcmp(name.data, removable[i], size) == 0)
+            return true;
+    }
+    return false;
+}
+
+static void remove_xattrs(struct target *t)
+{
+    char *list = t->writer->list;
+    ssize_t size = listxattr(t->path, list, LIST_SIZE);
+    if (size < 0 && errno != ENOTSUP)
+        warn(t, errno, "cannot list the extended attributes");
+    if (size <= 0)
+        return;
+    list[size] = '\0';
+    for (ssize_t at = 0; at < size; at += (ssize_t)strlen(list + at) + 1) {
+        struct bytes name = bytes_of_string(list + at);
+        if (is_removable(name) && !node_has(t->node, name) && removexattr(t->path, list + at) != 0 &&
+            errno != ENODATA)
+            warn_xattr(t, errno, "remove", name);
+    }
+}
+
+static void set_xattrs(struct target *t)
+{
+    remove_xattrs(t);
+    for (size_t i = 0; i < t->node->xattr_count; i++) {
+        const struct xattr *xattr = &t->node->xattrs[i];
+        char name[XATTR_NAME_MAX + 1];
+        if (xattr->name.size == 0 || xattr->name.size > XATTR_NAME_MAX ||
+            memchr(xattr->name.data, '\0', xattr->name.size)) {
+            warn_xattr(t, EINVAL, "set", xattr->name);
+            continue;
+        }
+        memcpy(name, xattr->name.data, xattr->name.size);
+        name[xattr->name.size] = '\0';
+        if (setxattr(t->path, name, xattr->value.data, xattr->value.size, 0) != 0)
+            warn_xattr(t, errno, "set", xattr->name);
+    }
+}
+
+static void set_mode(struct target *t)
+{
+    mode_t mode = t->node->mode & 07777u;
+    if (t->symlink)
+        return;
+    /* A set-id bit with the wrong owner would lend somebody else's rights. */
+    if (t->user_failed)
+        mode &= ~(mode_t)S_ISUID;
+    if (t->group_failed && t->node->type == NODE_FILE)
+        mode &= ~(mode_t)S_ISGID;
+    if (chmod(t->path, mode) != 0)
+        warn(t, errno, "cannot set the mode");
+}
+
+static void set_times(struct target *t)
+{
+    struct timespec times[] = {
+        {.tv_nsec = UTIME_OMIT},
+        {.tv_sec = t->node->mtime_seconds, .tv_nsec = t->node->mtime_nanoseconds},
+    };
+    int result = -1;
+    if (t->node->mtime_nanoseconds > 999999999) /* also UTIME_NOW and UTIME_OMIT */
+        errno = EINVAL;
+    else
+        result = utimensat(t->fd, "", times, AT_EMPTY_PATH);
+    if (result != 0)
+        warn(t, errno, "cannot set the time");
+}
+
+static void set_flags(struct target *t)
+{
+    uint32_t now, wanted = t->node->flags & flags_kept;
+    if (t->node->type != NODE_FILE && t->node->type != NODE_DIRECTORY)
+        return;
+    if (!flags_read(t->fd, &now)) {
+        if (wanted)
+            warn(t, errno, "cannot set the inode flags");
+        return;
+    }
+    if ((now & flags_kept) == wanted || flags_write(t->fd, (now & ~flags_kept) | wanted))
+        return;
+    int errnum = errno;
+    /* Another file system than the one it came from may know only these. */
+    wanted = (wanted & FLAGS_EVERYWHERE) | (now & flags_kept & ~FLAGS_EVERYWHERE);
+    flags_write(t->fd, (now & ~flags_kept) | wanted);
+    warn(t, errnum, "cannot set all inode flags");
+}
+
+static int open_target(struct target *t, int directory, struct bytes name, struct error *err)
+{
+    char text[WRITER_NAME_SIZE];
+    int code = writer_name(name, text, err);
+    if (code != 0)
+        return code;
+    if (t->node->type == NODE_FILE || t->node->type == NODE_DIRECTORY)
+        t->fd = source_open_at(directory, text,
+                               O_RDONLY | O_NONBLOCK | (t->node->type == NODE_DIRECTORY ? O_DIRECTORY : 0));
+    if (t->fd < 0)
+        t->fd = openat(directory, text, O_PATH | O_NOFOLLOW | O_CLOEXEC);
+    return t->fd < 0 ? error_set_errno(err, errno, "cannot open") : 0;
+}
+
+int metadata_write(struct metadata_writer *writer, int directory, struct bytes name, int fd,
+                   const struct node *node, struct error *err)
+{
+    struct target t = {.writer = writer, .node = node, .fd = fd, .symlink = node->type == NODE_SYMLINK};
+    int code = fd < 0 ? open_target(&t, directory, name, err) : 0;
+    if (code == 0)
+        code = source_stat(t.fd, "", &t.was, err);
+    if (code == 0 && t.was.type != node->type)
+        code = error_set(err, ERROR_NOT_FOUND, "was replaced by something else");
+    if (code == 0) {
+        snprintf(t.path, sizeof t.path, "/proc/self/fd/%d", t.fd);
+        if (t.was.attribute_flags & flags_locks)
+            flags_unlock(t.fd);
+        set_owner(&t);
+        set_xattrs(&t);
+        set_mode(&t);
+        set_times(&t);
+        set_flags(&t);
+    }
+    if (fd < 0 && t.fd >= 0)
+        close(t.fd);
+    return code;
+}

@@ -1,0 +1,29 @@
+/*
+ * Gives a restored entry its owner, mode, attributes, times and flags. Used by the restore op: for files when
+ * their contents are written, for directories when everything below them is done.
+ */
+#ifndef SOURCE_METADATA_WRITER_H
+#define SOURCE_METADATA_WRITER_H
+
+#include "source/metadata.h"
+
+/* For one thread. */
+struct metadata_writer;
+
+/* owners_by_name: user and group by name where this machine knows it, else by number. Warnings tell what
+ * could not be set; owners that only root can set are counted instead. */
+struct metadata_writer *metadata_writer_new(bool owners_by_name, source_warning *warning, void *context);
+void metadata_writer_free(struct metadata_writer *writer);
+
+/* Sets everything the node says on the entry `name` of directory, in the order in which nothing undoes what
+ * came before: owner, xattrs (with ACLs and capabilities; those that the entry has but the node has not are
+ * removed, labels of security modules aside), mode, mtime (the access time is left), flags. fd is the entry,
+ * open, or -1: then it is opened here. The umask does not matter. Set-id bits are left out where the owner
+ * could not be set. Fails only if the entry is not there or of another type than the node: NOT_FOUND. */
+int metadata_write(struct metadata_writer *writer, int directory, struct bytes name, int fd,
+                   const struct node *node, struct error *err);
+
+/* Entries whose owner could not be set because we are not root. */
+uint64_t metadata_writer_owner_failures(const struct metadata_writer *writer);
+
+#endif

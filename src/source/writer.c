@@ -1,0 +1,242 @@
+#include "source/writer.h"
+
+#include "base/file.h"
+#include "base/memory.h"
+#include "source/directory.h"
+#include "source/flags.h"
+#include "source/name.h"
+#include "source/open.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
+#include <unistd.h>
+
+struct writer {
+    int root;
+};
+
+int writer_name(struct bytes name, char text[WRITER_NAME_SIZE], struct error *err)
+{
+    if (name.size == 0 || name.size >= WRITER_NAME_SIZE || memchr(name.data, '/', name.size) ||
+        memchr(name.data, '\0', name.size) || bytes_equal(name, bytes_of_string(".")) ||
+        bytes_equal(name, bytes_of_string("..")))
+        return error_set(err, ERROR_USAGE, "the name is not one that a file can have");
+    memcpy(text, name.data, name.size);
+    text[name.size] = '\0';
+    return 0;
+}
+
+int writer_open(const char *destination, bool create, struct writer **out, struct error *err)
+{
+    int code = create ? file_make_directories(destination, 0700, err) : 0;
+    if (code != 0)
+        return code;
+    int fd = open(destination, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (fd < 0)
+        return error_set_errno(err, errno, "cannot open folder %s", destination);
+    *out = memory_new(struct writer);
+    (*out)->root = fd;
+    return 0;
+}
+
+void writer_close(struct writer *writer)
+{
+    if (!writer)
+        return;
+    close(writer->root);
+    free(writer);
+}
+
+int writer_root(const struct writer *writer)
+{
+    return writer->root;
+}
+
+int writer_sync(const struct writer *writer, struct error *err)
+{
+    return syncfs(writer->root) == 0 ? 0 : error_set_errno(err, errno, "cannot sync the destination");
+}
+
+/* Takes the next component off path. False at the end. */
+static bool next_component(struct bytes *path, struct bytes *name)
+{
+    while (path->size && *path->data == '/')
+        *path = bytes_of(path->data + 1, path->size - 1);
+    const uint8_t *slash = path->size ? memchr(path->data, '/', path->size) : NULL;
+    *name = bytes_of(path->data, slash ? (size_t)(slash - path->data) : path->size);
+    *path = bytes_of(path->data + name->size, path->size - name->size);
+    return name->size != 0;
+}
+
+static int open_one(int directory, struct bytes name, int *fd, struct error *err)
+{
+    char text[WRITER_NAME_SIZE];
+    int code = writer_name(name, text, err);
+    return code ? code : source_open_directory(directory, text, fd, err);
+}
+
+/* Step by step rather than by openat2(), which takes no path beyond PATH_MAX. */
+static int walk(const struct writer *writer, struct bytes path, bool make, bool replace, int *out,
+                struct error *err)
+{
+    struct bytes name;
+    int fd = openat(writer->root, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC), next = -1, code = 0;
+    if (fd < 0)
+        return error_set_errno(err, errno, "cannot open the destination");
+    while (code == 0 && next_component(&path, &name)) {
+        code = make ? writer_make_directory(fd, name, replace, &next, err) : open_one(fd, name, &next, err);
+        if (code == 0) {
+            close(fd);
+            fd = next;
+        }
+    }
+    if (code == 0)
+        *out = fd;
+    else
+        close(fd);
+    return code;
+}
+
+int writer_open_path(const struct writer *writer, struct bytes path, int *fd, struct error *err)
+{
+    return walk(writer, path, false, false, fd, err);
+}
+
+int writer_make_path(const struct writer *writer, struct bytes path, bool replace, int *fd, struct error *err)
+{
+    return walk(writer, path, true, replace, fd, err);
+}
+
+static int error_in_the_way(struct error *err)
+{
+    error_set(err, ERROR_EXISTS, "something is in the way");
+    return error_hint(err, "restore to an empty folder, or say --overwrite always");
+}
+
+int writer_make_directory(int directory, struct bytes name, bool replace, int *fd, struct error *err)
+{
+    char text[WRITER_NAME_SIZE];
+    int code = writer_name(name, text, err);
+    if (code != 0)
+        return code;
+    bool made = mkdirat(directory, text, 0700) == 0;
+    if (!made && errno != EEXIST)
+        return error_set_errno(err, errno, "cannot make the directory");
+    *fd = source_open_at(directory, text, O_RDONLY | O_DIRECTORY);
+    if (*fd < 0 && !made && (errno == ENOTDIR || errno == ELOOP)) {
+        if (!replace)
+            return error_in_the_way(err);
+        if ((code = writer_remove(directory, name, err)) != 0)
+            return code;
+        if (mkdirat(directory, text, 0700) != 0)
+            return error_set_errno(err, errno, "cannot make the directory");
+        *fd = source_open_at(directory, text, O_RDONLY | O_DIRECTORY);
+    }
+    if (*fd < 0)
+        return error_set_errno(err, errno, "cannot open the directory");
+    if (!made)
+        flags_unlock(*fd);
+    return 0;
+}
+
+static mode_t type_of_device(const struct node *node)
+{
+    return node->type == NODE_FIFO ? S_IFIFO : node->type == NODE_CHARACTER_DEVICE ? S_IFCHR : S_IFBLK;
+}
+
+static int make_special(int directory, const char *name, const struct node *node, const char *target)
+{
+    if (node->type == NODE_SYMLINK)
+        return symlinkat(target, directory, name);
+    dev_t device = node->type == NODE_FIFO ? 0 : makedev(node->device_major, node->device_minor);
+    return mknodat(directory, name, type_of_device(node) | 0600, device);
+}
+
+int writer_make_special(int directory, struct bytes name, const struct node *node, bool replace,
+                        struct error *err)
+{
+    char text[WRITER_NAME_SIZE], *target = NULL;
+    int code = writer_name(name, text, err);
+    if (code != 0)
+        return code;
+    if (node->type < NODE_SYMLINK || node->type > NODE_BLOCK_DEVICE)
+        return error_set(err, ERROR_UNSUPPORTED, "its type cannot be made");
+    if (node->type == NODE_SYMLINK) {
+        if (node->link_target.size == 0 || memchr(node->link_target.data, '\0', node->link_target.size))
+            return error_set(err, ERROR_USAGE, "the target is not one that a symbolic link can have");
+        target = memory_format("%.*s", (int)node->link_target.size, (const char *)node->link_target.data);
+    }
+    int result = make_special(directory, text, node, target);
+    if (result != 0 && errno == EEXIST) {
+        code = replace ? writer_remove(directory, name, err) : error_in_the_way(err);
+        if (code == 0)
+            result = make_special(directory, text, node, target);
+    }
+    if (code == 0 && result != 0)
+        code = error_set_errno(err, errno, "cannot make the %s",
+                               node->type == NODE_SYMLINK ? "symbolic link"
+                               : node->type == NODE_FIFO  ? "FIFO"
+                                                          : "device");
+    free(target);
+    return code;
+}
+
+/* An immutable or append-only file can get no further name: those flags are taken off meanwhile. */
+static int link_entry(int from, const char *target, int directory, const char *name)
+{
+    uint32_t flags;
+    int result = linkat(from, target, directory, name, 0);
+    if (result == 0 || errno != EPERM)
+        return result;
+    struct source_stat st;
+    int fd = source_stat(from, target, &st, NULL) == 0 && st.type == NODE_FILE
+                 ? source_open_at(from, target, O_RDONLY | O_NONBLOCK)
+                 : -1;
+    bool unlocked = fd >= 0 && flags_read(fd, &flags) && flags_unlock(fd);
+    result = unlocked ? linkat(from, target, directory, name, 0) : -1;
+    int errnum = unlocked ? errno : EPERM;
+    if (unlocked)
+        flags_write(fd, flags);
+    if (fd >= 0)
+        close(fd);
+    errno = errnum;
+    return result;
+}
+
+int writer_make_hard_link(const struct writer *writer, int directory, struct bytes name, struct bytes target,
+                          bool replace, struct error *err)
+{
+    char text[WRITER_NAME_SIZE], last[WRITER_NAME_SIZE];
+    const uint8_t *slash = target.size ? memrchr(target.data, '/', target.size) : NULL;
+    size_t parent = slash ? (size_t)(slash - target.data) + 1 : 0;
+    int fd, code = writer_name(name, text, err);
+    if (code == 0)
+        code = writer_name(bytes_of(target.data + parent, target.size - parent), last, err);
+    if (code == 0)
+        code = writer_open_path(writer, bytes_of(target.data, parent), &fd, err);
+    if (code != 0)
+        return error_prefix(err, "cannot link to the first name of the file");
+    int result = link_entry(fd, last, directory, text);
+    if (result != 0 && errno == EEXIST) {
+        struct source_stat old, new;
+        code = source_stat(directory, text, &old, err);
+        if (code == 0)
+            code = source_stat(fd, last, &new, err);
+        /* Removing the one name to make the same link again could lose the file. */
+        if (code == 0 && old.inode == new.inode && old.device == new.device)
+            goto out;
+        if (code == 0)
+            code = replace ? writer_remove(directory, name, err) : error_in_the_way(err);
+        if (code == 0)
+            result = link_entry(fd, last, directory, text);
+    }
+    if (code == 0 && result != 0)
+        code = error_set_errno(err, errno, "cannot link to the first name of the file");
+out:
+    close(fd);
+    return code;
+}

@@ -1,0 +1,80 @@
+/*
+ * The restore twin of directory.h and file.h: makes entries below a destination and never leaves it. Used by
+ * the restore op. Names come from trees and are not trusted: each is one component, checked here; symbolic
+ * links are never followed, whoever put them there and whenever. Everything is made for its owner only (0700,
+ * 0600) until metadata_write() gives it its own mode. Messages do not name the entry: the caller does.
+ */
+#ifndef SOURCE_WRITER_H
+#define SOURCE_WRITER_H
+
+#include "base/error.h"
+#include "base/node.h"
+
+#include <stdbool.h>
+
+#define WRITER_NAME_SIZE 256
+
+struct writer;
+
+/* Opens the destination; the path is the person's own, so links in it are followed. */
+int writer_open(const char *destination, bool create, struct writer **writer, struct error *err);
+void writer_close(struct writer *writer);
+/* A descriptor of the destination; stays the writer's. */
+int writer_root(const struct writer *writer);
+/* Makes everything written below the destination durable. */
+int writer_sync(const struct writer *writer, struct error *err);
+
+/* A directory at a path below the destination ("etc/x"; slashes in front do not count, "" is the
+ * destination), of any length. NOT_FOUND where a component is missing or no directory; USAGE for ".." and the
+ * like. The caller closes *fd. */
+int writer_open_path(const struct writer *writer, struct bytes path, int *fd, struct error *err);
+/* Likewise, and makes what is missing; see writer_make_directory() for replace. */
+int writer_make_path(const struct writer *writer, struct bytes path, bool replace, int *fd,
+                     struct error *err);
+
+/* In all that follow: name is taken in `directory`; one that is no single component (empty, "/", NUL, ".",
+ * "..", more than 255 bytes) gives USAGE. Something else in the way is removed with all below it if replace
+ * is true, else EXISTS. */
+
+/* Makes a directory, or opens the one that is there (its immutable and append flags are taken off: it is
+ * about to be written). The caller closes *fd. */
+int writer_make_directory(int directory, struct bytes name, bool replace, int *fd, struct error *err);
+/* A symbolic link, FIFO or device, as the node says. DENIED for devices where the caller may not. */
+int writer_make_special(int directory, struct bytes name, const struct node *node, bool replace,
+                        struct error *err);
+/* A hard link to the file at a path below the destination. */
+int writer_make_hard_link(const struct writer *writer, int directory, struct bytes name, struct bytes target,
+                          bool replace, struct error *err);
+/* Removes an entry and everything below it; nothing on another file system. Done if it is not there. */
+int writer_remove(int directory, struct bytes name, struct error *err);
+
+/* A regular file while it is written. The directory's descriptor must stay open. */
+struct writer_file {
+    int fd;
+    int directory;
+    char name[WRITER_NAME_SIZE];
+    char temporary[WRITER_NAME_SIZE]; /* its name until it is committed; empty if it has its own at once */
+    bool updated;                     /* it was there before */
+};
+
+/* A new file. If something is in the way and replace is true, the file gets its name in writer_file_commit(),
+ * so that the old one stays until then. flags: the node's; nocow works on empty files only, so it is set now.
+ */
+int writer_file_create(int directory, struct bytes name, uint32_t flags, bool replace,
+                       struct writer_file *file, struct error *err);
+/* An existing file, to be changed in place: a regular file with no other name, which may be outside (else
+ * EXISTS). It can be read through file->fd. */
+int writer_file_update(int directory, struct bytes name, struct writer_file *file, struct error *err);
+/* Any order, any thread; what is never written is a hole. */
+int writer_file_write(const struct writer_file *file, const void *data, size_t size, uint64_t offset,
+                      struct error *err);
+/* Frees the blocks of a range of an updated file, or zeroes it where that cannot be. */
+int writer_file_hole(const struct writer_file *file, uint64_t offset, uint64_t length, struct error *err);
+/* The final size. */
+int writer_file_truncate(const struct writer_file *file, uint64_t size, struct error *err);
+/* Gives the file its name and closes it. Its metadata is to be set before, through file->fd. */
+int writer_file_commit(struct writer_file *file, struct error *err);
+/* Closes a file that was not committed, and removes it unless it was there before. */
+void writer_file_abort(struct writer_file *file);
+
+#endif
