@@ -374,13 +374,12 @@ static enum source_change change_after(const char *command)
     struct source_file file;
     struct source_run run;
     enum source_change change;
-    uint64_t total = 0;
     char data[4096];
     shell("head -c 100000 /dev/zero | tr '\\0' a >f");
     open_file("f", &file);
     OK(source_file_next(&file, data, sizeof data, &run, &err));
     shell("%s", command);
-    for (; run.length; total += run.length)
+    while (run.length)
         OK(source_file_next(&file, data, sizeof data, &run, &err));
     ck_assert_uint_le(file.offset, 100000);
     OK(source_file_changed(&file, &change, &err));
