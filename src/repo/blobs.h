@@ -26,11 +26,14 @@ int blobs_read(struct repository *repository, enum blob_kind kind, const struct 
 /* blobs_read of meta blobs with the shape of a tree_fetch_blob; context is the repository. */
 int blobs_fetch_tree(void *repository, const struct id *id, struct buffer *out, struct error *err);
 
-/* The id of a blob: HMAC over u8 kind | plaintext. One hasher per thread. */
+/* Blob ids: HMAC-SHA256 over u8 kind | plaintext. One hasher per thread. */
 struct blob_hasher;
-struct blob_hasher *blob_hasher_new(const struct secrets *secrets, uint32_t id_generation);
+struct blob_hasher *blob_hasher_new(const struct secrets *secrets);
 void blob_hasher_free(struct blob_hasher *hasher);
+/* The id with the id generation to write with. */
 void blob_hasher_run(struct blob_hasher *hasher, enum blob_kind kind, struct bytes plain, struct id *id);
+/* True if plain has this id, with any id generation. */
+bool blob_hasher_matches(struct blob_hasher *hasher, enum blob_kind kind, struct bytes plain, const struct id *id);
 
 /* A pack opened for reading frames in bulk (restore, verify --content). Not shared between threads. */
 struct pack_reader;
@@ -42,8 +45,8 @@ const struct pack_entry *pack_reader_entry(const struct pack_reader *reader);
 /* Reads the stored bytes of frames first..last in one request per target tried, for the pack_reader_frame
  * calls that follow. At most a pack's size of memory. */
 int pack_reader_load(struct pack_reader *reader, uint32_t first, uint32_t last, struct error *err);
-/* The raw plaintext of one frame (loaded before, else read now); every blob id in it is NOT checked: see
- * pack_reader_blob. Replaces raw. On damage the other targets' copies of the pack are tried. */
+/* The raw plaintext of one frame (loaded before, else read now) replaces raw. The ids of the blobs in it are not checked: the caller does, with
+ * blob_hasher_matches. On damage the other targets' copies of the pack are tried; INTEGRITY if none is good. */
 int pack_reader_frame(struct pack_reader *reader, uint32_t frame, struct buffer *raw, struct error *err);
 
 #endif

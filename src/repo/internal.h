@@ -134,6 +134,12 @@ void index_free(struct repository *r);
 void index_add_pack(struct repository *r, const struct catalog_pack *pack, uint32_t present, uint8_t flags);
 /* True in *found if a usable copy is on every target of mask. Takes the lock. */
 int index_knows(struct repository *r, const struct id *id, uint32_t mask, bool *found, struct error *err);
+/* The pack of a blob number, 0 if none. The lock is held. */
+uint64_t index_pack_of_blob(const struct repository *r, uint64_t blob);
+uint32_t contents_frame_of_blob(const struct contents *contents, uint32_t blob);
+struct segment_state *segment_find(struct repository *r, const struct id *id);
+/* Works out which segments are replaced, after segments or masks changed. */
+void segments_find_obsolete(struct repository *r);
 bool index_is_sparse(const struct repository *r, uint64_t pack, uint32_t frame);
 /* Writes segments for packs (numbers) of one kind, superseding others; puts them and records them in the
  * catalog. Packs must be durable. */
@@ -142,12 +148,18 @@ int index_write_segments(struct repository *r, enum blob_kind kind, const uint64
 
 /* ---- events (event.c) ---- */
 
+/* Every event that verifies, in the order of their hashes; those that do not are warned of and counted as damage. */
+int events_each(struct repository *r, int (*callback)(struct repository *r, const struct object_seen *object,
+                                                      const struct event *event, void *context, struct error *err),
+                void *context, struct error *err);
+/* Fills in host and time, writes it to the active targets. */
+int event_write(struct repository *r, struct event *event, struct error *err);
 /* Applies condemn events to the index. */
 int events_apply(struct repository *r, struct error *err);
 
 /* ---- caches (blobs.c) ---- */
 
-struct frame_cache *frame_cache_new(size_t bytes);
+struct frame_cache *frame_cache_new(const struct secrets *secrets);
 void frame_cache_free(struct frame_cache *cache);
 /* Keeps a meta pack in the state folder. Errors are ignored: it is a cache. */
 void meta_cache_put(struct repository *r, const struct id *sha256, struct bytes pack);

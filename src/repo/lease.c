@@ -1,0 +1,82 @@
+/* Leases: put, refreshed, removed. */
+#include "repo/lease.h"
+
+#include "base/log.h"
+#include "base/memory.h"
+#include "crypto/random.h"
+#include "repo/internal.h"
+
+#include <stdio.h>
+#include <time.h>
+
+#define LEASE_VALUE "lease"
+
+static void remove_everywhere(struct repository *r, const char *name)
+{
+    for (size_t t = 0; t < replicas_count(r->replicas); t++) {
+        struct error why;
+        if (replicas_is_active(r->replicas, t) && storage_remove(replicas_storage(r->replicas, t), name, &why) != 0)
+            log_verbose("%s", why.message);
+    }
+}
+
+/* A process of this state folder that was killed left its lease; the lock says that it is gone. */
+static void remove_left_over(struct repository *r)
+{
+    struct buffer name = {0};
+    struct object_name parsed;
+    if (catalog_get_value(r->catalog, LEASE_VALUE, &name, NULL) == 0 && object_name_parse(buffer_string(&name), &parsed) &&
+        parsed.folder == FOLDER_LEASES)
+        remove_everywhere(r, buffer_string(&name));
+    buffer_free(&name);
+}
+
+static int put_lease(struct repository *r, struct error *err)
+{
+    struct lease lease = {.host = r->host_key.host, .writer = r->writer, .started = r->lease_started,
+                          .refreshed = (int64_t)time(NULL), .purpose = r->lease_purpose};
+    struct buffer body = {0};
+    struct id id;
+    char old[OBJECT_NAME_MAX];
+    memcpy(old, r->lease_name, sizeof old);
+    lease_encode(&lease, &body);
+    int code = record_write(r, OBJECT_LEASE, "leases", lease.refreshed, buffer_bytes(&body), &id, err);
+    buffer_free(&body);
+    if (code != 0)
+        return code;
+    object_name_timed("leases", lease.refreshed, &id, r->lease_name);
+    r->lease_refreshed = lease.refreshed;
+    code = catalog_put_value(r->catalog, LEASE_VALUE, bytes_of_string(r->lease_name), err);
+    if (code == 0)
+        code = catalog_commit(r->catalog, err);
+    if (*old)
+        remove_everywhere(r, old);
+    return code;
+}
+
+int lease_begin(struct repository *r, const char *purpose, struct error *err)
+{
+    remove_left_over(r);
+    random_bytes(r->writer.b, sizeof r->writer.b);
+    r->lease_started = (int64_t)time(NULL);
+    snprintf(r->lease_purpose, sizeof r->lease_purpose, "%s", purpose);
+    return put_lease(r, err);
+}
+
+int lease_keep(struct repository *r, struct error *err)
+{
+    int64_t age = (int64_t)time(NULL) - r->lease_refreshed;
+    /* A clock that went back makes the age negative: refresh then, too. */
+    if (!*r->lease_name || (age >= 0 && age < r->parameters.lease_refresh))
+        return 0;
+    return put_lease(r, err);
+}
+
+void lease_end(struct repository *r)
+{
+    if (!*r->lease_name)
+        return;
+    remove_everywhere(r, r->lease_name);
+    r->lease_name[0] = '\0';
+    catalog_remove_value(r->catalog, LEASE_VALUE, NULL);
+}

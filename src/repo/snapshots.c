@@ -1,0 +1,261 @@
+/* Which snapshots are live, what people call them, and the events that change that. */
+#include "repo/snapshots.h"
+
+#include "base/log.h"
+#include "base/memory.h"
+#include "base/text.h"
+#include "repo/internal.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <time.h>
+
+/* ---- loading ---- */
+
+struct marks {
+    struct id_map *forgotten;
+    struct id_map *pins; /* value: time of the event << 1 | pinned */
+};
+
+static int note_event(struct repository *r, const struct object_seen *object, const struct event *event, void *context,
+                      struct error *err)
+{
+    (void)object;
+    (void)err;
+    struct marks *marks = context;
+    for (size_t i = 0; i < event->snapshots.count; i++) {
+        const struct id *id = &event->snapshots.list[i];
+        if (event->type == EVENT_FORGET) {
+            if (keyring_host_may_prune(&r->chain.keyring, &event->host))
+                id_map_put(marks->forgotten, id, 1);
+            else
+                log_warning("a forget event of a host that may not prune is ignored");
+        } else if (event->type == EVENT_PIN || event->type == EVENT_UNPIN) {
+            uint64_t old = 0, value = (uint64_t)event->created << 1 | (event->type == EVENT_PIN);
+            /* The newer one counts; of two at one time the one that keeps more. */
+            if (!id_map_get(marks->pins, id, &old) || value > old)
+                id_map_put(marks->pins, id, value);
+        }
+    }
+    return 0;
+}
+
+static int compare_snapshots(const void *a, const void *b)
+{
+    const struct snapshot *x = a, *y = b;
+    if (x->manifest.ended != y->manifest.ended)
+        return x->manifest.ended < y->manifest.ended ? -1 : 1;
+    if (x->manifest.sequence != y->manifest.sequence)
+        return x->manifest.sequence < y->manifest.sequence ? -1 : 1;
+    return id_compare(&x->sha256, &y->sha256);
+}
+
+static void load_manifest(struct repository *r, struct object_seen *object, const struct marks *marks,
+                          struct snapshot_list *list, size_t *capacity)
+{
+    struct buffer body = {0};
+    struct error why;
+    struct snapshot snapshot = {.sha256 = object->sha256, .targets = object->mask, .arrival = object->arrival};
+    int code = record_load(r, OBJECT_MANIFEST, object, &body, &why);
+    if (code == 0)
+        code = manifest_decode(buffer_bytes(&body), &list->arena, &snapshot.manifest, &why);
+    buffer_free(&body);
+    if (code != 0) {
+        log_warning("a snapshot cannot be used: %s", why.message);
+        r->damage++;
+        return;
+    }
+    uint64_t pin = 0;
+    id_map_get(marks->pins, &object->sha256, &pin);
+    snapshot.pinned = pin & 1;
+    memory_reserve_one(list->list, list->count, *capacity);
+    list->list[list->count++] = snapshot;
+}
+
+int snapshots_load(struct repository *r, struct snapshot_list *list, struct error *err)
+{
+    *list = (struct snapshot_list){0};
+    struct marks marks = {id_map_new(), id_map_new()};
+    size_t first, end, capacity = 0;
+    int code = events_each(r, note_event, &marks, err);
+    listing_range(r, FOLDER_SNAPSHOTS, &first, &end);
+    for (size_t i = first; i < end && code == 0; i++) {
+        if (!r->objects[i].damaged && !id_map_has(marks.forgotten, &r->objects[i].sha256))
+            load_manifest(r, &r->objects[i], &marks, list, &capacity);
+    }
+    id_map_free(marks.forgotten);
+    id_map_free(marks.pins);
+    if (list->count)
+        qsort(list->list, list->count, sizeof *list->list, compare_snapshots);
+    return code;
+}
+
+void snapshots_free(struct snapshot_list *list)
+{
+    free(list->list);
+    arena_free(&list->arena);
+    *list = (struct snapshot_list){0};
+}
+
+/* ---- names ---- */
+
+struct wanted {
+    char *host, *job;
+    uint32_t class_bit;
+    bool has_time;
+    int64_t time;
+};
+
+static uint32_t class_of_name(const char *name)
+{
+    static const char *const names[] = {"daily", "weekly", "monthly", "yearly", "manual"};
+    for (uint32_t i = 0; i < 5; i++) {
+        if (strcmp(name, names[i]) == 0)
+            return 1u << i;
+    }
+    return 0;
+}
+
+/* A date alone means the whole day: the latest snapshot at or before its end. */
+static bool parse_at(const char *text, int64_t *time)
+{
+    if (!text_parse_time(text, time))
+        return false;
+    if (!strchr(text, 'T'))
+        *time += 86399;
+    else if (strlen(text) == strlen("2026-11-20T03:00"))
+        *time += 59;
+    return true;
+}
+
+static int parse_wanted(char *text, struct wanted *wanted, struct error *err)
+{
+    char *slash = strchr(text, '/');
+    if (slash) {
+        *slash = '\0';
+        wanted->host = text;
+        text = slash + 1;
+    }
+    char *at = strchr(text, '@'), *colon = strchr(text, ':');
+    if (at && (!colon || at < colon)) {
+        *at = '\0';
+        wanted->has_time = true;
+        if (!parse_at(at + 1, &wanted->time)) {
+            error_set(err, ERROR_USAGE, "\"%s\" is not a time", at + 1);
+            return error_hint(err, "times are written 2026-11-20 or 2026-11-20T03:00, in UTC");
+        }
+    } else if (colon) {
+        *colon = '\0';
+        if (strcmp(colon + 1, "latest") != 0) {
+            wanted->class_bit = class_of_name(colon + 1);
+            if (!wanted->class_bit) {
+                error_set(err, ERROR_USAGE, "\"%s\" is neither \"latest\" nor a class", colon + 1);
+                return error_hint(err, "classes are daily, weekly, monthly, yearly and manual");
+            }
+        }
+    } else if (strcmp(text, "latest") == 0) {
+        return 0;
+    }
+    wanted->job = text;
+    return 0;
+}
+
+static bool matches(const struct wanted *wanted, const struct snapshot *s, const struct id16 *only_host)
+{
+    const struct manifest *m = &s->manifest;
+    return (!wanted->host || strcmp(wanted->host, m->host_name) == 0) &&
+           (!only_host || id16_equal(only_host, &m->host)) && (!wanted->job || strcmp(wanted->job, m->job) == 0) &&
+           (!wanted->class_bit || (m->classes & wanted->class_bit)) && (!wanted->has_time || m->ended <= wanted->time);
+}
+
+static const struct snapshot *newest(const struct snapshot_list *list, const struct wanted *wanted,
+                                     const struct id16 *only_host)
+{
+    for (size_t i = list->count; i-- > 0;) {
+        if (matches(wanted, &list->list[i], only_host))
+            return &list->list[i];
+    }
+    return NULL;
+}
+
+static int by_prefix(const struct snapshot_list *list, const char *text, const struct snapshot **snapshot, struct error *err)
+{
+    size_t length = strlen(text);
+    *snapshot = NULL;
+    if (length < 4 || length > 64 || strspn(text, "0123456789abcdef") != length)
+        return 0;
+    for (size_t i = 0; i < list->count; i++) {
+        char hex[ID_HEX_SIZE];
+        id_to_hex(&list->list[i].sha256, hex);
+        if (strncmp(hex, text, length) != 0)
+            continue;
+        if (*snapshot) {
+            error_set(err, ERROR_USAGE, "several snapshots begin with %s", text);
+            return error_hint(err, "give more digits of the id: holdfast --json snapshots shows them all");
+        }
+        *snapshot = &list->list[i];
+    }
+    return 0;
+}
+
+int snapshots_resolve(const struct snapshot_list *list, const struct repository *r, const char *text,
+                      const struct snapshot **snapshot, struct error *err)
+{
+    if (list->count == 0) {
+        error_set(err, ERROR_NOT_FOUND, "the repository holds no snapshots");
+        return error_hint(err, "take one with: holdfast backup");
+    }
+    int code = by_prefix(list, text, snapshot, err);
+    if (code != 0 || *snapshot)
+        return code;
+    struct wanted wanted = {0};
+    char *copy = memory_copy_string(text);
+    code = parse_wanted(copy, &wanted, err);
+    if (code == 0) {
+        const struct host_key *host = repository_host(r);
+        *snapshot = host && !wanted.host ? newest(list, &wanted, &host->host) : NULL;
+        if (!*snapshot)
+            *snapshot = newest(list, &wanted, NULL);
+        if (!*snapshot) {
+            error_set(err, ERROR_NOT_FOUND, "no snapshot is called \"%s\"", text);
+            code = error_hint(err, "holdfast snapshots lists them; names are an id, latest, JOB:latest, JOB:daily or "
+                                   "JOB@2026-11-20, each with HOST/ before it");
+        }
+    }
+    free(copy);
+    return code;
+}
+
+/* ---- events ---- */
+
+int event_write(struct repository *r, struct event *event, struct error *err)
+{
+    struct buffer body = {0};
+    struct id id;
+    event->host = r->host_key.host;
+    event->created = (int64_t)time(NULL);
+    event_encode(event, &body);
+    int code = record_write(r, OBJECT_EVENT, "events", event->created, buffer_bytes(&body), &id, err);
+    if (code == 0)
+        code = catalog_put_record(r->catalog, OBJECT_EVENT, &id, buffer_bytes(&body), err);
+    buffer_free(&body);
+    return code;
+}
+
+int snapshots_forget(struct repository *r, const struct id *ids, size_t count, const char *reason, struct error *err)
+{
+    if (!repository_may_prune(r)) {
+        error_set(err, ERROR_DENIED, "this host may write but not prune: it cannot forget snapshots");
+        return error_hint(err, "run the command on a host with the role prune");
+    }
+    struct event event = {.type = EVENT_FORGET, .reason = reason,
+                          .snapshots = {(struct id *)(uintptr_t)ids, count}};
+    return event_write(r, &event, err);
+}
+
+int snapshots_pin(struct repository *r, const struct id *ids, size_t count, bool pin, struct error *err)
+{
+    struct event event = {.type = pin ? EVENT_PIN : EVENT_UNPIN, .reason = "",
+                          .snapshots = {(struct id *)(uintptr_t)ids, count}};
+    return event_write(r, &event, err);
+}
