@@ -38,6 +38,6 @@ int blob_writer_commit(struct blob_writer *writer, struct error *err);
 int blob_writer_checkpoint(struct blob_writer *writer, struct error *err);
 
 /* Plaintext bytes of new data blobs, and bytes of packs written. */
-void blob_writer_totals(const struct blob_writer *writer, uint64_t *new_bytes, uint64_t *stored_bytes);
+void blob_writer_totals(struct blob_writer *writer, uint64_t *new_bytes, uint64_t *stored_bytes);
 
 #endif

@@ -54,7 +54,8 @@ void blob_hasher_run(struct blob_hasher *hasher, enum blob_kind kind, struct byt
     run(hasher->current, kind, plain, id);
 }
 
-bool blob_hasher_matches(struct blob_hasher *hasher, enum blob_kind kind, struct bytes plain, const struct id *id)
+bool blob_hasher_matches(struct blob_hasher *hasher, enum blob_kind kind, struct bytes plain,
+                         const struct id *id)
 {
     /* The newest generation, which nearly all blobs have, comes last. */
     for (size_t i = hasher->count; i-- > 0;) {
@@ -154,7 +155,8 @@ static int get_reader(struct repository *r, uint64_t pack, struct pack_reader **
     return 0;
 }
 
-static int get_frame(struct repository *r, const struct blob_location *copy, struct kept_frame **frame, struct error *err)
+static int get_frame(struct repository *r, const struct blob_location *copy, struct kept_frame **frame,
+                     struct error *err)
 {
     struct frame_cache *cache = r->frames;
     for (size_t i = 0; i < FRAMES_MAX; i++) {
@@ -183,7 +185,8 @@ static int get_frame(struct repository *r, const struct blob_location *copy, str
     return 0;
 }
 
-int blobs_read(struct repository *r, enum blob_kind kind, const struct id *id, struct buffer *out, struct error *err)
+int blobs_read(struct repository *r, enum blob_kind kind, const struct id *id, struct buffer *out,
+               struct error *err)
 {
     struct blob_location copies[BLOB_COPIES_MAX];
     size_t count;
@@ -194,7 +197,8 @@ int blobs_read(struct repository *r, enum blob_kind kind, const struct id *id, s
         return code;
     if (count == 0) {
         error_set(err, ERROR_INTEGRITY, "blob %.16s is on no target that can be reached", hex);
-        return error_hint(err, "a pack is missing: run holdfast verify to see which, and holdfast heal to bring it back");
+        return error_hint(
+            err, "a pack is missing: run holdfast verify to see which, and holdfast heal to bring it back");
     }
     pthread_mutex_lock(&r->frames->lock);
     for (size_t i = 0; i < count; i++) {

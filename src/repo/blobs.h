@@ -33,7 +33,8 @@ void blob_hasher_free(struct blob_hasher *hasher);
 /* The id with the id generation to write with. */
 void blob_hasher_run(struct blob_hasher *hasher, enum blob_kind kind, struct bytes plain, struct id *id);
 /* True if plain has this id, with any id generation. */
-bool blob_hasher_matches(struct blob_hasher *hasher, enum blob_kind kind, struct bytes plain, const struct id *id);
+bool blob_hasher_matches(struct blob_hasher *hasher, enum blob_kind kind, struct bytes plain,
+                         const struct id *id);
 
 /* A pack opened for reading frames in bulk (restore, verify --content). Not shared between threads. */
 struct pack_reader;
@@ -45,8 +46,9 @@ const struct pack_entry *pack_reader_entry(const struct pack_reader *reader);
 /* Reads the stored bytes of frames first..last in one request per target tried, for the pack_reader_frame
  * calls that follow. At most a pack's size of memory. */
 int pack_reader_load(struct pack_reader *reader, uint32_t first, uint32_t last, struct error *err);
-/* The raw plaintext of one frame (loaded before, else read now) replaces raw. The ids of the blobs in it are not checked: the caller does, with
- * blob_hasher_matches. On damage the other targets' copies of the pack are tried; INTEGRITY if none is good. */
+/* The raw plaintext of one frame (loaded before, else read now) replaces raw. The ids of the blobs in it are
+ * not checked: the caller does, with blob_hasher_matches. On damage the other targets' copies of the pack are
+ * tried; INTEGRITY if none is good. */
 int pack_reader_frame(struct pack_reader *reader, uint32_t frame, struct buffer *raw, struct error *err);
 
 #endif

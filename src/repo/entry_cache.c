@@ -63,7 +63,8 @@ static struct cached_entry *make_room(struct entry_cache *cache)
     }
 }
 
-int entry_cache_get(struct entry_cache *cache, uint64_t number, const struct pack_entry **entry, struct error *err)
+int entry_cache_get(struct entry_cache *cache, uint64_t number, const struct pack_entry **entry,
+                    struct error *err)
 {
     struct cached_entry *c = cache->last && cache->last->number == number ? cache->last : NULL;
     for (size_t i = 0; i < ENTRIES_MAX && !c; i++) {

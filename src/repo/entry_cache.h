@@ -12,6 +12,7 @@ struct entry_cache;
 struct entry_cache *entry_cache_new(struct catalog *catalog);
 void entry_cache_free(struct entry_cache *cache);
 /* The entry of a pack number; valid until the next call. */
-int entry_cache_get(struct entry_cache *cache, uint64_t number, const struct pack_entry **entry, struct error *err);
+int entry_cache_get(struct entry_cache *cache, uint64_t number, const struct pack_entry **entry,
+                    struct error *err);
 
 #endif

@@ -5,8 +5,9 @@
 
 #include <stdlib.h>
 
-int events_each(struct repository *r, int (*callback)(struct repository *r, const struct object_seen *object,
-                                                      const struct event *event, void *context, struct error *err),
+int events_each(struct repository *r,
+                int (*callback)(struct repository *r, const struct object_seen *object,
+                                const struct event *event, void *context, struct error *err),
                 void *context, struct error *err)
 {
     size_t first, end;
@@ -36,8 +37,8 @@ struct sparse_list {
     size_t count, capacity;
 };
 
-static int apply(struct repository *r, const struct object_seen *object, const struct event *event, void *context,
-                 struct error *err)
+static int apply(struct repository *r, const struct object_seen *object, const struct event *event,
+                 void *context, struct error *err)
 {
     (void)object;
     struct sparse_list *sparse = context;
@@ -49,7 +50,8 @@ static int apply(struct repository *r, const struct object_seen *object, const s
     }
     struct catalog_pack pack;
     for (size_t i = 0; i < event->packs.count && event->type == EVENT_CONDEMN; i++) {
-        if (catalog_find_pack(r->catalog, &event->packs.list[i], &pack, err) == 0 && pack.number < r->pack_capacity)
+        if (catalog_find_pack(r->catalog, &event->packs.list[i], &pack, err) == 0 &&
+            pack.number < r->pack_capacity)
             r->packs[pack.number].flags |= PACK_CONDEMNED;
     }
     for (size_t i = 0; i < event->frame_count; i++) {

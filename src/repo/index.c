@@ -1,6 +1,7 @@
 /*
- * The index: which pack holds which blob, and which packs may be relied on. Segments are read once into the catalog; the
- * state of each pack (where it is present, whether it is condemned) is worked out anew in each session.
+ * The index: which pack holds which blob, and which packs may be relied on. Segments are read once into the
+ * catalog; the state of each pack (where it is present, whether it is condemned) is worked out anew in each
+ * session.
  */
 #include "base/log.h"
 #include "base/memory.h"
@@ -45,7 +46,8 @@ static bool decode_state(struct bytes body, struct arena *arena, struct segment_
 }
 
 /* A host vouches for its own packs only, unless it prunes. */
-static int check_segment(struct repository *r, const struct segment *s, const struct id16 *signer, struct error *err)
+static int check_segment(struct repository *r, const struct segment *s, const struct id16 *signer,
+                         struct error *err)
 {
     if (!id16_equal(&s->host, signer))
         return error_set(err, ERROR_INTEGRITY, "it speaks for another host than the one that signed it");
@@ -54,8 +56,8 @@ static int check_segment(struct repository *r, const struct segment *s, const st
     return 0;
 }
 
-static int add_segment_pack(struct repository *r, const struct segment *s, struct bytes serialised, bool may_prune,
-                            uint64_t *number, struct error *err)
+static int add_segment_pack(struct repository *r, const struct segment *s, struct bytes serialised,
+                            bool may_prune, uint64_t *number, struct error *err)
 {
     struct arena arena = {0};
     struct pack_entry entry;
@@ -66,8 +68,11 @@ static int add_segment_pack(struct repository *r, const struct segment *s, struc
         struct id *ids = arena_alloc_array(&arena, entry.contents.blob_count, sizeof *ids);
         for (size_t i = 0; i < entry.contents.blob_count; i++)
             ids[i] = entry.contents.blobs[i].id;
-        struct catalog_pack pack = {.sha256 = entry.sha256, .kind = (uint8_t)s->kind, .size = entry.size,
-                                    .author = entry.author, .blob_count = (uint32_t)entry.contents.blob_count};
+        struct catalog_pack pack = {.sha256 = entry.sha256,
+                                    .kind = (uint8_t)s->kind,
+                                    .size = entry.size,
+                                    .author = entry.author,
+                                    .blob_count = (uint32_t)entry.contents.blob_count};
         code = catalog_add_pack(r->catalog, &pack, serialised, ids, number, err);
     }
     arena_free(&arena);
@@ -94,7 +99,8 @@ static int read_segment(struct repository *r, const struct object_seen *object, 
     }
     if (code == 0) {
         encode_state(&segment, &state);
-        code = catalog_add_segment(r->catalog, &object->sha256, buffer_bytes(&state), numbers, segment.pack_count, err);
+        code = catalog_add_segment(r->catalog, &object->sha256, buffer_bytes(&state), numbers,
+                                   segment.pack_count, err);
     }
     free(numbers);
     buffer_free(&state);
@@ -160,7 +166,8 @@ static int compare_segments(const void *a, const void *b)
 struct segment_state *segment_find(struct repository *r, const struct id *id)
 {
     struct segment_state key = {.sha256 = *id};
-    return r->segment_count ? bsearch(&key, r->segments, r->segment_count, sizeof key, compare_segments) : NULL;
+    return r->segment_count ? bsearch(&key, r->segments, r->segment_count, sizeof key, compare_segments)
+                            : NULL;
 }
 
 /* The targets that hold every part of the replacement that s belongs to. */
@@ -170,7 +177,8 @@ static uint32_t replacement_mask(const struct repository *r, const struct segmen
     uint32_t found = 0;
     for (size_t i = 0; i < r->segment_count; i++) {
         const struct segment_state *part = &r->segments[i];
-        if (part->supersedes.count && id16_equal(&part->replacement, &s->replacement) && id16_equal(&part->host, &s->host)) {
+        if (part->supersedes.count && id16_equal(&part->replacement, &s->replacement) &&
+            id16_equal(&part->host, &s->host)) {
             mask &= part->mask;
             found++;
         }
@@ -236,8 +244,12 @@ static void add_pack(struct repository *r, const struct catalog_pack *pack, uint
     }
     if (!keyring_same_dedup_group(&r->chain.keyring, &pack->author, &r->host_key.host))
         flags |= PACK_FOREIGN;
-    *state = (struct pack_state){.first_blob = pack->first_blob, .blob_count = pack->blob_count, .present = present,
-                                 .kind = pack->kind, .flags = flags, .known = true};
+    *state = (struct pack_state){.first_blob = pack->first_blob,
+                                 .blob_count = pack->blob_count,
+                                 .present = present,
+                                 .kind = pack->kind,
+                                 .flags = flags,
+                                 .known = true};
 }
 
 void index_add_pack(struct repository *r, const struct catalog_pack *pack, uint32_t present, uint8_t flags)
@@ -392,7 +404,8 @@ typedef bool copy_callback(struct repository *r, const struct blob_location *cop
 
 #define CANDIDATES_MAX 64
 
-static int each_copy(struct repository *r, const struct id *id, copy_callback *callback, void *context, struct error *err)
+static int each_copy(struct repository *r, const struct id *id, copy_callback *callback, void *context,
+                     struct error *err)
 {
     uint64_t numbers[CANDIDATES_MAX];
     size_t count;
@@ -486,8 +499,8 @@ struct part {
 };
 
 /* Cuts the packs into parts that fit an object each. */
-static int plan_parts(struct repository *r, const uint64_t *packs, size_t count, size_t reserved, struct buffer *entries,
-                      struct part **parts, size_t *part_count, struct error *err)
+static int plan_parts(struct repository *r, const uint64_t *packs, size_t count, size_t reserved,
+                      struct buffer *entries, struct part **parts, size_t *part_count, struct error *err)
 {
     size_t capacity = 0, size = reserved;
     *parts = NULL;

@@ -148,9 +148,11 @@ int index_write_segments(struct repository *r, enum blob_kind kind, const uint64
 
 /* ---- events (event.c) ---- */
 
-/* Every event that verifies, in the order of their hashes; those that do not are warned of and counted as damage. */
-int events_each(struct repository *r, int (*callback)(struct repository *r, const struct object_seen *object,
-                                                      const struct event *event, void *context, struct error *err),
+/* Every event that verifies, in the order of their hashes; those that do not are warned of and counted as
+ * damage. */
+int events_each(struct repository *r,
+                int (*callback)(struct repository *r, const struct object_seen *object,
+                                const struct event *event, void *context, struct error *err),
                 void *context, struct error *err);
 /* Fills in host and time, writes it to the active targets. */
 int event_write(struct repository *r, struct event *event, struct error *err);

@@ -15,7 +15,8 @@ static void remove_everywhere(struct repository *r, const char *name)
 {
     for (size_t t = 0; t < replicas_count(r->replicas); t++) {
         struct error why;
-        if (replicas_is_active(r->replicas, t) && storage_remove(replicas_storage(r->replicas, t), name, &why) != 0)
+        if (replicas_is_active(r->replicas, t) &&
+            storage_remove(replicas_storage(r->replicas, t), name, &why) != 0)
             log_verbose("%s", why.message);
     }
 }
@@ -25,16 +26,19 @@ static void remove_left_over(struct repository *r)
 {
     struct buffer name = {0};
     struct object_name parsed;
-    if (catalog_get_value(r->catalog, LEASE_VALUE, &name, NULL) == 0 && object_name_parse(buffer_string(&name), &parsed) &&
-        parsed.folder == FOLDER_LEASES)
+    if (catalog_get_value(r->catalog, LEASE_VALUE, &name, NULL) == 0 &&
+        object_name_parse(buffer_string(&name), &parsed) && parsed.folder == FOLDER_LEASES)
         remove_everywhere(r, buffer_string(&name));
     buffer_free(&name);
 }
 
 static int put_lease(struct repository *r, struct error *err)
 {
-    struct lease lease = {.host = r->host_key.host, .writer = r->writer, .started = r->lease_started,
-                          .refreshed = (int64_t)time(NULL), .purpose = r->lease_purpose};
+    struct lease lease = {.host = r->host_key.host,
+                          .writer = r->writer,
+                          .started = r->lease_started,
+                          .refreshed = (int64_t)time(NULL),
+                          .purpose = r->lease_purpose};
     struct buffer body = {0};
     struct id id;
     char old[OBJECT_NAME_MAX];

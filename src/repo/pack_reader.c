@@ -1,4 +1,5 @@
-/* One pack opened for reading its frames, from whichever target has a good copy; meta packs from the state folder. */
+/* One pack opened for reading its frames, from whichever target has a good copy; meta packs from the state
+ * folder. */
 #include "base/file.h"
 #include "base/log.h"
 #include "base/memory.h"
@@ -41,7 +42,8 @@ struct cached_file {
 
 static int compare_use(const void *a, const void *b)
 {
-    const struct timespec *x = &((const struct cached_file *)a)->used, *y = &((const struct cached_file *)b)->used;
+    const struct timespec *x = &((const struct cached_file *)a)->used,
+                          *y = &((const struct cached_file *)b)->used;
     if (x->tv_sec != y->tv_sec)
         return x->tv_sec < y->tv_sec ? -1 : 1;
     return (x->tv_nsec > y->tv_nsec) - (x->tv_nsec < y->tv_nsec);
@@ -60,7 +62,8 @@ static void trim_meta_cache(struct repository *r)
     uint64_t total = 0;
     for (struct dirent *entry; (entry = readdir(folder));) {
         struct stat st;
-        if (strlen(entry->d_name) != 64 || fstatat(dirfd(folder), entry->d_name, &st, AT_SYMLINK_NOFOLLOW) != 0)
+        if (strlen(entry->d_name) != 64 ||
+            fstatat(dirfd(folder), entry->d_name, &st, AT_SYMLINK_NOFOLLOW) != 0)
             continue;
         memory_reserve_one(files, count, capacity);
         files[count].used = st.st_atim.tv_sec > st.st_mtim.tv_sec ? st.st_atim : st.st_mtim;
@@ -89,7 +92,8 @@ void meta_cache_put(struct repository *r, const struct id *id, struct bytes pack
 }
 
 /* Appends a range of a cached meta pack; false if it is not there. */
-static bool meta_cache_get(struct repository *r, const struct id *id, uint64_t offset, size_t size, struct buffer *out)
+static bool meta_cache_get(struct repository *r, const struct id *id, uint64_t offset, size_t size,
+                           struct buffer *out)
 {
     char *path = meta_path(r, id);
     int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
@@ -126,8 +130,8 @@ static int meta_cache_fill(struct pack_reader *p, struct error *err)
 /* ---- ranges ---- */
 
 /* Appends a range from the first target not yet tried; marks it in *tried. */
-static int read_range(struct pack_reader *p, uint64_t offset, size_t size, struct buffer *out, uint32_t *tried,
-                      struct error *err)
+static int read_range(struct pack_reader *p, uint64_t offset, size_t size, struct buffer *out,
+                      uint32_t *tried, struct error *err)
 {
     struct repository *r = p->r;
     if (offset + size > p->entry.size)
@@ -147,13 +151,15 @@ static int read_range(struct pack_reader *p, uint64_t offset, size_t size, struc
         if (err)
             *err = why;
     }
-    return code ? code : error_set(err, ERROR_INTEGRITY, "%s is damaged or missing on every target that can be reached", p->name);
+    return code ? code
+                : error_set(err, ERROR_INTEGRITY,
+                            "%s is damaged or missing on every target that can be reached", p->name);
 }
 
 #define TRIED_CACHE (1u << 31)
 
-static int read_anywhere(struct pack_reader *p, uint64_t offset, size_t size, struct buffer *out, uint32_t *tried,
-                         struct error *err)
+static int read_anywhere(struct pack_reader *p, uint64_t offset, size_t size, struct buffer *out,
+                         uint32_t *tried, struct error *err)
 {
     if (p->kind == BLOB_META && !(*tried & TRIED_CACHE)) {
         *tried |= TRIED_CACHE;
@@ -177,8 +183,8 @@ static int load_slots(struct pack_reader *p, struct error *err)
         code = read_anywhere(p, PACK_SLOTS_OFFSET, p->entry.slots_length, &area, &tried, err);
         if (code != 0)
             break;
-        code = pack_split_slots(arena_copy(&p->arena, buffer_bytes(&area)), p->kind, p->entry.contents.slot_count,
-                                &p->arena, &p->slots, err);
+        code = pack_split_slots(arena_copy(&p->arena, buffer_bytes(&area)), p->kind,
+                                p->entry.contents.slot_count, &p->arena, &p->slots, err);
     } while (code == ERROR_INTEGRITY);
     buffer_free(&area);
     return code;
@@ -236,11 +242,12 @@ int pack_reader_load(struct pack_reader *p, uint32_t first, uint32_t last, struc
     return read_anywhere(p, a->offset, b->offset + b->stored_length - a->offset, &p->loaded, &tried, err);
 }
 
-static int open_frame(struct pack_reader *p, const struct frame_entry *frame, struct bytes stored, struct buffer *raw,
-                      struct error *err)
+static int open_frame(struct pack_reader *p, const struct frame_entry *frame, struct bytes stored,
+                      struct buffer *raw, struct error *err)
 {
     if (!p->openers[frame->slot]) {
-        int code = frame_opener_new(&p->r->secrets, p->kind, p->slots[frame->slot], &p->openers[frame->slot], err);
+        int code =
+            frame_opener_new(&p->r->secrets, p->kind, p->slots[frame->slot], &p->openers[frame->slot], err);
         if (code != 0)
             return code;
     }
@@ -253,8 +260,10 @@ int pack_reader_frame(struct pack_reader *p, uint32_t index, struct buffer *raw,
         return error_set(err, ERROR_INTEGRITY, "%s has no frame %u", p->name, index);
     const struct frame_entry *frame = &p->entry.contents.frames[index];
     int code;
-    if (frame->offset >= p->loaded_from && frame->offset + frame->stored_length <= p->loaded_from + p->loaded.size) {
-        struct bytes stored = bytes_of(p->loaded.data + (frame->offset - p->loaded_from), frame->stored_length);
+    if (frame->offset >= p->loaded_from &&
+        frame->offset + frame->stored_length <= p->loaded_from + p->loaded.size) {
+        struct bytes stored =
+            bytes_of(p->loaded.data + (frame->offset - p->loaded_from), frame->stored_length);
         code = open_frame(p, frame, stored, raw, err);
         if (code != ERROR_INTEGRITY)
             return code;

@@ -17,8 +17,8 @@ struct marks {
     struct id_map *pins; /* value: time of the event << 1 | pinned */
 };
 
-static int note_event(struct repository *r, const struct object_seen *object, const struct event *event, void *context,
-                      struct error *err)
+static int note_event(struct repository *r, const struct object_seen *object, const struct event *event,
+                      void *context, struct error *err)
 {
     (void)object;
     (void)err;
@@ -55,7 +55,8 @@ static void load_manifest(struct repository *r, struct object_seen *object, cons
 {
     struct buffer body = {0};
     struct error why;
-    struct snapshot snapshot = {.sha256 = object->sha256, .targets = object->mask, .arrival = object->arrival};
+    struct snapshot snapshot = {
+        .sha256 = object->sha256, .targets = object->mask, .arrival = object->arrival};
     int code = record_load(r, OBJECT_MANIFEST, object, &body, &why);
     if (code == 0)
         code = manifest_decode(buffer_bytes(&body), &list->arena, &snapshot.manifest, &why);
@@ -164,8 +165,10 @@ static bool matches(const struct wanted *wanted, const struct snapshot *s, const
 {
     const struct manifest *m = &s->manifest;
     return (!wanted->host || strcmp(wanted->host, m->host_name) == 0) &&
-           (!only_host || id16_equal(only_host, &m->host)) && (!wanted->job || strcmp(wanted->job, m->job) == 0) &&
-           (!wanted->class_bit || (m->classes & wanted->class_bit)) && (!wanted->has_time || m->ended <= wanted->time);
+           (!only_host || id16_equal(only_host, &m->host)) &&
+           (!wanted->job || strcmp(wanted->job, m->job) == 0) &&
+           (!wanted->class_bit || (m->classes & wanted->class_bit)) &&
+           (!wanted->has_time || m->ended <= wanted->time);
 }
 
 static const struct snapshot *newest(const struct snapshot_list *list, const struct wanted *wanted,
@@ -178,7 +181,8 @@ static const struct snapshot *newest(const struct snapshot_list *list, const str
     return NULL;
 }
 
-static int by_prefix(const struct snapshot_list *list, const char *text, const struct snapshot **snapshot, struct error *err)
+static int by_prefix(const struct snapshot_list *list, const char *text, const struct snapshot **snapshot,
+                     struct error *err)
 {
     size_t length = strlen(text);
     *snapshot = NULL;
@@ -218,8 +222,9 @@ int snapshots_resolve(const struct snapshot_list *list, const struct repository 
             *snapshot = newest(list, &wanted, NULL);
         if (!*snapshot) {
             error_set(err, ERROR_NOT_FOUND, "no snapshot is called \"%s\"", text);
-            code = error_hint(err, "holdfast snapshots lists them; names are an id, latest, JOB:latest, JOB:daily or "
-                                   "JOB@2026-11-20, each with HOST/ before it");
+            code = error_hint(
+                err, "holdfast snapshots lists them; names are an id, latest, JOB:latest, JOB:daily or "
+                     "JOB@2026-11-20, each with HOST/ before it");
         }
     }
     free(copy);
@@ -242,20 +247,22 @@ int event_write(struct repository *r, struct event *event, struct error *err)
     return code;
 }
 
-int snapshots_forget(struct repository *r, const struct id *ids, size_t count, const char *reason, struct error *err)
+int snapshots_forget(struct repository *r, const struct id *ids, size_t count, const char *reason,
+                     struct error *err)
 {
     if (!repository_may_prune(r)) {
         error_set(err, ERROR_DENIED, "this host may write but not prune: it cannot forget snapshots");
         return error_hint(err, "run the command on a host with the role prune");
     }
-    struct event event = {.type = EVENT_FORGET, .reason = reason,
-                          .snapshots = {(struct id *)(uintptr_t)ids, count}};
+    struct event event = {
+        .type = EVENT_FORGET, .reason = reason, .snapshots = {(struct id *)(uintptr_t)ids, count}};
     return event_write(r, &event, err);
 }
 
 int snapshots_pin(struct repository *r, const struct id *ids, size_t count, bool pin, struct error *err)
 {
-    struct event event = {.type = pin ? EVENT_PIN : EVENT_UNPIN, .reason = "",
+    struct event event = {.type = pin ? EVENT_PIN : EVENT_UNPIN,
+                          .reason = "",
                           .snapshots = {(struct id *)(uintptr_t)ids, count}};
     return event_write(r, &event, err);
 }
