@@ -22,6 +22,13 @@ void arena_free(struct arena *arena)
     *arena = (struct arena){0};
 }
 
+void arena_cleanse(struct arena *arena)
+{
+    for (struct arena_block *b = arena->blocks; b; b = b->next)
+        explicit_bzero(b->data, b->used);
+    arena_free(arena);
+}
+
 void *arena_alloc(struct arena *arena, size_t size)
 {
     const size_t unit = alignof(max_align_t);

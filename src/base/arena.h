@@ -13,6 +13,8 @@ struct arena {
 };
 
 void arena_free(struct arena *arena);
+/* For secrets: overwrites before it frees. */
+void arena_cleanse(struct arena *arena);
 /* Zeroed, aligned for any type. */
 void *arena_alloc(struct arena *arena, size_t size);
 /* count * size, checked for overflow. */
