@@ -5,11 +5,10 @@
 #define KEYS_NAME_H
 
 #include <stdbool.h>
-#include <stddef.h>
 
 #define KEY_NAME_SIZE 65 /* with the NUL */
 
 /* True for 1 to 64 of A-Z a-z 0-9 . _ - */
-bool key_name_valid(const char *name, size_t length);
+bool key_name_is_valid(const char *name);
 
 #endif

@@ -45,10 +45,6 @@ int pack_builder_copy(struct pack_builder *builder, struct bytes stored_frame,
 /* Bytes so far, and the number of frames. */
 size_t pack_builder_size(const struct pack_builder *builder);
 size_t pack_builder_frame_count(const struct pack_builder *builder);
-/* Where frame `index` lies so far, for readers of blobs in a pack that is still open: its payload is opened
- * again with the builder's own key. Appends the raw plaintext. Only for frames this builder sealed. */
-int pack_builder_read_frame(struct pack_builder *builder, size_t index, struct buffer *raw,
-                            struct error *err);
 /* Pads (Padme below 1 MiB, then to 4 KiB), adds the table of contents, gives the pack's bytes and its entry
  * (author filled in by the caller; arrays allocated in arena). The builder is used up. */
 int pack_builder_finish(struct pack_builder *builder, struct arena *arena, struct buffer *pack,
