@@ -49,6 +49,9 @@ int tree_walk(const struct extents *root, tree_fetch_blob *fetch, void *context,
 int tree_find(const struct extents *root, const char *path, tree_fetch_blob *fetch, void *context,
               struct arena *arena, struct node *out, struct error *err);
 
+/* A deep copy into arena. */
+void tree_copy_node(struct arena *arena, const struct node *from, struct node *to);
+
 enum tree_change { TREE_ADDED, TREE_REMOVED, TREE_CONTENT_CHANGED, TREE_METADATA_CHANGED, TREE_TYPE_CHANGED };
 typedef int tree_report(void *context, enum tree_change change, const char *path, const struct node *before,
                         const struct node *after, struct error *err);

@@ -1,0 +1,242 @@
+#include "tree/tree.h"
+
+#include "base/memory.h"
+#include "format/messages.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#define LISTING_MAX (1u << 30)
+
+void tree_free(struct tree *tree)
+{
+    arena_free(&tree->arena);
+    *tree = (struct tree){0};
+}
+
+static int compare_nodes(const void *a, const void *b)
+{
+    const struct node *x = a, *y = b;
+    return bytes_compare(x->name, y->name);
+}
+
+int tree_store(struct node *nodes, size_t count, const struct chunker *chunker, const struct chunker_parameters *parameters,
+               tree_store_blob *store, void *context, struct arena *arena, struct extents *out, struct error *err)
+{
+    struct buffer listing = {0};
+    size_t capacity = 0;
+    struct extent *list = NULL;
+    int code = 0;
+    *out = (struct extents){0};
+    if (count)
+        qsort(nodes, count, sizeof *nodes, compare_nodes);
+    for (size_t i = 1; i < count; i++) {
+        if (bytes_equal(nodes[i - 1].name, nodes[i].name))
+            return error_set(err, ERROR_FAILED, "two entries of a directory have the same name");
+    }
+    tree_encode(nodes, count, &listing);
+    /* Most listings fit one blob; an empty one is no piece at all. */
+    for (size_t at = 0, n; at < listing.size && code == 0; at += n) {
+        size_t left = listing.size - at;
+        n = listing.size <= parameters->max ? left : chunker_next(chunker, listing.data + at, left, true);
+        memory_reserve_one(list, out->count, capacity);
+        list[out->count] = (struct extent){.length = n};
+        code = store(context, bytes_of(listing.data + at, n), &list[out->count++].blob, err);
+    }
+    buffer_free(&listing);
+    if (code == 0 && out->count) {
+        out->list = arena_alloc_array(arena, out->count, sizeof *out->list);
+        memcpy(out->list, list, out->count * sizeof *list);
+    }
+    free(list);
+    return code;
+}
+
+int tree_fetch(const struct extents *pieces, bool root_names, tree_fetch_blob *fetch, void *context, struct tree *tree,
+               struct error *err)
+{
+    struct buffer listing = {0};
+    int code = 0;
+    *tree = (struct tree){0};
+    for (size_t i = 0; i < pieces->count && code == 0; i++) {
+        const struct extent *e = &pieces->list[i];
+        size_t before = listing.size;
+        if (e->length > LISTING_MAX - before)
+            code = error_set(err, ERROR_INTEGRITY, "a directory listing is larger than 1 GiB");
+        else
+            code = fetch(context, &e->blob, &listing, err);
+        if (code == 0 && listing.size - before != e->length)
+            code = error_set(err, ERROR_INTEGRITY, "a piece of a directory listing has another length than its parent says");
+    }
+    if (code == 0)
+        code = tree_decode(buffer_bytes(&listing), root_names, &tree->arena, &tree->nodes, &tree->count, err);
+    buffer_free(&listing);
+    if (code != 0)
+        tree_free(tree);
+    return code;
+}
+
+/* ---- walking ---- */
+
+/* A listing can name an ancestor only by a collision of HMACs, but a hostile writer might nest without end. */
+#define DEPTH_MAX 100000
+
+struct level {
+    struct tree tree;
+    size_t next;
+    size_t path_size; /* of the directory */
+};
+
+struct walk {
+    struct level *levels;
+    size_t depth, capacity;
+    struct buffer path;
+};
+
+static void append_name(struct buffer *path, struct bytes name)
+{
+    if (path->size && path->data[path->size - 1] != '/' && name.data[0] != '/')
+        buffer_u8(path, '/');
+    buffer_append_bytes(path, name);
+}
+
+static int enter(struct walk *w, const struct extents *pieces, tree_fetch_blob *fetch, void *context, struct error *err)
+{
+    if (w->depth == DEPTH_MAX)
+        return error_set(err, ERROR_INTEGRITY, "directories are nested deeper than %d levels", DEPTH_MAX);
+    memory_reserve_one(w->levels, w->depth, w->capacity);
+    struct level *level = &w->levels[w->depth];
+    int code = tree_fetch(pieces, w->depth == 0, fetch, context, &level->tree, err);
+    if (code != 0)
+        return code;
+    level->next = 0;
+    level->path_size = w->path.size;
+    w->depth++;
+    return 0;
+}
+
+static void leave(struct walk *w)
+{
+    struct level *level = &w->levels[--w->depth];
+    tree_free(&level->tree);
+}
+
+static void walk_free(struct walk *w)
+{
+    while (w->depth)
+        leave(w);
+    free(w->levels);
+    buffer_free(&w->path);
+}
+
+int tree_walk(const struct extents *root, tree_fetch_blob *fetch, void *context, tree_visit *visit, void *visit_context,
+              struct error *err)
+{
+    struct walk w = {0};
+    int code = enter(&w, root, fetch, context, err);
+    while (code == 0 && w.depth) {
+        struct level *level = &w.levels[w.depth - 1];
+        if (level->next == level->tree.count) {
+            leave(&w);
+            continue;
+        }
+        const struct node *node = &level->tree.nodes[level->next++];
+        w.path.size = level->path_size;
+        append_name(&w.path, node->name);
+        code = visit(visit_context, buffer_string(&w.path), node, err);
+        if (code == 0 && node->type == NODE_DIRECTORY && node->subtree.count)
+            code = enter(&w, &node->subtree, fetch, context, err);
+        else if (code == TREE_SKIP)
+            code = 0;
+    }
+    walk_free(&w);
+    return code;
+}
+
+/* ---- finding ---- */
+
+/* True if path is name or lies below it; *rest is what follows, without its slash. */
+static bool begins_with(const char *path, struct bytes name, const char **rest)
+{
+    size_t length = strlen(path), n = name.size;
+    if (length < n || memcmp(path, name.data, n) != 0)
+        return false;
+    if (n && name.data[n - 1] == '/') { /* the source "/" */
+        *rest = path + n;
+        return true;
+    }
+    if (path[n] != '\0' && path[n] != '/')
+        return false;
+    *rest = path + n;
+    while (**rest == '/')
+        ++*rest;
+    return true;
+}
+
+static struct extents copy_extents(struct arena *arena, const struct extents *from)
+{
+    struct extents copy = {.count = from->count};
+    if (from->count) {
+        copy.list = arena_alloc_array(arena, from->count, sizeof *copy.list);
+        memcpy(copy.list, from->list, from->count * sizeof *copy.list);
+    }
+    return copy;
+}
+
+void tree_copy_node(struct arena *arena, const struct node *from, struct node *to)
+{
+    *to = *from;
+    to->name = arena_copy(arena, from->name);
+    to->user = arena_copy(arena, from->user);
+    to->group = arena_copy(arena, from->group);
+    to->link_target = arena_copy(arena, from->link_target);
+    to->hard_link = arena_copy(arena, from->hard_link);
+    to->content = copy_extents(arena, &from->content);
+    to->subtree = copy_extents(arena, &from->subtree);
+    to->xattrs = from->xattr_count ? arena_alloc_array(arena, from->xattr_count, sizeof *to->xattrs) : NULL;
+    for (size_t i = 0; i < from->xattr_count; i++) {
+        to->xattrs[i].name = arena_copy(arena, from->xattrs[i].name);
+        to->xattrs[i].value = arena_copy(arena, from->xattrs[i].value);
+    }
+}
+
+int tree_find(const struct extents *root, const char *path, tree_fetch_blob *fetch, void *context, struct arena *arena,
+              struct node *out, struct error *err)
+{
+    struct extents pieces = *root;
+    struct arena step = {0};
+    const char *left = path;
+    int code = 0;
+    for (bool at_root = true;; at_root = false) {
+        struct tree tree;
+        const struct node *best = NULL;
+        const char *rest = NULL;
+        code = tree_fetch(&pieces, at_root, fetch, context, &tree, err);
+        if (code != 0)
+            break;
+        for (size_t i = 0; i < tree.count; i++) {
+            const char *after;
+            if (begins_with(left, tree.nodes[i].name, &after) && (!best || tree.nodes[i].name.size > best->name.size)) {
+                best = &tree.nodes[i];
+                rest = after;
+            }
+        }
+        if (best && *rest == '\0')
+            tree_copy_node(arena, best, out);
+        bool found = best && *rest == '\0';
+        bool deeper = best && !found && best->type == NODE_DIRECTORY && best->subtree.count;
+        if (deeper)
+            pieces = copy_extents(&step, &best->subtree);
+        tree_free(&tree);
+        if (found)
+            break;
+        if (!deeper) {
+            code = error_set(err, ERROR_NOT_FOUND, "%s is not in the snapshot", path);
+            error_hint(err, "holdfast ls SNAPSHOT lists what is");
+            break;
+        }
+        left = rest;
+    }
+    arena_free(&step);
+    return code;
+}
