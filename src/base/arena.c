@@ -29,6 +29,16 @@ void arena_cleanse(struct arena *arena)
     arena_free(arena);
 }
 
+void arena_join(struct arena *arena, struct arena *from)
+{
+    struct arena_block **last = &arena->blocks;
+    while (*last)
+        last = &(*last)->next;
+    *last = from->blocks;
+    arena->total += from->total;
+    *from = (struct arena){0};
+}
+
 void *arena_alloc(struct arena *arena, size_t size)
 {
     const size_t unit = alignof(max_align_t);

@@ -15,6 +15,8 @@ struct arena {
 void arena_free(struct arena *arena);
 /* For secrets: overwrites before it frees. */
 void arena_cleanse(struct arena *arena);
+/* Moves what `from` holds to arena; from is empty then. */
+void arena_join(struct arena *arena, struct arena *from);
 /* Zeroed, aligned for any type. */
 void *arena_alloc(struct arena *arena, size_t size);
 /* count * size, checked for overflow. */

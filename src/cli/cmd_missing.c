@@ -15,9 +15,6 @@ static int missing(const struct options *options)
         return missing(options);                                                                             \
     }
 
-MISSING(cmd_init)
-MISSING(cmd_backup)
-MISSING(cmd_snapshots)
 MISSING(cmd_ls)
 MISSING(cmd_find)
 MISSING(cmd_cat)

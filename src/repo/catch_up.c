@@ -103,8 +103,8 @@ static int copy_segment(struct catch_up *c, struct segment_state *s)
     return code;
 }
 
-static int is_forgotten(struct repository *r, const struct object_seen *object, const struct event *event, void *context,
-                        struct error *err)
+static int is_forgotten(struct repository *r, const struct object_seen *object, const struct event *event,
+                        void *context, struct error *err)
 {
     (void)object;
     (void)err;
@@ -157,7 +157,8 @@ int repository_catch_up(struct repository *r, bool dry_run, uint64_t *copied, st
         struct catch_up c = {.r = r, .target = t, .dry_run = dry_run, .err = &why};
         if (fill_target(&c) != 0) {
             replicas_demote(r->replicas, t, &why);
-            log_warning("target %s cannot be brought up to date: %s", r->parameters.target_labels[t], why.message);
+            log_warning("target %s cannot be brought up to date: %s", r->parameters.target_labels[t],
+                        why.message);
             if (*why.hint)
                 log_hint("%s", why.hint);
         } else if (c.copied) {

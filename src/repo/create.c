@@ -16,11 +16,15 @@
 
 static const struct chunker_parameters default_chunker = {256u << 10, 1u << 20, 4u << 20};
 
-static int fill_config(const struct repository_init *init, struct repository_config *config, struct error *err)
+static int fill_config(const struct repository_init *init, struct repository_config *config,
+                       struct error *err)
 {
     struct chunker_parameters p = init->chunker.average ? init->chunker : default_chunker;
-    *config = (struct repository_config){.version = FORMAT_VERSION, .chunk_min = p.min, .chunk_average = p.average,
-                                         .chunk_max = p.max, .frame_group = DEFAULT_FRAME_GROUP,
+    *config = (struct repository_config){.version = FORMAT_VERSION,
+                                         .chunk_min = p.min,
+                                         .chunk_average = p.average,
+                                         .chunk_max = p.max,
+                                         .frame_group = DEFAULT_FRAME_GROUP,
                                          .pack_size = init->pack_size ? init->pack_size : DEFAULT_PACK_SIZE,
                                          .created = (int64_t)time(NULL)};
     random_bytes(config->repository.b, sizeof config->repository.b);
@@ -41,13 +45,16 @@ static int check_empty(struct storage *storage, struct error *err)
     if (code == 1) {
         error_set(err, ERROR_EXISTS, "target %s: %s holds objects already (%s)", storage_label(storage),
                   storage_location(storage), name);
-        return error_hint(err, "to use the repository that is there, keep its key file; to fill a new target of an existing "
-                               "repository, run: holdfast heal; else choose an empty place");
+        return error_hint(
+            err,
+            "to use the repository that is there, keep its key file; to fill a new target of an existing "
+            "repository, run: holdfast heal; else choose an empty place");
     }
     return code;
 }
 
-static int put_everywhere(const struct repository_parameters *p, const char *name, struct bytes data, struct error *err)
+static int put_everywhere(const struct repository_parameters *p, const char *name, struct bytes data,
+                          struct error *err)
 {
     int code = 0;
     for (size_t t = 0; t < p->target_count && code == 0; t++)
@@ -84,7 +91,8 @@ static int write_host_key(const char *path, const struct host_key *host, struct 
     if (code == 0)
         code = file_create_atomic(path, buffer_bytes(&text), 0600, err);
     if (code == ERROR_EXISTS)
-        error_hint(err, "move the old key file away, or name another one in key_file: it may be the key of another repository");
+        error_hint(err, "move the old key file away, or name another one in key_file: it may be the key of "
+                        "another repository");
     buffer_free_secret(&text);
     free(parent);
     return code;
@@ -104,7 +112,8 @@ static int check_targets(const struct repository_parameters *p, struct error *er
     return 0;
 }
 
-int repository_create(const struct repository_parameters *p, const struct repository_init *init, struct error *err)
+int repository_create(const struct repository_parameters *p, const struct repository_init *init,
+                      struct error *err)
 {
     struct repository_config config;
     struct buffer config_bytes = {0}, keyring = {0};
@@ -115,7 +124,8 @@ int repository_create(const struct repository_parameters *p, const struct reposi
     int code = check_targets(p, err);
     if (code == 0 && access(p->host_key_file, F_OK) == 0) {
         error_set(err, ERROR_EXISTS, "%s exists already", p->host_key_file);
-        code = error_hint(err, "it may be the key of another repository: move it away, or name another one in key_file");
+        code = error_hint(
+            err, "it may be the key of another repository: move it away, or name another one in key_file");
     }
     if (code == 0)
         code = fill_config(init, &config, err);
@@ -123,9 +133,10 @@ int repository_create(const struct repository_parameters *p, const struct reposi
         return code;
     config_encode(&config, &config_bytes);
     sha256_of(buffer_bytes(&config_bytes), &sha);
-    code = keyring_create(&config.repository, &sha, init->person_name, init->host_name, "", config.created, &keyring, &person,
-                          &host, err);
-    /* The config goes last: a repository exists when it does. The key file follows, for without it nothing can be written. */
+    code = keyring_create(&config.repository, &sha, init->person_name, init->host_name, "", config.created,
+                          &keyring, &person, &host, err);
+    /* The config goes last: a repository exists when it does. The key file follows, for without it nothing
+     * can be written. */
     if (code == 0) {
         sha256_of(buffer_bytes(&keyring), &sha);
         object_name_keyring(1, &sha, name);
@@ -149,9 +160,11 @@ int repository_add_host(struct repository *r, const char *name, enum role role, 
 {
     struct buffer keyring = {0};
     struct host_key host;
-    int code = keyring_add_host(&r->chain, &r->secrets, name, role, dedup_group, (int64_t)time(NULL), &keyring, &host, err);
+    int code = keyring_add_host(&r->chain, &r->secrets, name, role, dedup_group, (int64_t)time(NULL),
+                                &keyring, &host, err);
     if (code == 0)
-        /* First: a host in the keyring whose key nobody has would be worse than a key file that is not in it. */
+        /* First: a host in the keyring whose key nobody has would be worse than a key file that is not in it.
+         */
         code = write_host_key(key_file, &host, err);
     if (code == 0) {
         struct id id;

@@ -35,11 +35,13 @@ static bool extents_equal(const struct extents *a, const struct extents *b)
 static bool metadata_equal(const struct node *a, const struct node *b)
 {
     if (a->mode != b->mode || a->uid != b->uid || a->gid != b->gid || a->mtime_seconds != b->mtime_seconds ||
-        a->mtime_nanoseconds != b->mtime_nanoseconds || a->flags != b->flags || a->device_major != b->device_major ||
-        a->device_minor != b->device_minor || a->xattr_count != b->xattr_count || !bytes_equal(a->hard_link, b->hard_link))
+        a->mtime_nanoseconds != b->mtime_nanoseconds || a->flags != b->flags ||
+        a->device_major != b->device_major || a->device_minor != b->device_minor ||
+        a->xattr_count != b->xattr_count || !bytes_equal(a->hard_link, b->hard_link))
         return false;
     for (size_t i = 0; i < a->xattr_count; i++) {
-        if (!bytes_equal(a->xattrs[i].name, b->xattrs[i].name) || !bytes_equal(a->xattrs[i].value, b->xattrs[i].value))
+        if (!bytes_equal(a->xattrs[i].name, b->xattrs[i].name) ||
+            !bytes_equal(a->xattrs[i].value, b->xattrs[i].value))
             return false;
     }
     return true;
@@ -58,7 +60,8 @@ static void push(struct comparison *c, const char *path, bool is_root, const str
 {
     memory_reserve_one(c->stack, c->count, c->capacity);
     struct pair *p = &c->stack[c->count++];
-    *p = (struct pair){.path = memory_copy_string(path), .is_root = is_root, .has_before = before, .has_after = after};
+    *p = (struct pair){
+        .path = memory_copy_string(path), .is_root = is_root, .has_before = before, .has_after = after};
     if (before)
         p->before = copy_extents(before);
     if (after)
@@ -77,8 +80,8 @@ static const struct extents *listing(const struct node *node)
     return node && node->type == NODE_DIRECTORY ? &node->subtree : NULL;
 }
 
-static int compare_entry(struct comparison *c, const char *directory, const struct node *before, const struct node *after,
-                         struct error *err)
+static int compare_entry(struct comparison *c, const char *directory, const struct node *before,
+                         const struct node *after, struct error *err)
 {
     struct buffer path = {0};
     struct bytes name = before ? before->name : after->name;
@@ -94,7 +97,8 @@ static int compare_entry(struct comparison *c, const char *directory, const stru
         code = c->report(c->report_context, TREE_REMOVED, text, before, NULL, err);
     else if (before->type != after->type)
         code = c->report(c->report_context, TREE_TYPE_CHANGED, text, before, after, err);
-    else if (!extents_equal(&before->content, &after->content) || !bytes_equal(before->link_target, after->link_target))
+    else if (!extents_equal(&before->content, &after->content) ||
+             !bytes_equal(before->link_target, after->link_target))
         code = c->report(c->report_context, TREE_CONTENT_CHANGED, text, before, after, err);
     else if (!metadata_equal(before, after))
         code = c->report(c->report_context, TREE_METADATA_CHANGED, text, before, after, err);
@@ -113,7 +117,9 @@ static int compare_pair(struct comparison *c, const struct pair *p, struct error
     if (code == 0 && p->has_after)
         code = tree_fetch(&p->after, p->is_root, c->fetch, c->context, &after, err);
     for (size_t i = 0, j = 0; code == 0 && (i < before.count || j < after.count);) {
-        int order = i == before.count ? 1 : j == after.count ? -1 : bytes_compare(before.nodes[i].name, after.nodes[j].name);
+        int order = i == before.count  ? 1
+                    : j == after.count ? -1
+                                       : bytes_compare(before.nodes[i].name, after.nodes[j].name);
         const struct node *x = order <= 0 ? &before.nodes[i++] : NULL;
         const struct node *y = order >= 0 ? &after.nodes[j++] : NULL;
         code = compare_entry(c, p->path, x, y, err);
@@ -129,10 +135,11 @@ static int compare_pair(struct comparison *c, const struct pair *p, struct error
     return code;
 }
 
-int tree_compare(const struct extents *before, const struct extents *after, tree_fetch_blob *fetch, void *context,
-                 tree_report *report, void *report_context, struct error *err)
+int tree_compare(const struct extents *before, const struct extents *after, tree_fetch_blob *fetch,
+                 void *context, tree_report *report, void *report_context, struct error *err)
 {
-    struct comparison c = {.fetch = fetch, .context = context, .report = report, .report_context = report_context};
+    struct comparison c = {
+        .fetch = fetch, .context = context, .report = report, .report_context = report_context};
     int code = 0;
     if (!extents_equal(before, after))
         push(&c, "", true, before, after);

@@ -20,8 +20,9 @@ static int compare_nodes(const void *a, const void *b)
     return bytes_compare(x->name, y->name);
 }
 
-int tree_store(struct node *nodes, size_t count, const struct chunker *chunker, const struct chunker_parameters *parameters,
-               tree_store_blob *store, void *context, struct arena *arena, struct extents *out, struct error *err)
+int tree_store(struct node *nodes, size_t count, const struct chunker *chunker,
+               const struct chunker_parameters *parameters, tree_store_blob *store, void *context,
+               struct arena *arena, struct extents *out, struct error *err)
 {
     struct buffer listing = {0};
     size_t capacity = 0;
@@ -52,8 +53,8 @@ int tree_store(struct node *nodes, size_t count, const struct chunker *chunker, 
     return code;
 }
 
-int tree_fetch(const struct extents *pieces, bool root_names, tree_fetch_blob *fetch, void *context, struct tree *tree,
-               struct error *err)
+int tree_fetch(const struct extents *pieces, bool root_names, tree_fetch_blob *fetch, void *context,
+               struct tree *tree, struct error *err)
 {
     struct buffer listing = {0};
     int code = 0;
@@ -66,7 +67,8 @@ int tree_fetch(const struct extents *pieces, bool root_names, tree_fetch_blob *f
         else
             code = fetch(context, &e->blob, &listing, err);
         if (code == 0 && listing.size - before != e->length)
-            code = error_set(err, ERROR_INTEGRITY, "a piece of a directory listing has another length than its parent says");
+            code = error_set(err, ERROR_INTEGRITY,
+                             "a piece of a directory listing has another length than its parent says");
     }
     if (code == 0)
         code = tree_decode(buffer_bytes(&listing), root_names, &tree->arena, &tree->nodes, &tree->count, err);
@@ -76,9 +78,26 @@ int tree_fetch(const struct extents *pieces, bool root_names, tree_fetch_blob *f
     return code;
 }
 
+const struct node *tree_node_by_name(const struct tree *tree, struct bytes name)
+{
+    size_t low = 0, high = tree->count;
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        int order = bytes_compare(tree->nodes[middle].name, name);
+        if (order == 0)
+            return &tree->nodes[middle];
+        if (order < 0)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return NULL;
+}
+
 /* ---- walking ---- */
 
-/* A listing can name an ancestor only by a collision of HMACs, but a hostile writer might nest without end. */
+/* A listing can name an ancestor only by a collision of HMACs, but a hostile writer might nest without end.
+ */
 #define DEPTH_MAX 100000
 
 struct level {
@@ -100,7 +119,8 @@ static void append_name(struct buffer *path, struct bytes name)
     buffer_append_bytes(path, name);
 }
 
-static int enter(struct walk *w, const struct extents *pieces, tree_fetch_blob *fetch, void *context, struct error *err)
+static int enter(struct walk *w, const struct extents *pieces, tree_fetch_blob *fetch, void *context,
+                 struct error *err)
 {
     if (w->depth == DEPTH_MAX)
         return error_set(err, ERROR_INTEGRITY, "directories are nested deeper than %d levels", DEPTH_MAX);
@@ -129,8 +149,8 @@ static void walk_free(struct walk *w)
     buffer_free(&w->path);
 }
 
-int tree_walk(const struct extents *root, tree_fetch_blob *fetch, void *context, tree_visit *visit, void *visit_context,
-              struct error *err)
+int tree_walk(const struct extents *root, tree_fetch_blob *fetch, void *context, tree_visit *visit,
+              void *visit_context, struct error *err)
 {
     struct walk w = {0};
     int code = enter(&w, root, fetch, context, err);
@@ -200,8 +220,8 @@ void tree_copy_node(struct arena *arena, const struct node *from, struct node *t
     }
 }
 
-int tree_find(const struct extents *root, const char *path, tree_fetch_blob *fetch, void *context, struct arena *arena,
-              struct node *out, struct error *err)
+int tree_find(const struct extents *root, const char *path, tree_fetch_blob *fetch, void *context,
+              struct arena *arena, struct node *out, struct error *err)
 {
     struct extents pieces = *root;
     struct arena step = {0};
@@ -216,7 +236,8 @@ int tree_find(const struct extents *root, const char *path, tree_fetch_blob *fet
             break;
         for (size_t i = 0; i < tree.count; i++) {
             const char *after;
-            if (begins_with(left, tree.nodes[i].name, &after) && (!best || tree.nodes[i].name.size > best->name.size)) {
+            if (begins_with(left, tree.nodes[i].name, &after) &&
+                (!best || tree.nodes[i].name.size > best->name.size)) {
                 best = &tree.nodes[i];
                 rest = after;
             }

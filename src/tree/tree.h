@@ -34,6 +34,9 @@ int tree_store(struct node *nodes, size_t count, const struct chunker *chunker,
 int tree_fetch(const struct extents *pieces, bool root_names, tree_fetch_blob *fetch, void *context,
                struct tree *tree, struct error *err);
 
+/* The entry of this name, or NULL. */
+const struct node *tree_node_by_name(const struct tree *tree, struct bytes name);
+
 /* What a walk tells: return 0 to go on, TREE_SKIP not to enter a directory, else the walk ends with that
  * code. path is "/etc/x" (or the name in the root tree followed by names), without a trailing slash. */
 #define TREE_SKIP 1

@@ -1,0 +1,40 @@
+/*
+ * From a configuration and options to an open repository: the one place that turns settings into the
+ * parameters of the modules below. For the commands.
+ */
+#ifndef CLI_WIRE_H
+#define CLI_WIRE_H
+
+#include "cli/options.h"
+#include "config/config.h"
+#include "repo/repository.h"
+
+/* Whose secrets a command needs. */
+enum wire_key {
+    WIRE_HOST,  /* the host key file does */
+    WIRE_PERSON /* file contents are read: a passphrase or person key as well */
+};
+
+struct wire {
+    struct config *config; /* NULL with --target */
+    struct repository *repository;
+    struct person_key person;
+    bool has_person;
+    char **labels;
+    size_t label_count;
+};
+
+/* Opens what options name: the repository of the configuration file, or the one at --target URL. Does not
+ * sync. On failure everything is closed. */
+int wire_open(const struct options *options, const char *config_file, enum repository_mode mode,
+              enum wire_key key, struct wire *wire, struct error *err);
+void wire_close(struct wire *wire);
+/* The parameters alone (init): targets are made if they are missing. */
+int wire_parameters(const struct config *config, bool create, struct repository_parameters *parameters,
+                    struct error *err);
+
+/* Runs `command` for the configuration file that -c names, or for each of a folder; the worst exit status. */
+int wire_each_config(const struct options *options,
+                     int (*command)(const struct options *options, const char *config_file));
+
+#endif

@@ -1,0 +1,224 @@
+/* A backup from its start to its manifest. */
+#include "ops/backup.h"
+
+#include "base/log.h"
+#include "base/memory.h"
+#include "base/text.h"
+#include "ops/backup_internal.h"
+#include "repo/lease.h"
+#include "repo/snapshot_writer.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#define TASKS_WAITING_MAX 4
+
+void backup_fail(struct backup *b, const struct error *err)
+{
+    pthread_mutex_lock(&b->lock);
+    if (!atomic_load(&b->failed)) {
+        b->error = *err;
+        atomic_store(&b->failed, true);
+    }
+    pthread_mutex_unlock(&b->lock);
+}
+
+bool backup_stopped(struct backup *b)
+{
+    if (b->parameters->cancelled && *b->parameters->cancelled && !atomic_load(&b->failed)) {
+        struct error why;
+        error_set(&why, ERROR_CANCELLED, "stopped by a signal");
+        error_hint(&why, "what was uploaded is kept: the next run goes on from there");
+        backup_fail(b, &why);
+    }
+    return atomic_load(&b->failed);
+}
+
+void backup_warn(struct backup *b, const char *format, ...)
+{
+    char *text = NULL;
+    va_list args;
+    va_start(args, format);
+    int n = vasprintf(&text, format, args);
+    va_end(args);
+    if (n < 0)
+        return;
+    log_warning("%s", text);
+    pthread_mutex_lock(&b->lock);
+    b->result->statistics.warnings++;
+    if (b->result->warning_count < BACKUP_WARNINGS_MAX)
+        b->result->warnings[b->result->warning_count++] = text_visible(text);
+    pthread_mutex_unlock(&b->lock);
+    free(text);
+}
+
+void backup_wait_root(struct backup *b)
+{
+    pthread_mutex_lock(&b->lock);
+    while (!b->root_is_done)
+        pthread_cond_wait(&b->root_done, &b->lock);
+    pthread_mutex_unlock(&b->lock);
+}
+
+void backup_count_bytes(struct backup *b, uint64_t bytes)
+{
+    uint64_t done = atomic_fetch_add(&b->bytes, bytes) + bytes;
+    if (b->parameters->progress)
+        b->parameters->progress(b->parameters->progress_context, done);
+}
+
+void backup_result_free(struct backup_result *result)
+{
+    for (size_t i = 0; i < result->warning_count; i++)
+        free(result->warnings[i]);
+    result->warning_count = 0;
+}
+
+static void start_workers(struct backup *b)
+{
+    long processors = sysconf(_SC_NPROCESSORS_ONLN);
+    size_t wanted = b->parameters->workers ? b->parameters->workers : processors > 0 ? (size_t)processors : 1;
+    if (wanted > WORKERS_MAX)
+        wanted = WORKERS_MAX;
+    for (size_t i = 0; i < wanted; i++) {
+        if (pthread_create(&b->workers[b->worker_count], NULL, worker_main, b) == 0)
+            b->worker_count++;
+    }
+    if (b->worker_count == 0) {
+        struct error why;
+        error_set(&why, ERROR_FAILED, "no thread can be started");
+        backup_fail(b, &why);
+        queue_close(b->tasks);
+    }
+}
+
+/* The source goes through the pipeline; when this returns every blob is in a pack or group that was flushed.
+ */
+static int run_pipeline(struct backup *b, struct error *err)
+{
+    int code = 0;
+    b->tasks = queue_new(TASKS_WAITING_MAX);
+    start_workers(b);
+    switch (b->parameters->source) {
+    case BACKUP_COMMAND:
+        code = read_command(b, err);
+        break;
+    case BACKUP_TAR:
+        code = read_archive(b, err);
+        break;
+    default:
+        walk_files(b);
+        break;
+    }
+    if (code != 0)
+        backup_fail(b, err);
+    queue_close(b->tasks);
+    for (size_t i = 0; i < b->worker_count; i++)
+        pthread_join(b->workers[i], NULL);
+    queue_free(b->tasks);
+    backup_stopped(b);
+    if (atomic_load(&b->failed) && err)
+        *err = b->error;
+    return atomic_load(&b->failed) ? b->error.code : 0;
+}
+
+static void fill_statistics(struct backup *b)
+{
+    struct statistics *s = &b->result->statistics;
+    s->files = atomic_load(&b->files);
+    s->directories = atomic_load(&b->directories);
+    s->others = atomic_load(&b->others);
+    s->bytes = atomic_load(&b->bytes);
+    s->files_new = atomic_load(&b->files_new);
+    blob_writer_totals(b->writer, &s->bytes_new, &s->bytes_stored);
+}
+
+static int commit(struct backup *b, int64_t started, struct error *err)
+{
+    static const char *const types[] = {"files", "command", "tar"};
+    const struct backup_parameters *p = b->parameters;
+    if (b->root.count == 0) {
+        error_set(err, ERROR_FAILED, "nothing could be read: the snapshot would be empty");
+        return error_hint(err, "check the paths of job %s", p->job);
+    }
+    int code = blob_writer_commit(b->writer, err);
+    if (code != 0)
+        return code;
+    fill_statistics(b);
+    struct bytes sources[64];
+    struct manifest m = {.job = p->job,
+                         .classes = p->classes,
+                         .started = started,
+                         .ended = (int64_t)time(NULL),
+                         .root = b->root,
+                         .statistics = b->result->statistics,
+                         .source_type = types[p->source],
+                         .keep = p->keep,
+                         .configuration = p->configuration,
+                         .sources = sources};
+    if (m.ended < m.started)
+        m.ended = m.started; /* the clock went back */
+    for (size_t i = 0; i < p->path_count && m.source_count < 64; i++)
+        sources[m.source_count++] = bytes_of_string(p->paths[i]);
+    for (size_t i = 0; p->command && p->command[i] && m.source_count < 64; i++)
+        sources[m.source_count++] = bytes_of_string(p->command[i]);
+    code = snapshot_write(b->repository, &m, &b->result->snapshot, err);
+    if (code == 0 && b->use_cache)
+        code = cache_stamp(b, &b->result->snapshot, err);
+    if (code == 0)
+        code = catalog_commit(repository_catalog(b->repository), err);
+    return code;
+}
+
+static void backup_free(struct backup *b)
+{
+    for (size_t i = 0; i < b->link_capacity; i++)
+        free(b->links[i].path);
+    free(b->links);
+    blob_writer_free(b->writer);
+    exclude_free(b->exclude);
+    arena_free(&b->root_arena);
+    pthread_mutex_destroy(&b->lock);
+    pthread_cond_destroy(&b->root_done);
+    free(b);
+}
+
+int backup_run(struct repository *r, const struct backup_parameters *p, struct backup_result *result,
+               struct error *err)
+{
+    struct backup *b = memory_new(struct backup);
+    int64_t started = (int64_t)time(NULL);
+    struct timespec from, to;
+    clock_gettime(CLOCK_MONOTONIC, &from);
+    *result = (struct backup_result){0};
+    b->repository = r;
+    b->parameters = p;
+    b->result = result;
+    pthread_mutex_init(&b->lock, NULL);
+    pthread_cond_init(&b->root_done, NULL);
+    b->use_cache = p->source == BACKUP_FILES;
+    int code = exclude_new(p->exclude, p->exclude_count, &b->exclude, err);
+    if (code == 0)
+        code = blob_writer_new(r, &b->writer, err);
+    if (code == 0) {
+        b->cache_valid = b->use_cache && cache_is_valid(b);
+        code = run_pipeline(b, err);
+    }
+    if (code == 0)
+        code = lease_keep(r, err);
+    if (code == 0)
+        code = commit(b, started, err);
+    if (code == 0) {
+        size_t active = replicas_active_count(repository_replicas(r));
+        const struct repository_parameters *rp = repository_parameters(r);
+        result->targets_behind = rp->target_count - active;
+    }
+    clock_gettime(CLOCK_MONOTONIC, &to);
+    result->seconds = (double)(to.tv_sec - from.tv_sec) + (double)(to.tv_nsec - from.tv_nsec) / 1e9;
+    backup_free(b);
+    return code;
+}

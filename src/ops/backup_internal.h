@@ -1,0 +1,176 @@
+/*
+ * What the files of the backup share: the pipeline's state, directories in flight, tasks. Nobody else
+ * includes it.
+ */
+#ifndef OPS_BACKUP_INTERNAL_H
+#define OPS_BACKUP_INTERNAL_H
+
+#include "base/queue.h"
+#include "ops/backup.h"
+#include "repo/blob_writer.h"
+#include "source/directory.h"
+#include "source/exclude.h"
+#include "source/file.h"
+#include "source/metadata.h"
+#include "tree/tree.h"
+
+#include <pthread.h>
+#include <stdatomic.h>
+
+struct backup;
+
+/* ---- the stat cache (backup_cache.c) ---- */
+
+/* What one entry of a directory was when it was last read. */
+struct cached_entry {
+    struct bytes name;
+    uint8_t type;
+    bool trusted;
+    uint64_t size, inode;
+    int64_t mtime_seconds, ctime_seconds;
+    uint32_t mtime_nanoseconds, ctime_nanoseconds;
+    struct id link; /* of the hard link's path, or of a directory's subtree; zero for none */
+};
+
+struct cached_directory {
+    struct arena arena;
+    struct extents tree;
+    struct cached_entry *entries; /* sorted by name */
+    size_t count;
+};
+
+/* False if there is no row. */
+bool cache_read(struct backup *b, const char *path, struct cached_directory *row);
+void cache_write(struct backup *b, const char *path, const struct extents *tree,
+                 const struct cached_entry *entries, size_t count);
+void cached_directory_free(struct cached_directory *row);
+const struct cached_entry *cache_find(const struct cached_directory *row, struct bytes name);
+struct cached_entry cache_entry(struct bytes name, const struct source_stat *st, int64_t read_time);
+bool cache_entry_same(const struct cached_entry *a, const struct cached_entry *b);
+/* Whether blobs that the last snapshot of this job needed are all still usable. */
+bool cache_is_valid(struct backup *b);
+int cache_stamp(struct backup *b, const struct id *manifest, struct error *err);
+void extents_hash(const struct extents *extents, struct id *out);
+
+/* ---- directories in flight (backup_directory.c) ---- */
+
+struct directory {
+    struct backup *backup;
+    struct directory *parent;
+    size_t index_in_parent;
+    char *path; /* absolute; "" for the root tree */
+    int fd;     /* -1 for the root tree */
+    pthread_mutex_t lock;
+    struct arena *arenas; /* what nodes point to; one for each task that is done */
+    size_t arena_count, arena_capacity;
+    struct arena arena; /* of the walker */
+    struct node *nodes; /* type UNKNOWN: left out */
+    struct cached_entry *cached;
+    size_t count;
+    struct tree old; /* the listing of the last snapshot, when it had to be read */
+    struct cached_directory row;
+    bool waits;         /* only collects: nothing is stored for it */
+    bool has_row, same; /* same: entry for entry as the row says, children not looked at */
+    atomic_size_t pending;
+};
+
+struct directory *directory_new(struct backup *b, struct directory *parent, size_t index, const char *path,
+                                int fd);
+void directory_hold(struct directory *d);
+/* One part of it is done; the last one stores the listing and passes the result on to the parent. */
+void directory_release(struct directory *d);
+/* Keeps memory that nodes point to; *arena is emptied. */
+void directory_keep(struct directory *d, struct arena *arena);
+
+/* ---- tasks (backup_worker.c) ---- */
+
+#define BATCH_FILES_MAX 64
+
+struct large_file {
+    struct directory *directory;
+    struct node *node;
+    uint32_t owner;
+    pthread_mutex_t lock;
+    struct extent *extents;
+    size_t count, capacity;
+    atomic_size_t pending;
+};
+
+struct large_file *large_file_new(struct directory *d, struct node *node);
+size_t large_file_add(struct large_file *file, struct extent extent);
+void large_file_release(struct large_file *file);
+
+struct task {
+    bool is_chunk;
+    /* a batch of small files */
+    struct directory *directory;
+    size_t indexes[BATCH_FILES_MAX];
+    struct source_stat stats[BATCH_FILES_MAX];
+    size_t count;
+    uint64_t bytes;
+    /* a chunk of a large file */
+    struct large_file *file;
+    size_t extent;
+    struct buffer data;
+};
+
+/* ---- the whole ---- */
+
+#define WORKERS_MAX 64
+
+struct link {
+    uint64_t device, inode;
+    char *path;
+};
+
+struct backup {
+    struct repository *repository;
+    const struct backup_parameters *parameters;
+    struct backup_result *result;
+    struct blob_writer *writer;
+    struct exclude *exclude;
+    struct queue *tasks;
+    pthread_t workers[WORKERS_MAX];
+    size_t worker_count;
+    bool cache_valid;
+    bool use_cache;
+
+    atomic_bool failed;
+    pthread_mutex_t lock; /* what follows */
+    pthread_cond_t root_done;
+    struct error error;
+    bool root_is_done;
+    struct arena root_arena;
+    struct extents root;
+
+    atomic_uint_fast64_t files, directories, others, bytes, files_new;
+
+    struct link *links; /* open addressing; the walker's */
+    size_t link_count, link_capacity;
+};
+
+/* Notes the first failure; everything else stops soon. */
+void backup_fail(struct backup *b, const struct error *err);
+bool backup_stopped(struct backup *b);
+void backup_warn(struct backup *b, const char *format, ...) __attribute__((format(printf, 2, 3)));
+/* Until the root directory is done; the workers must run. */
+void backup_wait_root(struct backup *b);
+void backup_count_bytes(struct backup *b, uint64_t bytes);
+
+void *worker_main(void *backup);
+/* Walks the sources; ends when all was handed to the workers. */
+void walk_files(struct backup *b);
+int read_command(struct backup *b, struct error *err);
+int read_archive(struct backup *b, struct error *err);
+/* Reads and cuts a large file's data through this, from whatever source. */
+struct chunk_feeder;
+struct chunk_feeder *chunk_feeder_new(struct backup *b, struct large_file *file);
+/* Room for data: at most *size bytes. */
+void *chunk_feeder_room(struct chunk_feeder *f, size_t *size);
+/* What was put there. */
+void chunk_feeder_commit(struct chunk_feeder *f, size_t size);
+void chunk_feeder_hole(struct chunk_feeder *f, uint64_t length);
+/* Hands over the rest. */
+void chunk_feeder_end(struct chunk_feeder *f);
+
+#endif

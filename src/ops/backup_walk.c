@@ -1,0 +1,458 @@
+/* The walk over files: what is the same as last time is taken over, the rest goes to the workers. */
+#include "base/log.h"
+#include "base/memory.h"
+#include "crypto/digest.h"
+#include "ops/backup_internal.h"
+#include "repo/lease.h"
+
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+struct level {
+    struct directory *directory;
+    size_t next;
+    uint64_t device;
+    struct source_stat *stats;
+};
+
+struct walk {
+    struct backup *backup;
+    struct metadata_reader *metadata;
+    struct blob_hasher *hasher;
+    struct buffer scratch;
+    const char *warn_path;
+    struct level *levels;
+    size_t depth, capacity;
+    struct task *batch;
+    uint64_t batch_bytes_max;
+};
+
+static void warn_metadata(void *context, const char *message)
+{
+    struct walk *w = context;
+    backup_warn(w->backup, "%s: %s", w->warn_path, message);
+}
+
+static char *join(const char *directory, const char *name)
+{
+    size_t n = strlen(directory);
+    return memory_format("%s%s%s", directory, n && directory[n - 1] != '/' ? "/" : "", name);
+}
+
+/* ---- hard links ---- */
+
+static struct link *find_link(struct backup *b, uint64_t device, uint64_t inode)
+{
+    size_t i = (size_t)((inode * 0x9e3779b97f4a7c15u) ^ device) & (b->link_capacity - 1);
+    while (b->links[i].path && (b->links[i].inode != inode || b->links[i].device != device))
+        i = (i + 1) & (b->link_capacity - 1);
+    return &b->links[i];
+}
+
+static void grow_links(struct backup *b)
+{
+    struct link *old = b->links;
+    size_t old_capacity = b->link_capacity;
+    b->link_capacity = old_capacity ? old_capacity * 2 : 256;
+    b->links = memory_alloc_array(b->link_capacity, sizeof *b->links);
+    for (size_t i = 0; i < old_capacity; i++) {
+        if (old[i].path)
+            *find_link(b, old[i].device, old[i].inode) = old[i];
+    }
+    free(old);
+}
+
+/* The path of the first name of the same file, or NULL: this is the first. */
+static const char *first_link(struct backup *b, const struct source_stat *st, const char *path)
+{
+    if (b->link_count * 2 >= b->link_capacity)
+        grow_links(b);
+    struct link *link = find_link(b, st->device, st->inode);
+    if (link->path)
+        return link->path;
+    *link = (struct link){st->device, st->inode, memory_copy_string(path)};
+    b->link_count++;
+    return NULL;
+}
+
+/* ---- batches ---- */
+
+static void flush_batch(struct walk *w)
+{
+    struct task *task = w->batch;
+    w->batch = NULL;
+    if (!task)
+        return;
+    if (!queue_put(w->backup->tasks, task)) {
+        directory_release(task->directory);
+        free(task);
+    }
+}
+
+static void add_to_batch(struct walk *w, struct directory *d, size_t index, const struct source_stat *st)
+{
+    if (w->batch && w->batch->directory != d)
+        flush_batch(w);
+    if (!w->batch) {
+        w->batch = memory_new(struct task);
+        w->batch->directory = d;
+        directory_hold(d);
+    }
+    struct task *task = w->batch;
+    task->indexes[task->count] = index;
+    task->stats[task->count++] = *st;
+    task->bytes += st->size;
+    if (task->count == BATCH_FILES_MAX || task->bytes >= w->batch_bytes_max)
+        flush_batch(w);
+}
+
+/* ---- one entry that must be read ---- */
+
+static int read_large(struct walk *w, struct directory *d, size_t index, struct source_file *file,
+                      struct error *err)
+{
+    struct large_file *large = large_file_new(d, &d->nodes[index]);
+    struct chunk_feeder *feeder = chunk_feeder_new(w->backup, large);
+    int code = 0;
+    for (;;) {
+        size_t room;
+        struct source_run run;
+        void *to = chunk_feeder_room(feeder, &room);
+        code = source_file_next(file, to, room, &run, err);
+        if (code != 0 || run.length == 0 || backup_stopped(w->backup))
+            break;
+        if (run.hole)
+            chunk_feeder_hole(feeder, run.length);
+        else
+            chunk_feeder_commit(feeder, (size_t)run.length);
+    }
+    chunk_feeder_end(feeder);
+    large_file_release(large);
+    return code;
+}
+
+static int store_large(struct walk *w, struct directory *d, size_t index, const struct source_stat *st,
+                       const char *path, struct error *err)
+{
+    struct source_file file;
+    struct node node;
+    const char *name = (const char *)d->cached[index].name.data;
+    int code = source_file_open(d->fd, name, st, &file, err);
+    if (code != 0)
+        return code;
+    code = metadata_read(w->metadata, d->fd, name, file.fd, &file.stat, &d->arena, &node, err);
+    if (code == 0) {
+        node.name = d->cached[index].name;
+        d->nodes[index] = node;
+        code = read_large(w, d, index, &file, err);
+        enum source_change change;
+        if (code == 0 && (source_file_changed(&file, &change, err) != 0 || change != SOURCE_UNCHANGED)) {
+            d->cached[index].trusted = false;
+            backup_warn(w->backup, "%s: %s", path, source_change_text(change));
+        }
+        if (code != 0) {
+            /* Part of it may be with the workers already: what was read stays, and the warning says that it
+             * is not whole. */
+            d->cached[index].trusted = false;
+            backup_warn(w->backup, "%s: only its beginning could be read: %s", path, err->message);
+            code = 0;
+        }
+        atomic_fetch_add(&w->backup->files, 1);
+        atomic_fetch_add(&w->backup->files_new, 1);
+    }
+    source_file_close(&file);
+    return code;
+}
+
+static int store_changed(struct walk *w, struct directory *d, size_t index, const struct source_stat *st,
+                         const char *path, const char *link, struct error *err)
+{
+    struct node *node = &d->nodes[index];
+    const char *name = (const char *)d->cached[index].name.data;
+    if (st->type == NODE_FILE && !link) {
+        if (st->size > repository_chunker_parameters(w->backup->repository).min)
+            return store_large(w, d, index, st, path, err);
+        /* Until the worker comes; it fills in the rest. */
+        node->type = NODE_FILE;
+        add_to_batch(w, d, index, st);
+        return 0;
+    }
+    int code = metadata_read(w->metadata, d->fd, name, -1, st, &d->arena, node, err);
+    if (code != 0)
+        return code;
+    node->name = d->cached[index].name;
+    if (link) {
+        node->hard_link = arena_copy(&d->arena, bytes_of_string(link));
+        node->size = 0;
+        atomic_fetch_add(&w->backup->files, 1);
+    } else if (st->type != NODE_DIRECTORY) {
+        atomic_fetch_add(&w->backup->others, 1);
+    }
+    return 0;
+}
+
+/* ---- one directory ---- */
+
+static void link_hash(const char *link, struct id *out)
+{
+    memset(out, 0, sizeof *out);
+    if (link)
+        sha256(bytes_of_string(link), out);
+}
+
+/* Lists a directory, leaves out what is excluded, and notes what each entry is. */
+static int list_entries(struct walk *w, struct directory *d, struct source_stat **stats, struct error *err)
+{
+    struct bytes *names;
+    size_t count;
+    struct backup *b = w->backup;
+    int code = source_list_directory(d->fd, &w->scratch, &d->arena, &names, &count, err);
+    if (code != 0)
+        return code;
+    d->nodes = arena_alloc_array(&d->arena, count, sizeof *d->nodes);
+    d->cached = arena_alloc_array(&d->arena, count, sizeof *d->cached);
+    *stats = memory_alloc_array(count, sizeof **stats);
+    int64_t now = (int64_t)time(NULL);
+    for (size_t i = 0; i < count; i++) {
+        struct source_stat st;
+        struct error why;
+        char *path = join(d->path, (const char *)names[i].data);
+        code = source_stat(d->fd, (const char *)names[i].data, &st, &why);
+        if (code != 0) {
+            backup_warn(b, "%s: %s", path,
+                        code == ERROR_NOT_FOUND ? "vanished before it was read" : why.message);
+        } else if (st.type == NODE_SOCKET) {
+            log_verbose("%s: a socket, left out", path);
+        } else if (st.type == NODE_UNKNOWN) {
+            backup_warn(b, "%s: an entry of unknown type, left out", path);
+        } else if (!exclude_match(b->exclude, bytes_of_string(path), st.type == NODE_DIRECTORY)) {
+            const char *link = st.type == NODE_FILE && st.link_count > 1 ? first_link(b, &st, path) : NULL;
+            struct cached_entry *e = &d->cached[d->count];
+            *e = cache_entry(names[i], &st, now);
+            link_hash(link, &e->link);
+            /* Kept as text until the node is made. */
+            if (link)
+                d->nodes[d->count].hard_link = arena_copy(&d->arena, bytes_of_string(link));
+            (*stats)[d->count++] = st;
+        }
+        free(path);
+    }
+    return 0;
+}
+
+static bool entry_is_same(const struct directory *d, size_t i)
+{
+    const struct cached_entry *before = cache_find(&d->row, d->cached[i].name);
+    return before && cache_entry_same(before, &d->cached[i]) &&
+           (before->type == NODE_DIRECTORY || id_equal(&before->link, &d->cached[i].link));
+}
+
+static void count_same(struct walk *w, const struct source_stat *st)
+{
+    struct backup *b = w->backup;
+    if (st->type == NODE_FILE) {
+        atomic_fetch_add(&b->files, 1);
+        backup_count_bytes(b, st->size);
+    } else if (st->type != NODE_DIRECTORY) {
+        atomic_fetch_add(&b->others, 1);
+    }
+}
+
+/* True if every blob of the node is usable still. */
+static bool content_is_there(struct walk *w, const struct node *node)
+{
+    for (size_t i = 0; i < node->content.count; i++) {
+        bool known = true;
+        struct error why;
+        if (!node->content.list[i].hole &&
+            (blob_writer_knows(w->backup->writer, &node->content.list[i].blob, &known, &why) != 0 || !known))
+            return false;
+    }
+    return true;
+}
+
+/* Decides for each entry whether the last listing's node does; reads the rest. */
+static void sort_entries(struct walk *w, struct directory *d, const struct source_stat *stats)
+{
+    struct backup *b = w->backup;
+    d->same = d->has_row && b->cache_valid && d->row.count == d->count;
+    bool some_same = false;
+    for (size_t i = 0; i < d->count; i++) {
+        bool same = d->has_row && entry_is_same(d, i);
+        d->same &= same;
+        some_same |= same;
+    }
+    if (d->same) {
+        for (size_t i = 0; i < d->count; i++)
+            count_same(w, &stats[i]);
+        return;
+    }
+    if (some_same) {
+        struct error why;
+        /* A listing that cannot be read any more costs only a second reading of the files. */
+        if (tree_fetch(&d->row.tree, d->fd < 0, blobs_fetch_tree, b->repository, &d->old, &why) != 0) {
+            log_verbose("%s: %s", d->path, why.message);
+            some_same = false;
+        }
+    }
+    for (size_t i = 0; i < d->count && !backup_stopped(b); i++) {
+        const struct node *old =
+            some_same && entry_is_same(d, i) ? tree_node_by_name(&d->old, d->cached[i].name) : NULL;
+        struct bytes link = d->nodes[i].hard_link;
+        if (old && (b->cache_valid || content_is_there(w, old))) {
+            d->nodes[i] = *old;
+            d->nodes[i].subtree = (struct extents){0};
+            count_same(w, &stats[i]);
+            continue;
+        }
+        char *path = join(d->path, (const char *)d->cached[i].name.data);
+        w->warn_path = path;
+        struct error why;
+        int code = store_changed(w, d, i, &stats[i], path, link.size ? (const char *)link.data : NULL, &why);
+        if (code != 0) {
+            d->nodes[i].type = NODE_UNKNOWN;
+            backup_warn(b, "%s: %s", path,
+                        code == ERROR_NOT_FOUND ? "vanished before it was read" : why.message);
+        }
+        free(path);
+    }
+    flush_batch(w);
+}
+
+static void push(struct walk *w, struct directory *d, struct source_stat *stats, uint64_t device)
+{
+    memory_reserve_one(w->levels, w->depth, w->capacity);
+    w->levels[w->depth++] = (struct level){d, 0, device, stats};
+}
+
+/* Starts on a directory that is open. Takes fd. */
+static void enter(struct walk *w, struct directory *parent, size_t index, const char *path, int fd,
+                  const struct source_stat *st)
+{
+    struct backup *b = w->backup;
+    struct directory *d = directory_new(b, parent, index, path, fd);
+    struct source_stat *stats = NULL;
+    struct error why;
+    directory_hold(parent);
+    atomic_fetch_add(&b->directories, 1);
+    d->has_row = cache_read(b, path, &d->row);
+    if (list_entries(w, d, &stats, &why) != 0)
+        backup_warn(b, "%s: %s", path, why.message);
+    else
+        sort_entries(w, d, stats);
+    push(w, d, stats, st->device);
+}
+
+static void enter_child(struct walk *w, struct level *level, size_t i)
+{
+    struct directory *d = level->directory;
+    struct backup *b = w->backup;
+    const char *name = (const char *)d->cached[i].name.data;
+    const struct source_stat st = level->stats[i];
+    char *path = join(d->path, name);
+    struct error why;
+    int fd = -1;
+    int code = 0;
+    if (b->parameters->one_file_system && st.device != level->device) {
+        log_verbose("%s: another file system, its contents are left out", path);
+    } else if ((code = source_open_directory(d->fd, name, &fd, &why)) != 0) {
+        backup_warn(b, "%s: %s", path, code == ERROR_NOT_FOUND ? "vanished before it was read" : why.message);
+    } else if (b->parameters->exclude_caches && source_is_cachedir(fd)) {
+        log_verbose("%s: a cache directory, its contents are left out", path);
+        close(fd);
+    } else {
+        enter(w, d, i, path, fd, &st);
+    }
+    free(path);
+}
+
+static void walk_down(struct walk *w)
+{
+    struct error why;
+    while (w->depth) {
+        struct level *level = &w->levels[w->depth - 1];
+        struct directory *d = level->directory;
+        size_t i = level->next++;
+        if (i >= d->count || backup_stopped(w->backup)) {
+            w->depth--;
+            free(level->stats);
+            directory_release(d);
+            if (lease_keep(w->backup->repository, &why) != 0 ||
+                blob_writer_checkpoint(w->backup->writer, &why) != 0)
+                backup_fail(w->backup, &why);
+            continue;
+        }
+        if (d->cached[i].type == NODE_DIRECTORY && (d->same || d->nodes[i].type != NODE_UNKNOWN))
+            enter_child(w, level, i);
+    }
+}
+
+/* ---- the sources ---- */
+
+/* One path of the configuration: an entry of the root tree under its whole path. */
+static void walk_source(struct walk *w, struct directory *root, size_t index, const char *path)
+{
+    struct backup *b = w->backup;
+    struct source_stat st;
+    struct error why;
+    struct node *node = &root->nodes[index];
+    root->cached[index].name = arena_copy(&root->arena, bytes_of_string(path));
+    int code = source_stat(AT_FDCWD, path, &st, &why);
+    int fd = -1;
+    w->warn_path = path;
+    if (code == 0 && st.type == NODE_DIRECTORY) {
+        code = source_open_directory(AT_FDCWD, path, &fd, &why);
+        if (code == 0)
+            code = metadata_read(w->metadata, AT_FDCWD, path, fd, &st, &root->arena, node, &why);
+    } else if (code == 0) {
+        root->fd = AT_FDCWD;
+        root->cached[index] = cache_entry(root->cached[index].name, &st, 0);
+        code = store_changed(w, root, index, &st, path, NULL, &why);
+        flush_batch(w);
+    }
+    node->name = root->cached[index].name;
+    if (code != 0) {
+        node->type = NODE_UNKNOWN;
+        if (fd >= 0)
+            close(fd);
+        backup_warn(b, "source %s: %s", path, why.message);
+        return;
+    }
+    if (st.type == NODE_DIRECTORY) {
+        enter(w, root, index, path, fd, &st);
+        walk_down(w);
+    }
+}
+
+static int compare_paths(const void *a, const void *b)
+{
+    return strcmp(*(const char *const *)a, *(const char *const *)b);
+}
+
+void walk_files(struct backup *b)
+{
+    struct walk w = {.backup = b, .batch_bytes_max = repository_config(b->repository)->frame_group};
+    const struct backup_parameters *p = b->parameters;
+    const char **paths = memory_copy(p->paths, p->path_count * sizeof *paths);
+    size_t count = 0;
+    qsort(paths, p->path_count, sizeof *paths, compare_paths);
+    for (size_t i = 0; i < p->path_count; i++) {
+        if (count == 0 || strcmp(paths[count - 1], paths[i]) != 0)
+            paths[count++] = paths[i];
+    }
+    w.metadata = metadata_reader_new(warn_metadata, &w);
+    struct directory *root = directory_new(b, NULL, 0, "", AT_FDCWD);
+    root->nodes = arena_alloc_array(&root->arena, count, sizeof *root->nodes);
+    root->cached = arena_alloc_array(&root->arena, count, sizeof *root->cached);
+    root->count = count;
+    for (size_t i = 0; i < count && !backup_stopped(b); i++)
+        walk_source(&w, root, i, paths[i]);
+    directory_release(root);
+    metadata_reader_free(w.metadata);
+    buffer_free(&w.scratch);
+    free(w.levels);
+    free(paths);
+}

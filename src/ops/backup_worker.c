@@ -1,0 +1,328 @@
+/* What the threads do: batches of small files, and chunks of large ones. */
+#include "base/memory.h"
+#include "ops/backup_internal.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+struct worker {
+    struct backup *backup;
+    struct blob_group *group;
+    struct blob_hasher *hasher;
+    struct metadata_reader *metadata;
+    struct buffer data;
+    const char *directory; /* for warnings */
+    const char *name;
+};
+
+static void warn_metadata(void *context, const char *message)
+{
+    struct worker *w = context;
+    backup_warn(w->backup, "%s/%s: %s", w->directory, w->name, message);
+}
+
+/* ---- large files ---- */
+
+struct large_file *large_file_new(struct directory *d, struct node *node)
+{
+    struct large_file *file = memory_new(struct large_file);
+    file->directory = d;
+    file->node = node;
+    file->owner = node->uid;
+    pthread_mutex_init(&file->lock, NULL);
+    atomic_init(&file->pending, 1);
+    directory_hold(d);
+    return file;
+}
+
+size_t large_file_add(struct large_file *file, struct extent extent)
+{
+    pthread_mutex_lock(&file->lock);
+    memory_reserve_one(file->extents, file->count, file->capacity);
+    file->extents[file->count] = extent;
+    size_t index = file->count++;
+    pthread_mutex_unlock(&file->lock);
+    return index;
+}
+
+void large_file_release(struct large_file *file)
+{
+    if (atomic_fetch_sub(&file->pending, 1) != 1)
+        return;
+    struct arena arena = {0};
+    struct directory *d = file->directory;
+    file->node->content.list = arena_alloc_array(&arena, file->count, sizeof *file->extents);
+    file->node->content.count = file->count;
+    if (file->count)
+        memcpy(file->node->content.list, file->extents, file->count * sizeof *file->extents);
+    file->node->size = 0;
+    for (size_t i = 0; i < file->count; i++)
+        file->node->size += file->extents[i].length;
+    directory_keep(d, &arena);
+    pthread_mutex_destroy(&file->lock);
+    free(file->extents);
+    free(file);
+    directory_release(d);
+}
+
+static int store_blob(struct worker *w, uint32_t owner, struct bytes plain, struct id *id, struct error *err)
+{
+    bool store;
+    blob_hasher_run(w->hasher, BLOB_DATA, plain, id);
+    int code = blob_writer_claim(w->backup->writer, id, &store, err);
+    if (code == 0 && store)
+        code = blob_group_add(w->group, owner, id, plain, err);
+    return code;
+}
+
+static void do_chunk(struct worker *w, struct task *task)
+{
+    struct large_file *file = task->file;
+    struct error why;
+    struct id id;
+    if (store_blob(w, file->owner, buffer_bytes(&task->data), &id, &why) != 0)
+        backup_fail(w->backup, &why);
+    pthread_mutex_lock(&file->lock);
+    file->extents[task->extent].blob = id;
+    pthread_mutex_unlock(&file->lock);
+    large_file_release(file);
+}
+
+/* ---- small files ---- */
+
+/* Reads the whole of a small file into w->data; holes count as zeros, for a file this small loses nothing by
+ * that when it has none. */
+static int read_small(struct worker *w, struct source_file *file, bool *sparse, struct error *err)
+{
+    buffer_clear(&w->data);
+    *sparse = false;
+    for (;;) {
+        struct source_run run;
+        size_t room = (size_t)(file->stat.size - file->offset) + 1;
+        buffer_reserve(&w->data, room);
+        int code = source_file_next(file, w->data.data + w->data.size, room, &run, err);
+        if (code != 0 || run.length == 0)
+            return code;
+        if (run.hole) {
+            *sparse = true;
+            return 0;
+        }
+        w->data.size += (size_t)run.length;
+    }
+}
+
+static void note_change(struct worker *w, struct source_file *file, struct cached_entry *cached)
+{
+    enum source_change change;
+    struct error why;
+    if (source_file_changed(file, &change, &why) != 0)
+        change = SOURCE_CHANGED;
+    if (change != SOURCE_UNCHANGED) {
+        cached->trusted = false;
+        backup_warn(w->backup, "%s/%s: %s", w->directory, w->name, source_change_text(change));
+    }
+}
+
+/* A file with holes: piece by piece, so that the holes stay. */
+static int store_sparse(struct worker *w, struct source_file *file, struct node *node, struct arena *arena,
+                        struct error *err)
+{
+    size_t capacity = 0, count = 0;
+    struct extent *list = NULL;
+    int code = 0;
+    file->offset = 0;
+    file->data_end = 0;
+    file->ended = false;
+    uint64_t total = 0;
+    while (code == 0) {
+        struct source_run run;
+        struct extent extent = {0};
+        buffer_clear(&w->data);
+        buffer_reserve(&w->data, 1u << 20);
+        code = source_file_next(file, w->data.data, 1u << 20, &run, err);
+        if (code != 0 || run.length == 0)
+            break;
+        w->data.size = run.hole ? 0 : (size_t)run.length;
+        extent.length = run.length;
+        extent.hole = run.hole;
+        if (!run.hole)
+            code = store_blob(w, node->uid, buffer_bytes(&w->data), &extent.blob, err);
+        memory_reserve_one(list, count, capacity);
+        list[count++] = extent;
+        total += run.length;
+    }
+    node->content.list = arena_alloc_array(arena, count, sizeof *list);
+    node->content.count = count;
+    if (count)
+        memcpy(node->content.list, list, count * sizeof *list);
+    node->size = total;
+    free(list);
+    return code;
+}
+
+static int do_file(struct worker *w, struct directory *d, size_t index, const struct source_stat *st,
+                   struct arena *arena, struct error *err)
+{
+    struct node *node = &d->nodes[index];
+    struct bytes name = d->cached[index].name;
+    struct source_file file;
+    bool sparse;
+    w->name = (const char *)name.data;
+    int code = source_file_open(d->fd, w->name, st, &file, err);
+    if (code != 0)
+        return code;
+    code = metadata_read(w->metadata, d->fd, w->name, file.fd, &file.stat, arena, node, err);
+    node->name = name;
+    if (code == 0)
+        code = read_small(w, &file, &sparse, err);
+    if (code == 0 && sparse) {
+        code = store_sparse(w, &file, node, arena, err);
+    } else if (code == 0) {
+        node->size = w->data.size;
+        if (w->data.size) {
+            node->content.list = arena_new(arena, struct extent);
+            node->content.count = 1;
+            node->content.list[0].length = w->data.size;
+            code = store_blob(w, node->uid, buffer_bytes(&w->data), &node->content.list[0].blob, err);
+        }
+    }
+    if (code == 0) {
+        note_change(w, &file, &d->cached[index]);
+        atomic_fetch_add(&w->backup->files, 1);
+        atomic_fetch_add(&w->backup->files_new, 1);
+        backup_count_bytes(w->backup, node->size);
+    }
+    source_file_close(&file);
+    return code;
+}
+
+/* What went wrong with one file is a warning; what went wrong with the repository ends the backup. */
+static bool is_about_the_source(int code)
+{
+    return code == ERROR_NOT_FOUND || code == ERROR_DENIED || code == ERROR_FAILED ||
+           code == ERROR_UNSUPPORTED;
+}
+
+static void do_batch(struct worker *w, struct task *task)
+{
+    struct directory *d = task->directory;
+    struct arena arena = {0};
+    w->directory = d->path;
+    for (size_t i = 0; i < task->count && !backup_stopped(w->backup); i++) {
+        struct error why;
+        size_t index = task->indexes[i];
+        int code = do_file(w, d, index, &task->stats[i], &arena, &why);
+        if (code == 0)
+            continue;
+        d->nodes[index].type = NODE_UNKNOWN;
+        if (!is_about_the_source(code) || backup_stopped(w->backup))
+            backup_fail(w->backup, &why);
+        else
+            backup_warn(w->backup, "%s/%s: %s", d->path, w->name,
+                        code == ERROR_NOT_FOUND ? "vanished before it was read" : why.message);
+    }
+    directory_keep(d, &arena);
+    directory_release(d);
+}
+
+void *worker_main(void *context)
+{
+    struct backup *b = context;
+    struct worker w = {.backup = b,
+                       .group = blob_group_new(b->writer, BLOB_DATA),
+                       .hasher = blob_hasher_new(repository_secrets(b->repository))};
+    w.metadata = metadata_reader_new(warn_metadata, &w);
+    struct task *task;
+    while ((task = queue_take(b->tasks))) {
+        if (task->is_chunk)
+            do_chunk(&w, task);
+        else
+            do_batch(&w, task);
+        buffer_free(&task->data);
+        free(task);
+    }
+    struct error why;
+    if (!backup_stopped(b) && blob_group_flush(w.group, &why) != 0)
+        backup_fail(b, &why);
+    blob_group_free(w.group);
+    blob_hasher_free(w.hasher);
+    metadata_reader_free(w.metadata);
+    buffer_free(&w.data);
+    return NULL;
+}
+
+/* ---- cutting ---- */
+
+struct chunk_feeder {
+    struct backup *backup;
+    struct large_file *file;
+    const struct chunker *chunker;
+    uint8_t *data; /* twice the largest chunk: what is not cut yet lies from start to end */
+    size_t start, end, max;
+};
+
+struct chunk_feeder *chunk_feeder_new(struct backup *b, struct large_file *file)
+{
+    struct chunk_feeder *f = memory_new(struct chunk_feeder);
+    f->backup = b;
+    f->file = file;
+    f->chunker = repository_chunker(b->repository);
+    f->max = repository_chunker_parameters(b->repository).max;
+    f->data = memory_alloc(2 * f->max);
+    return f;
+}
+
+static void hand_over(struct chunk_feeder *f, size_t size)
+{
+    struct task *task = memory_new(struct task);
+    task->is_chunk = true;
+    task->file = f->file;
+    task->extent = large_file_add(f->file, (struct extent){.length = size});
+    buffer_append(&task->data, f->data + f->start, size);
+    f->start += size;
+    atomic_fetch_add(&f->file->pending, 1);
+    backup_count_bytes(f->backup, size);
+    if (!queue_put(f->backup->tasks, task)) {
+        large_file_release(f->file);
+        buffer_free(&task->data);
+        free(task);
+    }
+}
+
+static void cut(struct chunk_feeder *f, bool last)
+{
+    size_t n;
+    while (f->start < f->end && (n = chunker_next(f->chunker, f->data + f->start, f->end - f->start, last)))
+        hand_over(f, n);
+}
+
+void *chunk_feeder_room(struct chunk_feeder *f, size_t *size)
+{
+    cut(f, false);
+    if (f->end > f->max) {
+        memmove(f->data, f->data + f->start, f->end - f->start);
+        f->end -= f->start;
+        f->start = 0;
+    }
+    *size = 2 * f->max - f->end;
+    return f->data + f->end;
+}
+
+void chunk_feeder_commit(struct chunk_feeder *f, size_t size)
+{
+    f->end += size;
+}
+
+void chunk_feeder_hole(struct chunk_feeder *f, uint64_t length)
+{
+    cut(f, true);
+    large_file_add(f->file, (struct extent){.length = length, .hole = true});
+}
+
+void chunk_feeder_end(struct chunk_feeder *f)
+{
+    cut(f, true);
+    free(f->data);
+    free(f);
+}

@@ -1,0 +1,15 @@
+/*
+ * Writing a manifest: the step that makes a snapshot exist. Used by the backup op.
+ */
+#ifndef REPO_SNAPSHOT_WRITER_H
+#define REPO_SNAPSHOT_WRITER_H
+
+#include "repo/repository.h"
+
+/* Fills in host, sequence, chain, keyring, segments and what was seen of other hosts; signs, seals and writes
+ * it to the active targets, of which at least min_targets must take it. Everything it needs must be durable
+ * before. */
+int snapshot_write(struct repository *repository, struct manifest *manifest, struct id *sha256,
+                   struct error *err);
+
+#endif
