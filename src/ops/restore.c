@@ -1,0 +1,136 @@
+#include "ops/restore.h"
+
+#include "base/log.h"
+#include "base/memory.h"
+#include "ops/restore_internal.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <time.h>
+#include <unistd.h>
+
+bool restore_stopped(struct restore *r)
+{
+    if (r->parameters->cancelled && *r->parameters->cancelled)
+        atomic_store(&r->stopped, true);
+    return atomic_load(&r->stopped);
+}
+
+void restore_warn(struct restore *r, const char *format, ...)
+{
+    char *text = NULL;
+    va_list args;
+    va_start(args, format);
+    int n = vasprintf(&text, format, args);
+    va_end(args);
+    if (n >= 0)
+        log_warning("%s", text);
+    free(n >= 0 ? text : NULL);
+    atomic_fetch_add(&r->warnings, 1);
+}
+
+static void warn_metadata(void *context, const char *message)
+{
+    restore_warn(context, "%s", message);
+}
+
+static void start_workers(struct restore *r)
+{
+    long processors = sysconf(_SC_NPROCESSORS_ONLN);
+    size_t wanted = r->parameters->workers ? r->parameters->workers : processors > 0 ? (size_t)processors : 1;
+    for (size_t i = 0; i < wanted && i < 64; i++) {
+        if (pthread_create(&r->workers[r->worker_count], NULL, restore_worker, r) == 0)
+            r->worker_count++;
+    }
+}
+
+static void collect(struct restore *r)
+{
+    struct restore_result *result = r->result;
+    result->files = atomic_load(&r->files);
+    result->bytes = atomic_load(&r->bytes);
+    result->fetched_bytes = atomic_load(&r->fetched);
+    result->failed = atomic_load(&r->failed);
+    result->damaged = atomic_load(&r->damaged);
+    result->warnings = atomic_load(&r->warnings);
+    result->owner_failures = atomic_load(&r->owner_failures) + metadata_writer_owner_failures(r->metadata);
+}
+
+static int judge(const struct restore *r, struct error *err)
+{
+    const struct restore_result *result = r->result;
+    if (r->parameters->cancelled && *r->parameters->cancelled) {
+        error_set(err, ERROR_CANCELLED, "stopped by a signal; what was restored so far stays");
+        return error_hint(err, "go on with the same command and --overwrite changed");
+    }
+    if (result->damaged) {
+        error_set(err, ERROR_INTEGRITY,
+                  "%llu entries could not be restored because of damage in the repository; "
+                  "everything else was",
+                  (unsigned long long)result->damaged);
+        return error_hint(
+            err, "run holdfast verify, then holdfast heal; or restore these files from an older snapshot");
+    }
+    if (result->failed) {
+        error_set(err, ERROR_FAILED, "%llu entries could not be made; everything else was restored",
+                  (unsigned long long)result->failed);
+        return error_hint(err, "see the warnings above");
+    }
+    if (result->files + result->directories + result->others + result->skipped == 0) {
+        error_set(err, ERROR_FAILED, "nothing was restored: the snapshot holds nothing at these paths");
+        return error_hint(err, "holdfast ls SNAPSHOT lists what it holds");
+    }
+    return 0;
+}
+
+static int run(struct restore *r, const struct selection *selection, struct error *err)
+{
+    const struct restore_parameters *p = r->parameters;
+    int code = p->dry_run ? 0 : writer_open(p->destination, true, &r->writer, err);
+    if (code != 0)
+        return code;
+    r->metadata = metadata_writer_new(false, warn_metadata, r);
+    r->hasher = blob_hasher_new(repository_secrets(r->repository));
+    r->tasks = queue_new(8);
+    start_workers(r);
+    code = restore_walk(r, selection, err);
+    if (code == 0 && !p->dry_run && !restore_stopped(r))
+        code = writer_sync(r->writer, err);
+    collect(r);
+    queue_free(r->tasks);
+    metadata_writer_free(r->metadata);
+    blob_hasher_free(r->hasher);
+    buffer_free_secret(&r->compare);
+    free(r->window);
+    writer_close(r->writer);
+    return code == 0 ? judge(r, err) : code;
+}
+
+int restore_run(struct repository *repository, const struct restore_parameters *p,
+                struct restore_result *result, struct error *err)
+{
+    struct restore *r = memory_new(struct restore);
+    struct selection selection;
+    struct timespec from, to;
+    clock_gettime(CLOCK_MONOTONIC, &from);
+    *result = (struct restore_result){0};
+    r->repository = repository;
+    r->parameters = p;
+    r->result = result;
+    r->total = p->path_count ? 0 : p->snapshot->manifest.statistics.bytes;
+    pthread_mutex_init(&r->lock, NULL);
+    pthread_cond_init(&r->file_closed, NULL);
+    int code =
+        selection_make(repository, &p->snapshot->manifest.root, p->paths, p->path_count, &selection, err);
+    if (code == 0) {
+        code = run(r, &selection, err);
+        selection_free(&selection);
+    }
+    clock_gettime(CLOCK_MONOTONIC, &to);
+    result->seconds = (double)(to.tv_sec - from.tv_sec) + (double)(to.tv_nsec - from.tv_nsec) / 1e9;
+    pthread_mutex_destroy(&r->lock);
+    pthread_cond_destroy(&r->file_closed);
+    free(r);
+    return code;
+}

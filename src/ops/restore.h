@@ -1,0 +1,60 @@
+/*
+ * Restoring: files of a snapshot below a destination, in parallel. For the command restore (and drills).
+ */
+#ifndef OPS_RESTORE_H
+#define OPS_RESTORE_H
+
+#include "repo/snapshots.h"
+
+enum restore_overwrite {
+    RESTORE_NEVER,   /* what is there stays */
+    RESTORE_CHANGED, /* files that are there are compared blob by blob, and only what differs is fetched */
+    RESTORE_ALWAYS   /* what is there is replaced */
+};
+
+struct restore_parameters {
+    const struct snapshot *snapshot;
+    const char *const *paths; /* none: everything */
+    size_t path_count;
+    const char *destination; /* made if it is missing */
+    enum restore_overwrite overwrite;
+    bool dry_run;
+    unsigned workers; /* 0: as many as there are processors */
+    void (*progress)(void *context, uint64_t bytes, uint64_t total);
+    void *progress_context;
+    const volatile int *cancelled;
+};
+
+struct restore_result {
+    uint64_t files, directories, others, bytes; /* made */
+    uint64_t skipped;                           /* were there already */
+    uint64_t fetched_bytes;                     /* plaintext read from the repository */
+    uint64_t failed;                            /* entries that could not be made, each with a warning */
+    uint64_t damaged;                           /* of these: because of damage in the repository */
+    uint64_t owner_failures;                    /* owners that only root can set */
+    uint64_t warnings;
+    double seconds;
+};
+
+/* The repository must be synced and opened with a person's key. NOT_FOUND for a path that the snapshot has
+ * not; FAILED if the result would be empty; INTEGRITY if something could not be restored because of damage
+ * (everything else was); FAILED if something could not be made. */
+int restore_run(struct repository *repository, const struct restore_parameters *parameters,
+                struct restore_result *result, struct error *err);
+
+/* The nodes that paths name, each with its whole path: entries at or below a source, or for a path above the
+ * sources every source below it. */
+struct selection {
+    struct arena arena;
+    struct selected {
+        const char *path;
+        struct node node;
+    } * list;
+    size_t count;
+};
+
+int selection_make(struct repository *repository, const struct extents *root, const char *const *paths,
+                   size_t path_count, struct selection *selection, struct error *err);
+void selection_free(struct selection *selection);
+
+#endif

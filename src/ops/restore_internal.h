@@ -1,0 +1,84 @@
+/*
+ * What the files of the restore share: files in flight, pieces of content, tasks. Nobody else includes it.
+ */
+#ifndef OPS_RESTORE_INTERNAL_H
+#define OPS_RESTORE_INTERNAL_H
+
+#include "base/queue.h"
+#include "ops/restore.h"
+#include "repo/blobs.h"
+#include "source/metadata_writer.h"
+#include "source/writer.h"
+#include "tree/tree.h"
+
+#include <pthread.h>
+#include <stdatomic.h>
+
+/* An open directory of the destination; closed when the last user is done. */
+struct target_directory {
+    int fd;
+    atomic_size_t users;
+};
+
+void target_directory_hold(struct target_directory *d);
+void target_directory_release(struct target_directory *d);
+
+/* A file while its contents arrive. */
+struct target_file {
+    struct restore *restore;
+    struct target_directory *directory;
+    struct writer_file file;
+    struct arena arena;
+    struct node node;
+    char *path; /* for messages */
+    atomic_size_t pending;
+    atomic_bool damaged, failed;
+};
+
+/* A blob that goes to a place in a file. */
+struct piece {
+    struct target_file *file;
+    struct id blob;
+    uint64_t offset; /* in the file */
+    struct blob_location copy;
+};
+
+struct piece_task {
+    struct piece *pieces; /* of one pack, in the order of its frames */
+    size_t count;
+};
+
+struct restore {
+    struct repository *repository;
+    const struct restore_parameters *parameters;
+    struct restore_result *result;
+    struct writer *writer;
+    struct queue *tasks;
+    pthread_t workers[64];
+    size_t worker_count;
+    atomic_bool stopped;
+    uint64_t total;
+    atomic_uint_fast64_t files, bytes, fetched, failed, damaged, warnings, owner_failures;
+    pthread_mutex_t lock;
+    pthread_cond_t file_closed;
+    size_t open_files;
+
+    /* the walker's */
+    struct piece *window;
+    size_t window_count, window_capacity;
+    uint64_t window_bytes;
+    struct metadata_writer *metadata;
+    struct blob_hasher *hasher;
+    struct buffer compare;
+};
+
+bool restore_stopped(struct restore *r);
+void restore_warn(struct restore *r, const char *format, ...) __attribute__((format(printf, 2, 3)));
+void *restore_worker(void *restore);
+/* Hands the pieces gathered so far to the workers. */
+void restore_flush(struct restore *r);
+void target_file_release(struct target_file *file, struct metadata_writer *metadata);
+/* Walks what was selected. */
+int restore_walk(struct restore *r, const struct selection *selection, struct error *err);
+
+#endif

@@ -1,0 +1,426 @@
+/* Walking the trees of a snapshot: directories and special entries are made here, files handed to the
+ * workers. */
+#include "base/log.h"
+#include "base/memory.h"
+#include "ops/restore_internal.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define WINDOW_BYTES (64u << 20)
+#define WINDOW_PIECES 8192
+#define OPEN_FILES_MAX 4096
+
+/* What is done when all contents are there. */
+struct later {
+    char *directory; /* path of the directory, below the destination */
+    struct node node;
+};
+
+struct walk {
+    struct restore *restore;
+    const struct selection *selection;
+    struct arena arena;
+    struct later *directories, *links;
+    size_t directory_count, directory_capacity, link_count, link_capacity;
+    struct level *levels;
+    size_t depth, capacity;
+};
+
+struct level {
+    struct tree tree;
+    size_t next;
+    struct target_directory *directory; /* NULL in a dry run */
+    char *path;
+};
+
+static char *join(const char *directory, struct bytes name)
+{
+    size_t n = strlen(directory);
+    return memory_format("%s%s%.*s", directory, n && directory[n - 1] == '/' ? "" : "/", (int)name.size,
+                         (const char *)name.data);
+}
+
+static void remember(struct walk *w, struct later **list, size_t *count, size_t *capacity,
+                     const char *directory, const struct node *node)
+{
+    memory_reserve_one(*list, *count, *capacity);
+    struct later *l = &(*list)[(*count)++];
+    l->directory = (char *)(uintptr_t)arena_copy_string(&w->arena, directory);
+    tree_copy_node(&w->arena, node, &l->node);
+}
+
+static void failed(struct walk *w, const char *path, const struct error *why)
+{
+    restore_warn(w->restore, "%s: %s", path, why->message);
+    atomic_fetch_add(&w->restore->failed, 1);
+    if (why->code == ERROR_INTEGRITY)
+        atomic_fetch_add(&w->restore->damaged, 1);
+    if (why->code == ERROR_NO_SPACE)
+        atomic_store(&w->restore->stopped, true);
+}
+
+/* ---- files ---- */
+
+static void add_piece(struct restore *r, struct target_file *f, const struct extent *e, uint64_t offset)
+{
+    struct blob_location copies[BLOB_COPIES_MAX];
+    size_t count;
+    struct error why;
+    int code = blobs_locate(r->repository, &e->blob, copies, &count, &why);
+    if (code == 0 && (count == 0 || copies[0].length != e->length))
+        code = error_set(&why, ERROR_INTEGRITY, "a part of it is on no target that can be reached");
+    if (code != 0) {
+        if (!atomic_exchange(&f->failed, true))
+            restore_warn(r, "%s: %s", f->path, why.message);
+        atomic_store(&f->damaged, true);
+        return;
+    }
+    atomic_fetch_add(&f->pending, 1);
+    memory_reserve_one(r->window, r->window_count, r->window_capacity);
+    r->window[r->window_count++] = (struct piece){f, e->blob, offset, copies[0]};
+    r->window_bytes += e->length;
+    if (r->window_bytes >= WINDOW_BYTES || r->window_count >= WINDOW_PIECES)
+        restore_flush(r);
+}
+
+static void wait_for_room(struct restore *r)
+{
+    pthread_mutex_lock(&r->lock);
+    bool full = r->open_files >= OPEN_FILES_MAX;
+    pthread_mutex_unlock(&r->lock);
+    if (full)
+        restore_flush(r);
+    pthread_mutex_lock(&r->lock);
+    while (r->open_files >= OPEN_FILES_MAX)
+        pthread_cond_wait(&r->file_closed, &r->lock);
+    r->open_files++;
+    pthread_mutex_unlock(&r->lock);
+}
+
+/* True if the file has these bytes there already. */
+static bool has_blob(struct restore *r, const struct target_file *f, const struct extent *e, uint64_t offset)
+{
+    buffer_clear(&r->compare);
+    uint8_t *to = buffer_extend(&r->compare, (size_t)e->length);
+    for (size_t done = 0; done < e->length;) {
+        ssize_t n = pread(f->file.fd, to + done, (size_t)e->length - done, (off_t)(offset + done));
+        if (n <= 0)
+            return false;
+        done += (size_t)n;
+    }
+    return blob_hasher_matches(r->hasher, BLOB_DATA, buffer_bytes(&r->compare), &e->blob);
+}
+
+static void fill_file(struct restore *r, struct target_file *f)
+{
+    uint64_t offset = 0;
+    struct error why;
+    for (size_t i = 0; i < f->node.content.count && !restore_stopped(r); i++) {
+        const struct extent *e = &f->node.content.list[i];
+        if (e->hole && f->file.updated && writer_file_hole(&f->file, offset, e->length, &why) != 0)
+            restore_warn(r, "%s: %s", f->path, why.message);
+        if (!e->hole && !(f->file.updated && e->length <= 64u << 20 && has_blob(r, f, e, offset)))
+            add_piece(r, f, e, offset);
+        offset += e->length;
+    }
+    if (restore_stopped(r))
+        atomic_store(&f->failed, true);
+}
+
+static int open_file(struct restore *r, struct target_directory *d, const struct node *node,
+                     struct writer_file *file, struct error *err)
+{
+    enum restore_overwrite overwrite = r->parameters->overwrite;
+    if (overwrite == RESTORE_CHANGED) {
+        int code = writer_file_update(d->fd, node->name, file, err);
+        if (code == 0)
+            return 0;
+    }
+    return writer_file_create(d->fd, node->name, node->flags, overwrite != RESTORE_NEVER, file, err);
+}
+
+static void restore_file(struct walk *w, struct target_directory *d, const char *path,
+                         const struct node *node)
+{
+    struct restore *r = w->restore;
+    struct error why;
+    struct writer_file file;
+    wait_for_room(r);
+    int code = open_file(r, d, node, &file, &why);
+    if (code != 0) {
+        pthread_mutex_lock(&r->lock);
+        r->open_files--;
+        pthread_mutex_unlock(&r->lock);
+        if (code == ERROR_EXISTS && r->parameters->overwrite == RESTORE_NEVER)
+            r->result->skipped++;
+        else
+            failed(w, path, &why);
+        return;
+    }
+    struct target_file *f = memory_new(struct target_file);
+    f->restore = r;
+    f->directory = d;
+    f->file = file;
+    f->path = memory_copy_string(path);
+    atomic_init(&f->pending, 1);
+    target_directory_hold(d);
+    tree_copy_node(&f->arena, node, &f->node);
+    fill_file(r, f);
+    target_file_release(f, r->metadata);
+}
+
+/* ---- the other types ---- */
+
+static bool is_selected(const struct walk *w, struct bytes path)
+{
+    for (size_t i = 0; i < w->selection->count; i++) {
+        const char *s = w->selection->list[i].path;
+        size_t n = strlen(s);
+        if (path.size >= n && memcmp(path.data, s, n) == 0 &&
+            (path.size == n || path.data[n] == '/' || s[n - 1] == '/'))
+            return true;
+    }
+    return false;
+}
+
+/* A hard link whose first name is not restored: the first of its names that is gets the contents. */
+static bool take_over_content(struct walk *w, const char *path, const struct node *link, struct node *file,
+                              struct error *err)
+{
+    for (size_t i = 0; i < w->link_count; i++) {
+        struct later *l = &w->links[i];
+        if (l->node.type == NODE_UNKNOWN && bytes_equal(l->node.hard_link, link->hard_link))
+            return false;
+    }
+    char *target = memory_format("%.*s", (int)link->hard_link.size, (const char *)link->hard_link.data);
+    struct manifest const *m = &w->restore->parameters->snapshot->manifest;
+    int code = tree_find(&m->root, target, blobs_fetch_tree, w->restore->repository, &w->arena, file, err);
+    free(target);
+    if (code != 0 || file->type != NODE_FILE) {
+        failed(w, path, err);
+        return false;
+    }
+    file->name = link->name;
+    /* Where the later ones find it. */
+    struct node mark = *link;
+    mark.type = NODE_UNKNOWN;
+    remember(w, &w->links, &w->link_count, &w->link_capacity, path, &mark);
+    return true;
+}
+
+static void restore_special(struct walk *w, struct target_directory *d, const char *path,
+                            const struct node *node)
+{
+    struct restore *r = w->restore;
+    struct error why;
+    int code = writer_make_special(d->fd, node->name, node, r->parameters->overwrite != RESTORE_NEVER, &why);
+    if (code == ERROR_EXISTS && r->parameters->overwrite == RESTORE_NEVER) {
+        r->result->skipped++;
+        return;
+    }
+    if (code == 0)
+        code = metadata_write(r->metadata, d->fd, node->name, -1, node, &why);
+    if (code == 0)
+        r->result->others++;
+    else
+        failed(w, path, &why);
+}
+
+/* ---- directories ---- */
+
+static int enter(struct walk *w, struct target_directory *parent, const char *path, const struct node *node,
+                 struct error *err)
+{
+    struct restore *r = w->restore;
+    struct target_directory *d = NULL;
+    struct tree tree;
+    int code = 0;
+    if (!r->parameters->dry_run) {
+        d = memory_new(struct target_directory);
+        atomic_init(&d->users, 1);
+        if (node->name.size == 1 && node->name.data[0] == '/')
+            d->fd = dup(writer_root(r->writer));
+        else
+            code = writer_make_directory(parent->fd, node->name, r->parameters->overwrite != RESTORE_NEVER,
+                                         &d->fd, err);
+        if (code != 0) {
+            free(d);
+            return code;
+        }
+        remember(w, &w->directories, &w->directory_count, &w->directory_capacity, path, node);
+    }
+    r->result->directories++;
+    code = tree_fetch(&node->subtree, false, blobs_fetch_tree, r->repository, &tree, err);
+    if (code != 0) {
+        target_directory_release(d);
+        return code;
+    }
+    memory_reserve_one(w->levels, w->depth, w->capacity);
+    w->levels[w->depth++] = (struct level){tree, 0, d, memory_copy_string(path)};
+    return 0;
+}
+
+static void restore_node(struct walk *w, struct target_directory *d, const char *path,
+                         const struct node *node)
+{
+    struct restore *r = w->restore;
+    struct error why;
+    struct node copy = *node;
+    log_verbose("%s", path);
+    if (node->type == NODE_DIRECTORY) {
+        if (enter(w, d, path, node, &why) != 0)
+            failed(w, path, &why);
+        return;
+    }
+    if (r->parameters->dry_run) {
+        if (node->type == NODE_FILE) {
+            atomic_fetch_add(&r->files, 1);
+            atomic_fetch_add(&r->bytes, node->size);
+        } else {
+            r->result->others++;
+        }
+        return;
+    }
+    if (node->type == NODE_FILE && node->hard_link.size &&
+        (is_selected(w, node->hard_link) || !take_over_content(w, path, node, &copy, &why))) {
+        char *slash = strrchr(path, '/');
+        char *directory = memory_format("%.*s", slash ? (int)(slash - path) : 0, path);
+        remember(w, &w->links, &w->link_count, &w->link_capacity, directory, node);
+        free(directory);
+        return;
+    }
+    if (node->type == NODE_FILE)
+        restore_file(w, d, path, &copy);
+    else if (node->type != NODE_SOCKET)
+        restore_special(w, d, path, node);
+}
+
+static void walk_down(struct walk *w)
+{
+    while (w->depth) {
+        struct level *level = &w->levels[w->depth - 1];
+        if (level->next >= level->tree.count || restore_stopped(w->restore)) {
+            tree_free(&level->tree);
+            target_directory_release(level->directory);
+            free(level->path);
+            w->depth--;
+            continue;
+        }
+        const struct node *node = &level->tree.nodes[level->next++];
+        char *path = join(level->path, node->name);
+        restore_node(w, level->directory, path, node);
+        free(path);
+    }
+}
+
+/* The directory that holds a selected entry, made with those above it. */
+static int open_parent(struct restore *r, const char *path, struct target_directory **d, struct bytes *name,
+                       struct error *err)
+{
+    const char *slash = strrchr(path, '/');
+    struct bytes parent = bytes_of(path, slash ? (size_t)(slash - path) : 0);
+    *name = bytes_of_string(slash && slash[1] ? slash + 1 : path);
+    *d = memory_new(struct target_directory);
+    atomic_init(&(*d)->users, 1);
+    (*d)->fd = -1;
+    if (r->parameters->dry_run)
+        return 0;
+    int code = writer_make_path(r->writer, parent, r->parameters->overwrite != RESTORE_NEVER, &(*d)->fd, err);
+    if (code != 0) {
+        free(*d);
+        *d = NULL;
+    }
+    return code;
+}
+
+/* ---- the end ---- */
+
+static void make_links(struct walk *w)
+{
+    struct restore *r = w->restore;
+    bool replace = r->parameters->overwrite != RESTORE_NEVER;
+    for (size_t i = 0; i < w->link_count && !restore_stopped(r); i++) {
+        struct later *l = &w->links[i];
+        if (l->node.type == NODE_UNKNOWN)
+            continue;
+        struct bytes target = l->node.hard_link;
+        for (size_t k = 0; k < w->link_count; k++) {
+            if (w->links[k].node.type == NODE_UNKNOWN && bytes_equal(w->links[k].node.hard_link, target))
+                target = bytes_of_string(w->links[k].directory); /* where its contents went */
+        }
+        struct error why;
+        int fd;
+        int code = writer_open_path(r->writer, bytes_of_string(l->directory), &fd, &why);
+        if (code == 0) {
+            code = writer_make_hard_link(r->writer, fd, l->node.name, target, replace, &why);
+            close(fd);
+        }
+        if (code == 0) {
+            atomic_fetch_add(&r->files, 1);
+        } else if (code == ERROR_EXISTS && !replace) {
+            r->result->skipped++;
+        } else {
+            char *path = join(l->directory, l->node.name);
+            failed(w, path, &why);
+            free(path);
+        }
+    }
+}
+
+/* Deepest first: what is written into a directory changes its times. */
+static void finish_directories(struct walk *w)
+{
+    struct restore *r = w->restore;
+    for (size_t i = w->directory_count; i-- > 0;) {
+        struct later *l = &w->directories[i];
+        struct error why;
+        int fd;
+        int code = writer_open_path(r->writer, bytes_of_string(l->directory), &fd, &why);
+        if (code == 0) {
+            code = metadata_write(r->metadata, fd, l->node.name, fd, &l->node, &why);
+            close(fd);
+        }
+        if (code != 0)
+            failed(w, l->directory, &why);
+    }
+}
+
+static void stop_workers(struct restore *r)
+{
+    restore_flush(r);
+    queue_close(r->tasks);
+    for (size_t i = 0; i < r->worker_count; i++)
+        pthread_join(r->workers[i], NULL);
+}
+
+int restore_walk(struct restore *r, const struct selection *selection, struct error *err)
+{
+    struct walk w = {.restore = r, .selection = selection};
+    int code = 0;
+    for (size_t i = 0; i < selection->count && code == 0 && !restore_stopped(r); i++) {
+        const struct selected *s = &selection->list[i];
+        struct target_directory *parent;
+        struct node node = s->node;
+        struct bytes name;
+        code = open_parent(r, s->path, &parent, &name, err);
+        if (code != 0)
+            break;
+        node.name = name;
+        restore_node(&w, parent, s->path, &node);
+        walk_down(&w);
+        target_directory_release(parent);
+    }
+    stop_workers(r);
+    if (!r->parameters->dry_run) {
+        make_links(&w);
+        finish_directories(&w);
+    }
+    free(w.directories);
+    free(w.links);
+    free(w.levels);
+    arena_free(&w.arena);
+    return code;
+}
