@@ -2,6 +2,7 @@
 #include "base/memory.h"
 #include "base/text.h"
 #include "cli/commands.h"
+#include "cli/keep_of.h"
 #include "cli/output.h"
 #include "cli/progress.h"
 #include "cli/signals.h"
@@ -13,18 +14,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-static struct keep_record keep_of(const struct config_keep *keep)
-{
-    return (struct keep_record){.daily = (uint32_t)keep->daily,
-                                .weekly = (uint32_t)keep->weekly,
-                                .monthly = (uint32_t)keep->monthly,
-                                .yearly = (uint32_t)keep->yearly,
-                                .manual = keep->manual < 0 ? 0 : (uint32_t)keep->manual,
-                                .manual_set = keep->manual >= 0,
-                                .within = keep->within,
-                                .minimum = (uint32_t)keep->min};
-}
 
 static void show_progress(void *context, uint64_t bytes)
 {

@@ -128,7 +128,7 @@ int wire_open(const struct options *options, const char *config_file, enum repos
     } else {
         code = config_load(config_file, &wire->config, err);
         if (code == 0)
-            code = wire_parameters(wire->config, false, &p, err);
+            code = wire_parameters(wire->config, options->command == COMMAND_HEAL, &p, err);
     }
     if (code != 0) {
         wire_close(wire);
@@ -143,6 +143,7 @@ int wire_open(const struct options *options, const char *config_file, enum repos
         wire_close(wire);
         return code;
     }
+    p.fill_empty = options->command == COMMAND_HEAL;
     p.person = wire->has_person ? &wire->person : NULL;
     code = repository_open(&p, mode, &wire->repository, err);
     if (code != 0)

@@ -131,9 +131,13 @@ static int copy_manifests(struct catch_up *c)
 
 static int fill_target(struct catch_up *c)
 {
+    struct repository *r = c->r;
     int code = copy_folder(c, FOLDER_KEYRING, FORMAT_KEYRING_MAX);
     if (code == 0)
         code = copy_folder(c, FOLDER_PERSON, PERSON_KEY_MAX);
+    if (code == 0 && !c->dry_run && r->lacks_config >> c->target & 1)
+        code = storage_put(replicas_storage(r->replicas, c->target), "config", buffer_bytes(&r->config_bytes),
+                           c->err);
     if (code == 0)
         code = copy_folder(c, FOLDER_EVENTS, FORMAT_RECORD_MAX);
     for (size_t i = 0; i < c->r->segment_count && code == 0; i++) {

@@ -400,7 +400,8 @@ bool index_is_sparse(const struct repository *r, uint64_t pack, uint32_t frame)
 }
 
 /* Calls back with every confirmed copy of a blob; the lock is held. Ends when the callback says true. */
-typedef bool copy_callback(struct repository *r, const struct blob_location *copy, void *context);
+typedef bool copy_callback(struct repository *r, const struct blob_location *copy, uint64_t blob,
+                           void *context);
 
 #define CANDIDATES_MAX 64
 
@@ -424,7 +425,7 @@ static int each_copy(struct repository *r, const struct id *id, copy_callback *c
             continue;
         struct blob_location copy = {pack, contents_frame_of_blob(&entry->contents, ordinal), blob->offset,
                                      blob->length};
-        if (callback(r, &copy, context))
+        if (callback(r, &copy, numbers[i], context))
             break;
     }
     return code;
@@ -435,8 +436,10 @@ struct known_search {
     bool found;
 };
 
-static bool copy_is_usable(struct repository *r, const struct blob_location *copy, void *context)
+static bool copy_is_usable(struct repository *r, const struct blob_location *copy, uint64_t blob,
+                           void *context)
 {
+    (void)blob;
     struct known_search *search = context;
     const struct pack_state *p = &r->packs[copy->pack];
     search->found = (p->present & search->mask) == search->mask &&
@@ -461,8 +464,9 @@ struct copies {
     uint32_t active;
 };
 
-static bool collect_copy(struct repository *r, const struct blob_location *copy, void *context)
+static bool collect_copy(struct repository *r, const struct blob_location *copy, uint64_t blob, void *context)
 {
+    (void)blob;
     struct copies *copies = context;
     const struct pack_state *p = &r->packs[copy->pack];
     if (!(p->present & copies->active))
@@ -484,6 +488,31 @@ int blobs_locate(struct repository *r, const struct id *id, struct blob_location
     struct copies copies = {list, 0, repository_active_mask(r)};
     pthread_mutex_lock(&r->index_lock);
     int code = each_copy(r, id, collect_copy, &copies, err);
+    pthread_mutex_unlock(&r->index_lock);
+    *count = copies.count;
+    return code;
+}
+
+struct index_copies {
+    struct index_copy *list;
+    size_t count, max;
+};
+
+static bool collect_index_copy(struct repository *r, const struct blob_location *copy, uint64_t blob,
+                               void *context)
+{
+    (void)r;
+    struct index_copies *copies = context;
+    copies->list[copies->count++] = (struct index_copy){blob, copy->pack, copy->frame};
+    return copies->count == copies->max;
+}
+
+int index_copies(struct repository *r, const struct id *id, struct index_copy *list, size_t max,
+                 size_t *count, struct error *err)
+{
+    struct index_copies copies = {list, 0, max};
+    pthread_mutex_lock(&r->index_lock);
+    int code = each_copy(r, id, collect_index_copy, &copies, err);
     pthread_mutex_unlock(&r->index_lock);
     *count = copies.count;
     return code;

@@ -65,6 +65,7 @@ struct repository {
     struct secrets secrets;
     struct repository_config config;
     struct buffer config_bytes;
+    uint32_t lacks_config; /* targets that catching up gives it */
     struct keyring_chain chain;
     struct replicas *replicas;
     struct catalog *catalog;
@@ -134,6 +135,16 @@ void index_free(struct repository *r);
 void index_add_pack(struct repository *r, const struct catalog_pack *pack, uint32_t present, uint8_t flags);
 /* True in *found if a usable copy is on every target of mask. Takes the lock. */
 int index_knows(struct repository *r, const struct id *id, uint32_t mask, bool *found, struct error *err);
+/* One copy of a blob by its number. */
+struct index_copy {
+    uint64_t blob, pack;
+    uint32_t frame;
+};
+/* Every copy the index knows, present anywhere or not. Takes the lock. */
+int index_copies(struct repository *r, const struct id *id, struct index_copy *copies, size_t max,
+                 size_t *count, struct error *err);
+/* Deletes it on every active target that lists it, and notes that in its mask. */
+int object_delete(struct repository *r, struct object_seen *object, struct error *err);
 /* The pack of a blob number, 0 if none. The lock is held. */
 uint64_t index_pack_of_blob(const struct repository *r, uint64_t blob);
 uint32_t contents_frame_of_blob(const struct contents *contents, uint32_t blob);

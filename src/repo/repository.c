@@ -229,6 +229,11 @@ static int open_configs(struct repository *r, struct error *err)
             }
         }
         buffer_free(&bytes);
+        if (code == ERROR_NOT_FOUND && r->parameters.fill_empty) {
+            r->lacks_config |= 1u << t;
+            first = why;
+            continue;
+        }
         if (code != 0) {
             if (first.code == 0 || why.code == ERROR_INTEGRITY || why.code == ERROR_UNSUPPORTED)
                 first = why;

@@ -29,6 +29,7 @@ struct repository_parameters {
     int compression;                                      /* zstd level */
     int64_t lease_refresh, lease_live, checkpoint, stall; /* seconds */
     uint64_t meta_cache_bytes;
+    bool fill_empty; /* heal: a target without a good config takes part and gets it */
 };
 
 enum repository_mode {

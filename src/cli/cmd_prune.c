@@ -1,0 +1,169 @@
+#include "base/memory.h"
+#include "base/text.h"
+#include "cli/commands.h"
+#include "cli/keep_of.h"
+#include "cli/output.h"
+#include "cli/session.h"
+#include "cli/status.h"
+#include "ops/prune.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static json_t *decision_json(const struct prune_decision *d)
+{
+    json_t *o = json_object();
+    output_json_id(o, "id", &d->snapshot->sha256);
+    json_object_set_new(o, "job", json_string(d->snapshot->manifest.job));
+    json_object_set_new(o, "host", json_string(d->snapshot->manifest.host_name));
+    output_json_time(o, "time", d->snapshot->manifest.ended);
+    json_object_set_new(o, "keep", json_boolean(d->keep));
+    json_object_set_new(o, "reason", json_string(d->reason));
+    return o;
+}
+
+static void print_json(const struct prune_result *r, bool dry_run)
+{
+    const struct collect_result *c = &r->collect;
+    json_t *o = json_object(), *list = json_array();
+    for (size_t i = 0; i < r->count; i++)
+        json_array_append_new(list, decision_json(&r->decisions[i]));
+    json_object_set_new(o, "dry_run", json_boolean(dry_run));
+    json_object_set_new(o, "snapshots", list);
+    output_json_number(o, "expired", r->expired);
+    output_json_number(o, "packs", c->packs);
+    output_json_number(o, "bytes", c->bytes);
+    output_json_number(o, "live_bytes", c->live_bytes);
+    output_json_number(o, "dead_packs", c->dead_packs);
+    output_json_number(o, "dead_bytes", c->dead_bytes);
+    output_json_number(o, "repacked_packs", c->repacked_packs);
+    output_json_number(o, "copied_bytes", c->copied_bytes);
+    output_json_number(o, "sparse_frames", c->sparse_frames);
+    output_json_number(o, "orphan_packs", c->orphan_packs);
+    output_json_number(o, "deleted_packs", c->deleted_packs);
+    output_json_number(o, "deleted_bytes", c->deleted_bytes);
+    output_json_number(o, "delayed_packs", c->delayed_packs);
+    if (c->delayed_until)
+        output_json_time(o, "delayed_until", c->delayed_until);
+    output_json_print(o);
+}
+
+static void print_decisions(const struct prune_result *r)
+{
+    static const char *const headings[] = {"ID", "TIME (UTC)", "HOST", "JOB", "", "WHY", NULL};
+    struct output_table *table = output_table_new(headings);
+    for (size_t i = 0; i < r->count; i++) {
+        const struct prune_decision *d = &r->decisions[i];
+        char id[OUTPUT_SHORT_ID_SIZE], time[TEXT_TIME_SIZE];
+        output_table_cell(table, output_short_id(&d->snapshot->sha256, id));
+        output_table_cell(table, text_format_time(d->snapshot->manifest.ended, time));
+        output_table_cell(table, d->snapshot->manifest.host_name);
+        output_table_cell(table, d->snapshot->manifest.job);
+        output_table_cell(table, d->keep ? "keep" : "remove");
+        output_table_cell(table, d->reason);
+    }
+    output_table_print(table);
+    output_table_free(table);
+}
+
+static void print_text(const struct prune_result *r, bool dry_run)
+{
+    const struct collect_result *c = &r->collect;
+    char a[32], b[32];
+    if (dry_run)
+        print_decisions(r);
+    if (!r->collected) {
+        puts("nothing to prune: no snapshot has expired");
+        return;
+    }
+    printf("%zu of %zu snapshots %s\n", r->expired, r->count, dry_run ? "would be removed" : "removed");
+    printf("%llu packs with %s: %llu dead (%s)", (unsigned long long)c->packs, text_format_size(c->bytes, a),
+           (unsigned long long)c->dead_packs, text_format_size(c->dead_bytes, b));
+    printf(", %llu partly dead or small (%s, of which %s %s)", (unsigned long long)c->repacked_packs,
+           text_format_size(c->repacked_bytes, a), text_format_size(c->copied_bytes, b),
+           dry_run ? "would be copied" : "were copied");
+    if (c->orphan_packs)
+        printf(", %llu left by runs that were cut off (%s)", (unsigned long long)c->orphan_packs,
+               text_format_size(c->orphan_bytes, a));
+    putchar('\n');
+    if (c->sparse_frames)
+        printf("%llu frames are mostly dead: the next backup stores what they hold afresh\n",
+               (unsigned long long)c->sparse_frames);
+    if (dry_run) {
+        puts("nothing was written");
+        return;
+    }
+    printf("deleted %llu packs, %s\n", (unsigned long long)c->deleted_packs,
+           text_format_size(c->deleted_bytes, a));
+    if (c->delayed_packs)
+        printf("%llu packs wait for a writer that began before they were condemned, until %s at the latest\n",
+               (unsigned long long)c->delayed_packs, text_format_time(c->delayed_until, a));
+}
+
+static int prune(const struct options *options, struct session *s)
+{
+    const struct config *config = s->wire.config;
+    struct prune_job *jobs = memory_alloc_array(config->job_count, sizeof *jobs);
+    struct prune_result result;
+    struct error err = {0};
+    uint64_t copied;
+    for (size_t i = 0; i < config->job_count; i++)
+        jobs[i] = (struct prune_job){config->jobs[i].name, keep_of(&config->jobs[i].keep)};
+    struct prune_parameters p = {.jobs = jobs,
+                                 .job_count = config->job_count,
+                                 .only_job = options->operand_count ? options->operands[0] : NULL,
+                                 .dry_run = options->dry_run,
+                                 .force = options->force};
+    int code = options->dry_run ? 0 : repository_catch_up(s->wire.repository, false, &copied, &err);
+    if (code == 0)
+        code = prune_run(s->wire.repository, &s->snapshots, &p, &result, &err);
+    else
+        result = (struct prune_result){0};
+    if (code == 0 && options->json)
+        print_json(&result, options->dry_run);
+    else if (code == 0 && !options->quiet)
+        print_text(&result, options->dry_run);
+    prune_result_free(&result);
+    free(jobs);
+    if (code != 0)
+        return status_report(&err);
+    struct replicas *replicas = repository_replicas(s->wire.repository);
+    return replicas_active_count(replicas) < config->target_count ? STATUS_BEHIND : STATUS_DONE;
+}
+
+static bool job_is_known(const struct session *s, const char *name)
+{
+    if (config_find_job(s->wire.config, name))
+        return true;
+    for (size_t i = 0; i < s->snapshots.count; i++) {
+        if (strcmp(s->snapshots.list[i].manifest.job, name) == 0)
+            return true;
+    }
+    return false;
+}
+
+static int run(const struct options *options, const char *file)
+{
+    struct session s;
+    int status = session_open(options, file, options->dry_run ? REPOSITORY_READ : REPOSITORY_WRITE, WIRE_HOST,
+                              options->dry_run ? NULL : "prune", &s);
+    if (status != STATUS_DONE)
+        return status;
+    if (options->operand_count && !job_is_known(&s, options->operands[0])) {
+        struct error err;
+        error_set(&err, ERROR_USAGE, "no job is named \"%s\", and no snapshot is of such a job",
+                  options->operands[0]);
+        error_hint(&err, "holdfast check-config shows the jobs");
+        status = status_report(&err);
+    } else {
+        status = prune(options, &s);
+    }
+    session_close(&s);
+    return status;
+}
+
+int cmd_prune(const struct options *options)
+{
+    return wire_each_config(options, run);
+}

@@ -1,0 +1,67 @@
+#include "cli/session.h"
+
+#include "base/log.h"
+#include "cli/status.h"
+#include "repo/lease.h"
+
+#include <string.h>
+
+int session_open(const struct options *options, const char *config_file, enum repository_mode mode,
+                 enum wire_key key, const char *purpose, struct session *s)
+{
+    struct error err = {0};
+    memset(s, 0, sizeof *s);
+    int code = wire_open(options, config_file, mode, key, &s->wire, &err);
+    if (code != 0)
+        return status_report(&err);
+    if (purpose)
+        code = lease_begin(s->wire.repository, purpose, &err);
+    if (code == 0)
+        code = repository_sync(s->wire.repository, &err);
+    if (code == 0)
+        code = snapshots_load(s->wire.repository, &s->snapshots, &err);
+    if (code == 0)
+        return STATUS_DONE;
+    session_close(s);
+    return status_report(&err);
+}
+
+void session_close(struct session *s)
+{
+    snapshots_free(&s->snapshots);
+    wire_close(&s->wire);
+}
+
+const struct snapshot *session_snapshot(const struct session *s, const struct options *options, size_t index,
+                                        int *status)
+{
+    const struct snapshot *snapshot = NULL;
+    struct error err = {0};
+    if (snapshots_resolve(&s->snapshots, s->wire.repository, options->operands[index], &snapshot, &err) == 0)
+        return snapshot;
+    *status = status_report(&err);
+    return NULL;
+}
+
+int session_run_single(const struct options *options,
+                       int (*command)(const struct options *options, const char *config_file))
+{
+    struct error err = {0};
+    char **files;
+    size_t count;
+    int status;
+    if (options->target)
+        return command(options, NULL);
+    if (config_list_directory(options->config, &files, &count, &err) != 0)
+        return status_report(&err);
+    if (count > 1) {
+        error_set(&err, ERROR_USAGE, "%s holds %zu configurations, and this command works on one",
+                  options->config, count);
+        error_hint(&err, "name one of them, for example: -c %s", files[0]);
+        status = status_report(&err);
+    } else {
+        status = command(options, files[0]);
+    }
+    config_free_list(files, count);
+    return status;
+}

@@ -1,0 +1,81 @@
+#include "cli/verify_print.h"
+
+#include "base/log.h"
+#include "base/text.h"
+#include "cli/output.h"
+#include "cli/progress.h"
+#include "cli/signals.h"
+#include "cli/status.h"
+
+#include <stdio.h>
+
+#define PROBLEMS_MAX 1000
+
+static void note_problem(void *context, const char *target, const char *object, const char *what,
+                         bool repaired)
+{
+    json_t *list = context;
+    log_warning("target %s: %s: %s%s", target, object, what,
+                repaired ? "; repaired from another target" : "");
+    if (json_array_size(list) >= PROBLEMS_MAX)
+        return;
+    json_t *item = json_object();
+    json_object_set_new(item, "target", json_string(target));
+    output_json_bytes(item, "object", bytes_of_string(object));
+    json_object_set_new(item, "problem", json_string(what));
+    json_object_set_new(item, "repaired", json_boolean(repaired));
+    json_array_append_new(list, item);
+}
+
+static void show_progress(void *context, uint64_t bytes, uint64_t total)
+{
+    progress_update(context, bytes, total);
+}
+
+static void print(const struct options *options, const struct verify_result *r, json_t *problems, int status)
+{
+    if (options->json) {
+        json_t *o = json_object();
+        json_object_set_new(o, "exit_status", json_integer(status));
+        output_json_number(o, "snapshots", r->snapshots);
+        output_json_number(o, "objects", r->objects);
+        output_json_number(o, "bytes", r->bytes);
+        output_json_number(o, "blobs", r->blobs);
+        output_json_number(o, "problem_count", r->problems);
+        output_json_number(o, "repaired", r->repaired);
+        json_object_set(o, "problems", problems);
+        json_object_set_new(o, "seconds", json_real(r->seconds));
+        output_json_print(o);
+    } else if (!options->quiet) {
+        char bytes[32], seconds[32];
+        printf("%llu snapshots checked; %llu objects read (%s)", (unsigned long long)r->snapshots,
+               (unsigned long long)r->objects, text_format_size(r->bytes, bytes));
+        if (r->blobs)
+            printf(", %llu blobs opened", (unsigned long long)r->blobs);
+        printf("; %llu problems", (unsigned long long)r->problems);
+        if (r->repaired)
+            printf(", %llu repaired", (unsigned long long)r->repaired);
+        printf("; %s\n", text_format_duration(r->seconds, seconds));
+    }
+}
+
+int verify_and_print(const struct options *options, struct session *s, struct verify_parameters *p,
+                     const char *what)
+{
+    struct verify_result result;
+    struct error err = {0};
+    json_t *problems = json_array();
+    struct progress *progress = progress_new(options, what);
+    signals_install();
+    p->problem = note_problem;
+    p->problem_context = problems;
+    p->progress = progress ? show_progress : NULL;
+    p->progress_context = progress;
+    p->cancelled = signals_stop();
+    int code = verify_run(s->wire.repository, &s->snapshots, p, &result, &err);
+    progress_free(progress);
+    int status = code == 0 ? STATUS_DONE : status_report(&err);
+    print(options, &result, problems, status);
+    json_decref(problems);
+    return status;
+}

@@ -1,0 +1,187 @@
+#include "ops/content.h"
+
+#include "base/file.h"
+#include "base/log.h"
+#include "base/memory.h"
+#include "ops/restore.h"
+#include "repo/blobs.h"
+#include "source/archive_writer.h"
+#include "tree/tree.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+static const uint8_t zeros[64 << 10];
+
+static int read_hole(uint64_t length, content_sink *sink, void *context, struct error *err)
+{
+    int code = 0;
+    while (length && code == 0) {
+        size_t n = length < sizeof zeros ? (size_t)length : sizeof zeros;
+        code = sink(context, bytes_of(zeros, n), err);
+        length -= n;
+    }
+    return code;
+}
+
+int content_read(struct repository *r, const struct node *node, content_sink *sink, void *context,
+                 struct error *err)
+{
+    struct buffer plain = {0};
+    int code = 0;
+    for (size_t i = 0; i < node->content.count && code == 0; i++) {
+        const struct extent *e = &node->content.list[i];
+        if (e->hole) {
+            code = read_hole(e->length, sink, context, err);
+            continue;
+        }
+        buffer_clear(&plain);
+        code = blobs_read(r, BLOB_DATA, &e->blob, &plain, err);
+        if (code == 0 && plain.size != e->length)
+            code =
+                error_set(err, ERROR_INTEGRITY, "a piece of content has another length than its file says");
+        if (code == 0)
+            code = sink(context, buffer_bytes(&plain), err);
+    }
+    buffer_free_secret(&plain);
+    return code;
+}
+
+/* The node that holds the contents: for a later name of a hard link that of the first. */
+static int resolve_link(struct repository *r, const struct extents *root, struct arena *arena,
+                        struct node *node, struct error *err)
+{
+    if (node->type != NODE_FILE || node->hard_link.size == 0)
+        return 0;
+    struct node first;
+    const char *path = (const char *)arena_copy(arena, node->hard_link).data;
+    int code = tree_find(root, path, blobs_fetch_tree, r, arena, &first, err);
+    if (code == 0 && (first.type != NODE_FILE || first.hard_link.size))
+        code = error_set(err, ERROR_INTEGRITY, "%s: its hard link leads to no file", path);
+    if (code == 0) {
+        node->content = first.content;
+        node->size = first.size;
+    }
+    return code;
+}
+
+static int write_out(void *context, struct bytes data, struct error *err)
+{
+    return file_write_all(*(int *)context, data, "standard output", err);
+}
+
+int content_write(struct repository *r, const struct extents *root, const char *path, int fd,
+                  struct error *err)
+{
+    struct arena arena = {0};
+    struct node node;
+    int code = tree_find(root, path, blobs_fetch_tree, r, &arena, &node, err);
+    if (code == 0 && node.type != NODE_FILE) {
+        error_set(err, ERROR_USAGE, "%s is not a file", path);
+        code =
+            error_hint(err, node.type == NODE_DIRECTORY ? "holdfast export writes directories as an archive"
+                                                        : "holdfast ls shows what it is");
+    }
+    if (code == 0)
+        code = resolve_link(r, root, &arena, &node, err);
+    if (code == 0)
+        code = content_read(r, &node, write_out, &fd, err);
+    arena_free(&arena);
+    return code;
+}
+
+/* ---- archives ---- */
+
+struct export
+{
+    struct repository *repository;
+    const struct extents *root;
+    struct archive_writer *writer;
+    enum content_format format;
+    const char *prefix; /* path of the entry that is walked */
+    uint64_t warnings;
+};
+
+static void warn(void *context, const char *message)
+{
+    struct export *e = context;
+    e->warnings++;
+    log_warning("%s", message);
+}
+
+static int put_data(void *context, struct bytes data, struct error *err)
+{
+    return archive_writer_data(context, data.data, data.size, err);
+}
+
+/* Archives keep holes: those of a node are given as such, not as zeros. */
+static int put_content(struct export *e, const struct node *node, struct error *err)
+{
+    int code = 0;
+    for (size_t i = 0; i < node->content.count && code == 0; i++) {
+        struct node piece = {.content = {&node->content.list[i], 1}};
+        code = node->content.list[i].hole ? archive_writer_hole(e->writer, node->content.list[i].length, err)
+                                          : content_read(e->repository, &piece, put_data, e->writer, err);
+    }
+    return code;
+}
+
+static int put_entry(struct export *e, const char *path, const struct node *node, struct error *err)
+{
+    struct arena arena = {0};
+    struct node full = *node;
+    int code = e->format == CONTENT_ZIP ? resolve_link(e->repository, e->root, &arena, &full, err) : 0;
+    if (code == 0)
+        code = archive_writer_entry(e->writer, bytes_of_string(path), &full, err);
+    if (code == ERROR_UNSUPPORTED) {
+        warn(e, err ? err->message : path);
+        code = 0;
+    } else if (code == 0 && full.type == NODE_FILE &&
+               (full.hard_link.size == 0 || e->format == CONTENT_ZIP)) {
+        code = put_content(e, &full, err);
+    }
+    arena_free(&arena);
+    return code;
+}
+
+static int visit(void *context, const char *path, const struct node *node, struct error *err)
+{
+    struct export *e = context;
+    char *whole = memory_format("%s/%s", strcmp(e->prefix, "/") == 0 ? "" : e->prefix, path);
+    int code = put_entry(e, whole, node, err);
+    free(whole);
+    return code;
+}
+
+static int put_selected(struct export *e, const struct selected *s, struct error *err)
+{
+    int code = strcmp(s->path, "/") == 0 ? 0 : put_entry(e, s->path, &s->node, err);
+    e->prefix = s->path;
+    if (code == 0 && s->node.type == NODE_DIRECTORY)
+        code = tree_walk(&s->node.subtree, blobs_fetch_tree, e->repository, visit, e, err);
+    return code;
+}
+
+int content_export(struct repository *r, const struct extents *root, const char *const *paths,
+                   size_t path_count, enum content_format format, int fd, uint64_t *warnings,
+                   struct error *err)
+{
+    struct export e = {.repository = r, .root = root, .format = format};
+    struct selection selection;
+    int code = selection_make(r, root, paths, path_count, &selection, err);
+    if (code != 0)
+        return code;
+    if (selection.count == 0)
+        code = error_set(err, ERROR_FAILED, "nothing to export: the snapshot holds nothing at these paths");
+    if (code == 0)
+        code = archive_writer_new(fd, format == CONTENT_ZIP ? ARCHIVE_WRITER_ZIP : ARCHIVE_WRITER_PAX, warn,
+                                  &e, &e.writer, err);
+    for (size_t i = 0; i < selection.count && code == 0; i++)
+        code = put_selected(&e, &selection.list[i], err);
+    if (code == 0)
+        code = archive_writer_finish(e.writer, err);
+    archive_writer_free(e.writer);
+    selection_free(&selection);
+    *warnings = e.warnings;
+    return code;
+}

@@ -1,0 +1,213 @@
+#include "ops/verify.h"
+
+#include "base/id_map.h"
+#include "base/log.h"
+#include "base/memory.h"
+#include "crypto/random.h"
+#include "repo/blobs.h"
+#include "repo/inspect.h"
+#include "tree/tree.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+struct verify {
+    struct repository *repository;
+    const struct verify_parameters *parameters;
+    struct verify_result *result;
+    struct id_map *seen; /* blobs that were looked up */
+    struct blob_hasher *hasher;
+    uint64_t total;
+};
+
+static void problem(struct verify *v, const char *target, const char *object, const char *what, bool repaired)
+{
+    v->result->problems++;
+    v->result->repaired += repaired;
+    if (v->parameters->problem)
+        v->parameters->problem(v->parameters->problem_context, target, object, what, repaired);
+}
+
+/* ---- is everything that snapshots need there? ---- */
+
+static int check_blob(struct verify *v, const struct id *id, const char *path, bool *was_seen,
+                      struct error *err)
+{
+    struct blob_location copies[BLOB_COPIES_MAX];
+    size_t count;
+    *was_seen = !id_map_put(v->seen, id, 1);
+    if (*was_seen)
+        return 0;
+    int code = blobs_locate(v->repository, id, copies, &count, err);
+    if (code != 0)
+        return code;
+    uint32_t present = 0, active = repository_active_mask(v->repository);
+    for (size_t i = 0; i < count; i++)
+        present |= inspect_present(v->repository, copies[i].pack);
+    if ((present & active) == active)
+        return 0;
+    if ((present & active) == 0)
+        v->result->missing_files++;
+    for (size_t t = 0; t < replicas_count(repository_replicas(v->repository)); t++) {
+        if (!(active >> t & 1) || present >> t & 1)
+            continue;
+        problem(v, storage_label(replicas_storage(repository_replicas(v->repository), t)), path,
+                "a blob that it needs is not there", false);
+    }
+    return 0;
+}
+
+static int check_extents(struct verify *v, const struct extents *extents, const char *path, bool *all_seen,
+                         struct error *err)
+{
+    int code = 0;
+    *all_seen = extents->count > 0;
+    for (size_t i = 0; i < extents->count && code == 0; i++) {
+        bool seen = true;
+        if (!extents->list[i].hole)
+            code = check_blob(v, &extents->list[i].blob, path, &seen, err);
+        *all_seen &= seen;
+    }
+    return code;
+}
+
+static int check_node(void *context, const char *path, const struct node *node, struct error *err)
+{
+    struct verify *v = context;
+    bool seen;
+    if (v->parameters->cancelled && *v->parameters->cancelled)
+        return error_set(err, ERROR_CANCELLED, "stopped by a signal");
+    int code = check_extents(v, &node->content, path, &seen, err);
+    if (code == 0 && node->type == NODE_DIRECTORY) {
+        code = check_extents(v, &node->subtree, path, &seen, err);
+        if (code == 0 && seen)
+            return TREE_SKIP;
+    }
+    return code;
+}
+
+static int check_snapshot(struct verify *v, const struct snapshot *s, struct error *err)
+{
+    char hex[ID_HEX_SIZE];
+    bool seen;
+    struct error why;
+    v->result->snapshots++;
+    id_to_hex(&s->sha256, hex);
+    hex[10] = '\0';
+    int code = check_extents(v, &s->manifest.root, hex, &seen, &why);
+    if (code == 0 && !seen)
+        code = tree_walk(&s->manifest.root, blobs_fetch_tree, v->repository, check_node, v, &why);
+    if (code == ERROR_INTEGRITY) {
+        /* A listing that cannot be read: what lies below it cannot be restored. */
+        char *name = memory_format("snapshot %s", hex);
+        problem(v, "all targets", name, why.message, false);
+        free(name);
+        return 0;
+    }
+    if (code != 0)
+        *err = why;
+    return code;
+}
+
+/* ---- are the bytes right? ---- */
+
+static bool is_chosen(double percent)
+{
+    uint32_t random;
+    if (percent >= 100)
+        return true;
+    random_bytes(&random, sizeof random);
+    return random < percent / 100 * 4294967296.0;
+}
+
+static int check_content(struct verify *v, const struct inspect_object *object, struct error *err)
+{
+    struct pack_reader *reader;
+    struct buffer raw = {0};
+    int code = pack_reader_open(v->repository, object->pack, &reader, err);
+    if (code != 0)
+        return code;
+    const struct contents *c = &pack_reader_entry(reader)->contents;
+    for (uint32_t f = 0; f < c->frame_count && code == 0; f++) {
+        code = pack_reader_frame(reader, f, &raw, err);
+        for (uint32_t k = 0; k < c->frames[f].blob_count && code == 0; k++) {
+            const struct blob_entry *b = &c->blobs[c->frames[f].first_blob + k];
+            v->result->blobs++;
+            if (!blob_hasher_matches(v->hasher, object->kind, bytes_of(raw.data + b->offset, b->length),
+                                     &b->id))
+                code = error_set(err, ERROR_INTEGRITY, "a blob has other contents than its id says");
+        }
+    }
+    buffer_free_secret(&raw);
+    pack_reader_free(reader);
+    return code;
+}
+
+static int check_object(const struct inspect_object *object, void *context, struct error *err)
+{
+    struct verify *v = context;
+    const struct verify_parameters *p = v->parameters;
+    bool content_checked = false;
+    if (p->cancelled && *p->cancelled)
+        return error_set(err, ERROR_CANCELLED, "stopped by a signal");
+    if (!(object->is_pack ? is_chosen(p->sample) : p->sample >= 100))
+        return 0;
+    for (size_t t = 0; t < replicas_count(repository_replicas(v->repository)); t++) {
+        struct error why;
+        bool repaired = false;
+        uint64_t read = 0;
+        if (!(object->targets >> t & 1))
+            continue;
+        v->result->objects++;
+        int code = inspect_check(v->repository, object, t, p->repair, &repaired, &read, &why);
+        v->result->bytes += read;
+        const char *label = storage_label(replicas_storage(repository_replicas(v->repository), t));
+        if (code == ERROR_CANCELLED)
+            return code;
+        if (code != 0)
+            problem(v, label, object->name, why.message, repaired);
+        if (code == 0 && p->content && object->is_pack && object->pack && !content_checked) {
+            content_checked = true;
+            if (check_content(v, object, &why) != 0)
+                problem(v, label, object->name, why.message, false);
+        }
+        if (p->progress)
+            p->progress(p->progress_context, v->result->bytes, v->total);
+    }
+    return 0;
+}
+
+int verify_run(struct repository *r, const struct snapshot_list *list, const struct verify_parameters *p,
+               struct verify_result *result, struct error *err)
+{
+    struct timespec from, to;
+    clock_gettime(CLOCK_MONOTONIC, &from);
+    *result = (struct verify_result){0};
+    if (p->content && !repository_can_read_contents(r))
+        return error_set(err, ERROR_DENIED, "checking contents needs a person's key");
+    struct verify v = {.repository = r, .parameters = p, .result = result, .seen = id_map_new()};
+    v.hasher = blob_hasher_new(repository_secrets(r));
+    result->problems = repository_damage(r);
+    int code = 0;
+    for (size_t i = 0; i < list->count && code == 0; i++)
+        code = check_snapshot(&v, &list->list[i], err);
+    if (code == 0 && (p->sample > 0 || p->repair)) {
+        v.total = inspect_bytes(r, p->sample);
+        code = inspect_each(r, check_object, &v, err);
+    }
+    blob_hasher_free(v.hasher);
+    id_map_free(v.seen);
+    clock_gettime(CLOCK_MONOTONIC, &to);
+    result->seconds = (double)(to.tv_sec - from.tv_sec) + (double)(to.tv_nsec - from.tv_nsec) / 1e9;
+    if (code == 0 && result->problems > result->repaired) {
+        code =
+            error_set(err, ERROR_INTEGRITY, "%llu problems%s",
+                      (unsigned long long)(result->problems - result->repaired), p->repair ? " remain" : "");
+        error_hint(err, p->repair ? "no target has a good copy: run a backup, which stores again what the "
+                                    "files still hold, and "
+                                    "forget the snapshots that cannot be healed"
+                                  : "run: holdfast heal");
+    }
+    return code;
+}

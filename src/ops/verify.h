@@ -1,0 +1,34 @@
+/*
+ * Checking what the targets hold, and repairing it from one another. For the commands verify and heal.
+ */
+#ifndef OPS_VERIFY_H
+#define OPS_VERIFY_H
+
+#include "repo/snapshots.h"
+
+struct verify_parameters {
+    double sample; /* percent of packs to be read whole on each target; 100: all objects */
+    bool content;  /* open every frame that is read and check every blob: needs a person's key */
+    bool repair;   /* put damaged and missing objects anew from another target */
+    void (*problem)(void *context, const char *target, const char *object, const char *what, bool repaired);
+    void *problem_context;
+    void (*progress)(void *context, uint64_t bytes, uint64_t total);
+    void *progress_context;
+    const volatile int *cancelled;
+};
+
+struct verify_result {
+    uint64_t snapshots, objects, bytes; /* looked at; read */
+    uint64_t blobs;                     /* whose ids were checked */
+    uint64_t problems, repaired;
+    uint64_t missing_files; /* entries of snapshots that need a blob which no target has */
+    double seconds;
+};
+
+/* For a synced repository. Every blob that a live snapshot needs must be on every active target; what is read
+ * must have the hash in its name, and packs the contents that the index says. Returns INTEGRITY if problems
+ * remain; what they are went through `problem`. */
+int verify_run(struct repository *repository, const struct snapshot_list *list,
+               const struct verify_parameters *parameters, struct verify_result *result, struct error *err);
+
+#endif

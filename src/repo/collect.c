@@ -1,0 +1,250 @@
+/* Marking, and the order of a collection. */
+#include "repo/collect.h"
+
+#include "base/log.h"
+#include "base/memory.h"
+#include "repo/collect_internal.h"
+
+#include <stdlib.h>
+#include <time.h>
+
+int collection_new(struct repository *r, struct collection **collection, struct error *err)
+{
+    if (!repository_may_prune(r)) {
+        error_set(err, ERROR_DENIED, "this host may write but not prune");
+        return error_hint(err, "run holdfast prune on a host with the role prune");
+    }
+    if (r->damage) {
+        error_set(err, ERROR_INTEGRITY,
+                  "%u objects of the repository could not be read: what they list might be needed, so "
+                  "nothing is removed",
+                  r->damage);
+        return error_hint(err, "see the warnings above; holdfast heal repairs what another target still has");
+    }
+    struct collection *c = memory_new(struct collection);
+    c->r = r;
+    c->now = (int64_t)time(NULL);
+    c->blob_limit = catalog_blob_limit(r->catalog) + 1;
+    c->live = memory_alloc_array(c->blob_limit / 8 + 1, 1);
+    c->fates = memory_alloc_array(r->pack_capacity + 1, 1);
+    *collection = c;
+    return 0;
+}
+
+void collection_free(struct collection *c)
+{
+    if (!c)
+        return;
+    free(c->live);
+    free(c->fates);
+    free(c->condemned.list);
+    free(c->sparse);
+    free(c);
+}
+
+/* ---- marking ---- */
+
+struct copy {
+    uint64_t number; /* of the blob */
+    uint64_t pack;
+    struct id name;
+    bool good; /* in force, neither condemned nor in a sparse frame */
+};
+
+/* A good copy before one that is to go, then the lowest-named. */
+static bool is_better(const struct copy *a, const struct copy *b)
+{
+    if (a->good != b->good)
+        return a->good;
+    return id_compare(&a->name, &b->name) < 0;
+}
+
+static void mark_number(struct collection *c, uint64_t number)
+{
+    c->live[number >> 3] |= (uint8_t)(1u << (number & 7));
+}
+
+static int load_copies(struct collection *c, const struct id *id, struct copy *copies, size_t *count,
+                       struct error *err)
+{
+    struct repository *r = c->r;
+    struct index_copy found[BLOB_COPIES_MAX * 8];
+    size_t found_count;
+    int code = index_copies(r, id, found, sizeof found / sizeof *found, &found_count, err);
+    *count = 0;
+    for (size_t i = 0; i < found_count && code == 0; i++) {
+        struct copy *copy = &copies[(*count)++];
+        struct catalog_pack pack;
+        copy->number = found[i].blob;
+        copy->pack = found[i].pack;
+        copy->good = (r->packs[copy->pack].flags & (PACK_CURRENT | PACK_CONDEMNED)) == PACK_CURRENT &&
+                     !index_is_sparse(r, copy->pack, found[i].frame);
+        if (found_count > 1)
+            code = catalog_pack_by_number(r->catalog, copy->pack, &pack, err);
+        if (found_count > 1 && code == 0)
+            copy->name = pack.sha256;
+    }
+    return code;
+}
+
+int collection_mark(struct collection *c, const struct id *id, bool *was_marked, struct error *err)
+{
+    struct repository *r = c->r;
+    struct copy copies[BLOB_COPIES_MAX * 8];
+    size_t count;
+    bool somewhere = false;
+    int code = load_copies(c, id, copies, &count, err);
+    *was_marked = false;
+    if (code != 0)
+        return code;
+    for (size_t i = 0; i < count; i++)
+        *was_marked |= blob_is_live(c, copies[i].number);
+    if (*was_marked)
+        return 0;
+    for (size_t t = 0; t < replicas_count(r->replicas); t++) {
+        const struct copy *best = NULL;
+        for (size_t i = 0; i < count; i++) {
+            if ((r->packs[copies[i].pack].present >> t & 1) && (!best || is_better(&copies[i], best)))
+                best = &copies[i];
+        }
+        if (best)
+            mark_number(c, best->number);
+        somewhere |= best != NULL;
+    }
+    if (somewhere)
+        return 0;
+    char hex[ID_HEX_SIZE];
+    id_to_hex(id, hex);
+    error_set(err, ERROR_INTEGRITY,
+              "blob %.16s, which a snapshot needs, is on no target that can be reached: nothing is removed",
+              hex);
+    return error_hint(
+        err, "run holdfast verify to see which files need it; forget that snapshot if it cannot be healed");
+}
+
+/* ---- forgotten manifests ---- */
+
+static int note_forgotten(struct repository *r, const struct object_seen *object, const struct event *event,
+                          void *context, struct error *err)
+{
+    (void)object;
+    (void)err;
+    for (size_t i = 0; i < event->snapshots.count && event->type == EVENT_FORGET; i++) {
+        if (keyring_host_may_prune(&r->chain.keyring, &event->host))
+            id_map_put(context, &event->snapshots.list[i], 1);
+    }
+    return 0;
+}
+
+int object_delete(struct repository *r, struct object_seen *object, struct error *err)
+{
+    char name[OBJECT_NAME_MAX];
+    object_seen_name(object, name);
+    for (size_t t = 0; t < replicas_count(r->replicas); t++) {
+        if (!(object->mask >> t & 1) || !replicas_is_active(r->replicas, t))
+            continue;
+        int code = storage_remove(replicas_storage(r->replicas, t), name, err);
+        if (code != 0)
+            return code;
+        object->mask &= ~(1u << t);
+    }
+    return 0;
+}
+
+static int delete_manifests(struct collection *c, struct error *err)
+{
+    struct id_map *forgotten = id_map_new();
+    size_t first, end;
+    int code = events_each(c->r, note_forgotten, forgotten, err);
+    listing_range(c->r, FOLDER_SNAPSHOTS, &first, &end);
+    for (size_t i = first; i < end && code == 0; i++) {
+        struct object_seen *object = &c->r->objects[i];
+        if (!id_map_has(forgotten, &object->sha256))
+            continue;
+        c->result->deleted_manifests++;
+        if (!c->dry_run) {
+            code = object_delete(c->r, object, err);
+            if (code == 0)
+                code = catalog_remove_record(c->r->catalog, OBJECT_MANIFEST, &object->sha256, err);
+        }
+    }
+    id_map_free(forgotten);
+    return code;
+}
+
+/* ---- the whole ---- */
+
+static int condemn(struct collection *c, struct error *err)
+{
+    if (c->condemned.count == 0 && c->sparse_count == 0)
+        return 0;
+    struct event event = {.type = EVENT_CONDEMN,
+                          .reason = "",
+                          .packs = c->condemned,
+                          .frames = c->sparse,
+                          .frame_count = c->sparse_count};
+    return event_write(c->r, &event, err);
+}
+
+int collection_run(struct collection *c, bool dry_run, struct collect_result *result, struct error *err)
+{
+    uint64_t *fresh = NULL;
+    size_t fresh_count = 0;
+    *result = (struct collect_result){0};
+    c->result = result;
+    c->dry_run = dry_run;
+    int code = collect_read_leases(c, err);
+    if (code == 0)
+        code = delete_manifests(c, err);
+    if (code == 0)
+        code = collect_plan(c, err);
+    if (dry_run || code != 0)
+        return code;
+    /* Each step leaves a repository that is whole: copies first, then the index that names them, then the
+     * word that the old ones go, and only then their end. */
+    code = collect_repack(c, &fresh, &fresh_count, err);
+    if (code == 0)
+        code = collect_replace_segments(c, fresh, fresh_count, err);
+    if (code == 0)
+        code = condemn(c, err);
+    if (code == 0)
+        code = collect_read_leases(c, err);
+    if (code == 0)
+        code = collect_delete(c, err);
+    if (code == 0)
+        code = catalog_commit(c->r->catalog, err);
+    free(fresh);
+    return code;
+}
+
+struct work_search {
+    struct id_map *forgotten;
+    bool condemned;
+};
+
+static int look_for_work(struct repository *r, const struct object_seen *object, const struct event *event,
+                         void *context, struct error *err)
+{
+    struct work_search *search = context;
+    search->condemned |= event->type == EVENT_CONDEMN && event->packs.count;
+    return note_forgotten(r, object, event, search->forgotten, err);
+}
+
+bool collection_has_work(struct repository *r, struct error *err)
+{
+    struct work_search search = {.forgotten = id_map_new()};
+    size_t first, end;
+    events_each(r, look_for_work, &search, err);
+    bool work = search.condemned;
+    listing_range(r, FOLDER_SNAPSHOTS, &first, &end);
+    for (size_t i = first; i < end && !work; i++)
+        work = id_map_has(search.forgotten, &r->objects[i].sha256);
+    listing_range(r, FOLDER_PACKS, &first, &end);
+    struct catalog_pack pack;
+    for (size_t i = first; i < end && !work; i++)
+        work = catalog_find_pack(r->catalog, &r->objects[i].sha256, &pack, NULL) != 0;
+    for (size_t i = 0; i < r->segment_count && !work; i++)
+        work = r->segments[i].obsolete;
+    id_map_free(search.forgotten);
+    return work;
+}

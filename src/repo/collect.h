@@ -1,0 +1,42 @@
+/*
+ * Removing what no snapshot needs: condemned first, deleted when no writer can rely on it any more; live
+ * frames of half-dead packs copied blindly (DESIGN section 4). The prune op marks what is live, this does the
+ * rest. Needs a host with the role prune.
+ */
+#ifndef REPO_COLLECT_H
+#define REPO_COLLECT_H
+
+#include "repo/repository.h"
+
+struct collection;
+
+/* For a synced repository. INTEGRITY if some of its objects could not be read: what they list might be
+ * needed. */
+int collection_new(struct repository *repository, struct collection **collection, struct error *err);
+void collection_free(struct collection *collection);
+
+/* Marks a blob that a live snapshot needs; of several copies on a target the one in the lowest-named pack is
+ * marked. *was_marked: it was before. INTEGRITY if no target has it. */
+int collection_mark(struct collection *collection, const struct id *id, bool *was_marked, struct error *err);
+
+struct collect_result {
+    uint64_t packs, bytes;           /* there were */
+    uint64_t live_bytes;             /* of these: frames that are needed */
+    uint64_t dead_packs, dead_bytes; /* to be deleted whole */
+    uint64_t repacked_packs, repacked_bytes, copied_bytes;
+    uint64_t sparse_frames; /* newly condemned: mostly dead, their live blobs are to be stored afresh */
+    uint64_t orphan_packs, orphan_bytes;   /* of runs that were cut off */
+    uint64_t deleted_packs, deleted_bytes; /* now, on all targets together counted once */
+    uint64_t delayed_packs;                /* condemned, but a writer that began before may rely on them */
+    uint64_t deleted_manifests, deleted_events;
+    int64_t delayed_until; /* Unix seconds; when the last such lease ends if it is not refreshed; 0: none */
+};
+
+/* Forgotten manifests are deleted, packs repacked and condemned, and what may be deleted is. With dry_run
+ * nothing is written. */
+int collection_run(struct collection *collection, bool dry_run, struct collect_result *result,
+                   struct error *err);
+/* True if something waits to be done: forgotten manifests, condemned packs, packs that no index lists. */
+bool collection_has_work(struct repository *repository, struct error *err);
+
+#endif

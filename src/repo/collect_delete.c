@@ -1,0 +1,184 @@
+/* The end of what was condemned: packs, index segments, and events that are done with. */
+#include "base/log.h"
+#include "base/memory.h"
+#include "repo/collect_internal.h"
+
+#include <stdlib.h>
+
+struct condemned_list {
+    struct collection *c;
+    struct id_map *due;     /* packs of events that no live lease is older than */
+    struct id_map *waiting; /* the others */
+};
+
+static int note_condemned(struct repository *r, const struct object_seen *object, const struct event *event,
+                          void *context, struct error *err)
+{
+    (void)object;
+    (void)err;
+    struct condemned_list *list = context;
+    if (event->type != EVENT_CONDEMN || !keyring_host_may_prune(&r->chain.keyring, &event->host))
+        return 0;
+    bool due = event->created < list->c->oldest_lease;
+    for (size_t i = 0; i < event->packs.count; i++)
+        id_map_put(due ? list->due : list->waiting, &event->packs.list[i], 1);
+    return 0;
+}
+
+/* A pack that holds the only copy of something that is needed stays, whatever an event says. */
+static bool is_needed(const struct collection *c, const struct catalog_pack *pack)
+{
+    if (c->fates[pack->number] == FATE_REPACK)
+        return false; /* copied in this run */
+    for (uint32_t k = 0; k < pack->blob_count; k++) {
+        if (blob_is_live(c, pack->first_blob + k))
+            return true;
+    }
+    return false;
+}
+
+static int delete_pack(struct collection *c, struct object_seen *object, struct error *err)
+{
+    struct repository *r = c->r;
+    struct catalog_pack pack;
+    bool known = catalog_find_pack(r->catalog, &object->sha256, &pack, NULL) == 0;
+    if (known && is_needed(c, &pack))
+        return 0;
+    c->result->deleted_packs++;
+    c->result->deleted_bytes += object->size;
+    int code = object_delete(r, object, err);
+    if (code == 0 && known)
+        r->packs[pack.number].present &= object->mask;
+    if (code == 0 && known && object->mask == 0 &&
+        replicas_active_count(r->replicas) == r->parameters.target_count)
+        code = catalog_remove_pack(r->catalog, pack.number, err);
+    return code;
+}
+
+static int delete_packs(struct collection *c, const struct condemned_list *list, struct error *err)
+{
+    struct repository *r = c->r;
+    size_t first, end;
+    int code = 0;
+    listing_range(r, FOLDER_PACKS, &first, &end);
+    for (size_t i = first; i < end && code == 0; i++) {
+        struct object_seen *object = &r->objects[i];
+        if (id_map_has(list->due, &object->sha256))
+            code = delete_pack(c, object, err);
+        else if (id_map_has(list->waiting, &object->sha256))
+            c->result->delayed_packs++;
+    }
+    if (c->result->delayed_packs)
+        c->result->delayed_until = c->leases_end;
+    return code;
+}
+
+/* A replaced segment goes from a target when the replacement is whole there and none of its packs waits:
+ * until then it tells whoever looks what the old packs hold. */
+static int delete_segments(struct collection *c, const struct condemned_list *list, struct error *err)
+{
+    struct repository *r = c->r;
+    int code = 0;
+    for (size_t i = 0; i < r->segment_count && code == 0; i++) {
+        struct segment_state *s = &r->segments[i];
+        struct object_seen *object = s->obsolete ? listing_find(r, FOLDER_INDEX, &s->sha256) : NULL;
+        uint64_t *numbers;
+        size_t count;
+        bool waits = false;
+        if (!object)
+            continue;
+        code = catalog_segment_packs(r->catalog, &s->sha256, &numbers, &count, err);
+        for (size_t k = 0; k < count && code == 0; k++) {
+            struct catalog_pack pack;
+            if (catalog_pack_by_number(r->catalog, numbers[k], &pack, NULL) != 0)
+                continue;
+            const struct pack_state *state = &r->packs[numbers[k]];
+            bool only_here =
+                c->fates[numbers[k]] == FATE_KEEP && state->present && !(state->flags & PACK_CURRENT);
+            waits |= only_here || id_map_has(list->waiting, &pack.sha256);
+        }
+        if (code == 0)
+            free(numbers);
+        if (code != 0 || waits)
+            continue;
+        struct object_seen part = *object;
+        part.mask &= s->replaced_on;
+        uint32_t before = part.mask;
+        code = object_delete(r, &part, err);
+        object->mask &= ~(before & ~part.mask);
+        s->mask = object->mask;
+        if (code == 0 && object->mask == 0)
+            code = catalog_remove_segment(r->catalog, &s->sha256, err);
+    }
+    return code;
+}
+
+/* ---- events ---- */
+
+struct finished {
+    struct collection *c;
+    struct object_seen **list;
+    size_t count, capacity;
+};
+
+static bool some_exist(struct repository *r, enum object_folder folder, const struct id_list *ids)
+{
+    for (size_t i = 0; i < ids->count; i++) {
+        const struct object_seen *object = listing_find(r, folder, &ids->list[i]);
+        if (object && object->mask)
+            return true;
+    }
+    return false;
+}
+
+static int note_finished(struct repository *r, const struct object_seen *object, const struct event *event,
+                         void *context, struct error *err)
+{
+    (void)err;
+    struct finished *f = context;
+    bool needed =
+        some_exist(r, FOLDER_SNAPSHOTS, &event->snapshots) || some_exist(r, FOLDER_PACKS, &event->packs);
+    for (size_t i = 0; i < event->frame_count && !needed; i++) {
+        const struct object_seen *pack = listing_find(r, FOLDER_PACKS, &event->frames[i].pack);
+        needed = pack && pack->mask;
+    }
+    if (!needed) {
+        memory_reserve_one(f->list, f->count, f->capacity);
+        f->list[f->count++] = listing_find(r, FOLDER_EVENTS, &object->sha256);
+    }
+    return 0;
+}
+
+/* Only when every configured target is here: one that is away may still hold what an event speaks of. */
+static int delete_events(struct collection *c, struct error *err)
+{
+    struct repository *r = c->r;
+    struct finished f = {.c = c};
+    if (replicas_active_count(r->replicas) != r->parameters.target_count)
+        return 0;
+    int code = events_each(r, note_finished, &f, err);
+    for (size_t i = 0; i < f.count && code == 0; i++) {
+        code = object_delete(r, f.list[i], err);
+        if (code == 0)
+            code = catalog_remove_record(r->catalog, OBJECT_EVENT, &f.list[i]->sha256, err);
+        c->result->deleted_events++;
+    }
+    free(f.list);
+    return code;
+}
+
+int collect_delete(struct collection *c, struct error *err)
+{
+    struct condemned_list list = {c, id_map_new(), id_map_new()};
+    int code = events_each(c->r, note_condemned, &list, err);
+    /* The index first: what it lists is there as long as it is. */
+    if (code == 0)
+        code = delete_segments(c, &list, err);
+    if (code == 0)
+        code = delete_packs(c, &list, err);
+    if (code == 0)
+        code = delete_events(c, err);
+    id_map_free(list.due);
+    id_map_free(list.waiting);
+    return code;
+}

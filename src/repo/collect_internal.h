@@ -1,0 +1,44 @@
+/*
+ * What the files of collect share. Nobody else includes it.
+ */
+#ifndef REPO_COLLECT_INTERNAL_H
+#define REPO_COLLECT_INTERNAL_H
+
+#include "repo/collect.h"
+#include "repo/internal.h"
+
+enum fate { FATE_KEEP, FATE_DEAD, FATE_REPACK };
+
+struct collection {
+    struct repository *r;
+    uint8_t *live; /* bitmap over blob numbers */
+    uint64_t blob_limit;
+    uint8_t *fates;           /* by pack number */
+    struct id_list condemned; /* packs condemned in this run */
+    size_t condemned_capacity;
+    struct frame_ref *sparse; /* frames condemned in this run */
+    size_t sparse_count, sparse_capacity;
+    int64_t now, oldest_lease; /* Unix seconds; INT64_MAX: no live lease but ours */
+    int64_t leases_end;
+    struct collect_result *result;
+    bool dry_run;
+};
+
+static inline bool blob_is_live(const struct collection *c, uint64_t number)
+{
+    return c->live[number >> 3] >> (number & 7) & 1;
+}
+
+/* Reads the leases as they are now (listed anew). */
+int collect_read_leases(struct collection *c, struct error *err);
+/* Decides the fate of each pack. */
+int collect_plan(struct collection *c, struct error *err);
+/* Copies live frames of packs to be repacked; *fresh gets the new packs' numbers, of both kinds. */
+int collect_repack(struct collection *c, uint64_t **fresh, size_t *count, struct error *err);
+/* Writes segments that replace those which list packs that go. */
+int collect_replace_segments(struct collection *c, const uint64_t *fresh, size_t fresh_count,
+                             struct error *err);
+/* Deletes what condemn events from before every live lease name. */
+int collect_delete(struct collection *c, struct error *err);
+
+#endif

@@ -1,0 +1,242 @@
+/* Leases, and what becomes of each pack. */
+#include "base/log.h"
+#include "base/memory.h"
+#include "repo/collect_internal.h"
+
+#include <stdlib.h>
+
+/* A pack of which this much is dead is worth copying. */
+#define REPACK_DEAD_PERCENT 20
+/* A frame of which less than this is live is sparse. */
+#define SPARSE_LIVE_PERCENT 50
+/* So many small packs of one author and kind are joined. */
+#define SMALL_PACKS_MAX 16
+
+/* Clocks of hosts and stores differ: so much is allowed for. */
+static int64_t tolerance(const struct collection *c)
+{
+    int64_t t = c->r->parameters.lease_live / 24;
+    return t < 3600 ? t : 3600;
+}
+
+struct lease_listing {
+    struct collection *c;
+    size_t target;
+    char (*expired)[OBJECT_NAME_MAX];
+    size_t expired_count, expired_capacity;
+    struct error *err;
+};
+
+static int note_lease(const struct storage_object *object, void *context)
+{
+    struct lease_listing *l = context;
+    struct collection *c = l->c;
+    struct repository *r = c->r;
+    struct object_name name;
+    if (!object_name_parse(object->name, &name) || name.folder != FOLDER_LEASES ||
+        strcmp(object->name, r->lease_name) == 0)
+        return 0;
+    if (object->time + r->parameters.lease_live < c->now) {
+        memory_reserve_one(l->expired, l->expired_count, l->expired_capacity);
+        memcpy(l->expired[l->expired_count++], object->name, strlen(object->name) + 1);
+        return 0;
+    }
+    struct object_seen seen = {
+        .folder = FOLDER_LEASES, .sha256 = name.sha256, .time = name.time, .mask = 1u << l->target};
+    struct buffer body = {0};
+    struct arena arena = {0};
+    struct lease lease;
+    struct id16 signer;
+    int64_t started = object->time;
+    /* One that cannot be read protects from its own time on: nothing is deleted on a doubt. It may just have
+     * been removed. */
+    if (record_fetch(r, OBJECT_LEASE, &seen, &body, &signer, NULL) == 0 &&
+        lease_decode(buffer_bytes(&body), &arena, &lease, NULL) == 0 && lease.started < started)
+        started = lease.started;
+    arena_free(&arena);
+    buffer_free(&body);
+    started -= tolerance(c);
+    if (started < c->oldest_lease)
+        c->oldest_lease = started;
+    if (object->time + r->parameters.lease_live > c->leases_end)
+        c->leases_end = object->time + r->parameters.lease_live;
+    return 0;
+}
+
+int collect_read_leases(struct collection *c, struct error *err)
+{
+    struct repository *r = c->r;
+    c->oldest_lease = INT64_MAX;
+    c->leases_end = 0;
+    for (size_t t = 0; t < replicas_count(r->replicas); t++) {
+        struct lease_listing l = {.c = c, .target = t};
+        if (!replicas_is_active(r->replicas, t))
+            continue;
+        struct storage *storage = replicas_storage(r->replicas, t);
+        int code = storage_list(storage, "leases/", note_lease, &l, err);
+        for (size_t i = 0; i < l.expired_count && code == 0 && !c->dry_run; i++)
+            code = storage_remove(storage, l.expired[i], err);
+        free(l.expired);
+        if (code != 0)
+            return code;
+    }
+    return 0;
+}
+
+/* ---- packs ---- */
+
+static void condemn_pack(struct collection *c, const struct id *id)
+{
+    memory_reserve_one(c->condemned.list, c->condemned.count, c->condemned_capacity);
+    c->condemned.list[c->condemned.count++] = *id;
+}
+
+struct tally {
+    uint64_t live_stored; /* bytes of frames with something live in them */
+};
+
+static void tally_frames(struct collection *c, const struct catalog_pack *pack,
+                         const struct pack_entry *entry, struct tally *tally)
+{
+    const struct contents *contents = &entry->contents;
+    for (uint32_t f = 0; f < contents->frame_count; f++) {
+        const struct frame_entry *frame = &contents->frames[f];
+        uint64_t live = 0;
+        bool some = false;
+        for (uint32_t k = 0; k < frame->blob_count; k++) {
+            if (!blob_is_live(c, pack->first_blob + frame->first_blob + k))
+                continue;
+            some = true;
+            live += contents->blobs[frame->first_blob + k].length;
+        }
+        if (!some)
+            continue;
+        tally->live_stored += frame->stored_length;
+        if (live * 100 < (uint64_t)frame->raw_length * SPARSE_LIVE_PERCENT &&
+            !index_is_sparse(c->r, pack->number, f)) {
+            memory_reserve_one(c->sparse, c->sparse_count, c->sparse_capacity);
+            c->sparse[c->sparse_count++] = (struct frame_ref){entry->sha256, f};
+            c->result->sparse_frames++;
+        }
+    }
+}
+
+static bool is_young(const struct collection *c, const struct id *id)
+{
+    const struct object_seen *object = listing_find(c->r, FOLDER_PACKS, id);
+    return object && object->store_time >= c->oldest_lease;
+}
+
+static int plan_pack(struct collection *c, uint64_t number, struct error *err)
+{
+    struct repository *r = c->r;
+    struct pack_state *state = &r->packs[number];
+    struct catalog_pack pack;
+    struct arena arena = {0};
+    struct buffer bytes = {0};
+    struct pack_entry entry;
+    struct tally tally = {0};
+    int code = catalog_pack_by_number(r->catalog, number, &pack, err);
+    if (code == 0)
+        code = catalog_pack_entry(r->catalog, number, &bytes, err);
+    if (code == 0)
+        code = pack_entry_decode(buffer_bytes(&bytes), &arena, &entry, err);
+    if (code == 0) {
+        tally_frames(c, &pack, &entry, &tally);
+        c->result->packs++;
+        c->result->bytes += pack.size;
+        c->result->live_bytes += tally.live_stored;
+        uint64_t overhead = pack.size - tally.live_stored;
+        bool condemned = state->flags & PACK_CONDEMNED;
+        if (pack.pending || is_young(c, &pack.sha256)) {
+            c->fates[number] = FATE_KEEP;
+        } else if (tally.live_stored == 0) {
+            c->fates[number] = FATE_DEAD;
+            c->result->dead_packs++;
+            c->result->dead_bytes += pack.size;
+            if (!condemned)
+                condemn_pack(c, &pack.sha256);
+        } else if (condemned || !(state->flags & PACK_CURRENT) ||
+                   overhead * 100 >
+                       pack.size * REPACK_DEAD_PERCENT + (uint64_t)entry.contents_length * 100 + 102400) {
+            /* One that is condemned or that no segment in force lists, but turned out to be needed, is copied
+             * as well. */
+            c->fates[number] = FATE_REPACK;
+            c->result->repacked_packs++;
+            c->result->repacked_bytes += pack.size;
+            c->result->copied_bytes += tally.live_stored;
+            if (!condemned)
+                condemn_pack(c, &pack.sha256);
+        }
+    }
+    arena_free(&arena);
+    buffer_free(&bytes);
+    return code;
+}
+
+/* Many small packs make listings long and restores slow. */
+static int join_small(struct collection *c, uint8_t kind, struct error *err)
+{
+    struct repository *r = c->r;
+    size_t small = 0;
+    int code = 0;
+    for (int round = 0; round < 2 && code == 0; round++) {
+        for (uint64_t n = 1; n < r->pack_capacity && code == 0; n++) {
+            struct catalog_pack pack;
+            if (!r->packs[n].known || r->packs[n].kind != kind || c->fates[n] != FATE_KEEP ||
+                !(r->packs[n].flags & PACK_CURRENT) || (r->packs[n].flags & PACK_CONDEMNED))
+                continue;
+            code = catalog_pack_by_number(r->catalog, n, &pack, err);
+            if (code != 0 || pack.pending || pack.size > r->config.pack_size / 4 || is_young(c, &pack.sha256))
+                continue;
+            if (round == 0) {
+                small++;
+            } else {
+                c->fates[n] = FATE_REPACK;
+                c->result->repacked_packs++;
+                c->result->repacked_bytes += pack.size;
+                c->result->copied_bytes += pack.size;
+                condemn_pack(c, &pack.sha256);
+            }
+        }
+        if (small < SMALL_PACKS_MAX)
+            break;
+    }
+    return code;
+}
+
+/* Packs that no segment lists: of runs that were cut off. Nobody relies on them, and whoever might take them
+ * up sees the event first. */
+static void plan_orphans(struct collection *c)
+{
+    struct repository *r = c->r;
+    size_t first, end;
+    listing_range(r, FOLDER_PACKS, &first, &end);
+    for (size_t i = first; i < end; i++) {
+        const struct object_seen *object = &r->objects[i];
+        struct catalog_pack pack;
+        if (object->store_time >= c->oldest_lease ||
+            catalog_find_pack(r->catalog, &object->sha256, &pack, NULL) == 0)
+            continue;
+        c->result->orphan_packs++;
+        c->result->orphan_bytes += object->size;
+        condemn_pack(c, &object->sha256);
+    }
+}
+
+int collect_plan(struct collection *c, struct error *err)
+{
+    struct repository *r = c->r;
+    int code = 0;
+    for (uint64_t n = 1; n < r->pack_capacity && code == 0; n++) {
+        if (r->packs[n].known)
+            code = plan_pack(c, n, err);
+    }
+    if (code == 0)
+        code = join_small(c, BLOB_DATA, err);
+    if (code == 0)
+        code = join_small(c, BLOB_META, err);
+    if (code == 0)
+        plan_orphans(c);
+    return code;
+}

@@ -1,0 +1,128 @@
+#include "repo/inspect.h"
+
+#include "base/log.h"
+#include "pack/pack.h"
+#include "repo/internal.h"
+
+static struct inspect_object describe(struct repository *r, const struct object_seen *object,
+                                      char name[OBJECT_NAME_MAX])
+{
+    struct inspect_object o = {.name = name,
+                               .targets = object->mask & repository_active_mask(r),
+                               .size = object->size,
+                               .is_pack = object->folder == FOLDER_PACKS};
+    struct catalog_pack pack;
+    object_seen_name(object, name);
+    if (o.is_pack && catalog_find_pack(r->catalog, &object->sha256, &pack, NULL) == 0) {
+        o.pack = pack.number;
+        o.kind = (enum blob_kind)pack.kind;
+    }
+    return o;
+}
+
+int inspect_each(struct repository *r, inspect_callback *callback, void *context, struct error *err)
+{
+    int code = 0;
+    for (size_t i = 0; i < r->object_count && code == 0; i++) {
+        char name[OBJECT_NAME_MAX];
+        if (r->objects[i].folder == FOLDER_LEASES)
+            continue;
+        struct inspect_object object = describe(r, &r->objects[i], name);
+        code = callback(&object, context, err);
+    }
+    return code;
+}
+
+uint64_t inspect_bytes(struct repository *r, double percent)
+{
+    double total = 0;
+    for (size_t i = 0; i < r->object_count; i++) {
+        double bytes = (double)r->objects[i].size * __builtin_popcount(r->objects[i].mask);
+        if (r->objects[i].folder == FOLDER_PACKS)
+            total += bytes * percent / 100;
+        else if (percent >= 100)
+            total += bytes;
+    }
+    return (uint64_t)total;
+}
+
+uint32_t inspect_present(struct repository *r, uint64_t pack)
+{
+    return pack < r->pack_capacity ? r->packs[pack].present : 0;
+}
+
+/* What the pack says of itself must be what the index says of it. */
+static int check_pack(struct repository *r, const struct inspect_object *object, struct bytes bytes,
+                      struct error *err)
+{
+    struct arena arena = {0};
+    struct buffer serialised = {0};
+    struct pack_entry own, indexed;
+    enum blob_kind kind;
+    int code = pack_read_entry(&r->secrets, bytes, &arena, &kind, &own, err);
+    if (code == 0 && object->pack) {
+        code = catalog_pack_entry(r->catalog, object->pack, &serialised, err);
+        if (code == 0)
+            code = pack_entry_decode(buffer_bytes(&serialised), &arena, &indexed, err);
+        if (code == 0 && kind != object->kind)
+            code = error_set(err, ERROR_INTEGRITY, "the pack is of another kind than the index says");
+        if (code == 0)
+            code = pack_entries_equal(&own, &indexed, err);
+    }
+    buffer_free(&serialised);
+    arena_free(&arena);
+    return code;
+}
+
+static int check_bytes(struct repository *r, const struct inspect_object *object, size_t target,
+                       uint64_t *read, struct error *err)
+{
+    struct object_name name;
+    struct buffer bytes = {0};
+    struct id sha;
+    if (!object_name_parse(object->name, &name))
+        return error_set(err, ERROR_INTEGRITY, "its name is malformed");
+    int code = storage_get(replicas_storage(r->replicas, target), object->name, FORMAT_PACK_MAX, &bytes, err);
+    *read = bytes.size;
+    if (code == 0) {
+        sha256_of(buffer_bytes(&bytes), &sha);
+        const struct id *wanted =
+            name.folder == FOLDER_CONFIG ? &r->chain.keyring.config_sha256 : &name.sha256;
+        if (!id_equal(&sha, wanted))
+            code = error_set(err, ERROR_INTEGRITY, "its bytes do not have the hash in its name");
+    }
+    if (code == 0 && object->is_pack)
+        code = check_pack(r, object, buffer_bytes(&bytes), err);
+    buffer_free(&bytes);
+    return code;
+}
+
+int inspect_check(struct repository *r, const struct inspect_object *object, size_t target, bool repair,
+                  bool *repaired, uint64_t *read, struct error *err)
+{
+    int code = check_bytes(r, object, target, read, err);
+    *repaired = false;
+    if (code == 0 || !repair)
+        return code;
+    struct object_name name;
+    struct buffer good = {0};
+    struct error why;
+    if (!object_name_parse(object->name, &name))
+        return code;
+    if (name.folder == FOLDER_CONFIG) {
+        buffer_append_bytes(&good, buffer_bytes(&r->config_bytes));
+    } else {
+        struct object_seen other = *listing_find(r, name.folder, &name.sha256);
+        other.mask &= ~(1u << target);
+        if (object_fetch(r, &other, FORMAT_PACK_MAX, &good, &why) != 0)
+            log_verbose("%s", why.message);
+    }
+    if (good.size) {
+        *repaired =
+            storage_put(replicas_storage(r->replicas, target), object->name, buffer_bytes(&good), &why) == 0;
+        if (!*repaired)
+            log_warning("%s", why.message);
+    }
+    buffer_free(&good);
+    return code;
+}

@@ -1,0 +1,33 @@
+/*
+ * Looking at single objects of a synced repository, for verify and heal.
+ */
+#ifndef REPO_INSPECT_H
+#define REPO_INSPECT_H
+
+#include "repo/repository.h"
+
+struct inspect_object {
+    const char *name;
+    uint32_t targets; /* that list it and are active */
+    uint64_t size;
+    bool is_pack;
+    uint64_t pack; /* number in the catalog; 0: no segment lists it */
+    enum blob_kind kind;
+};
+
+typedef int inspect_callback(const struct inspect_object *object, void *context, struct error *err);
+/* Every object but leases. */
+int inspect_each(struct repository *repository, inspect_callback *callback, void *context, struct error *err);
+/* How many bytes that is on all targets, packs counted with `percent`. */
+uint64_t inspect_bytes(struct repository *repository, double percent);
+
+/* Reads the object on one target: its hash, and for packs that its own table of contents says what the index
+ * says. With repair, a bad copy is replaced by a good one of another target (*repaired); the code still tells
+ * what was wrong. */
+int inspect_check(struct repository *repository, const struct inspect_object *object, size_t target,
+                  bool repair, bool *repaired, uint64_t *read, struct error *err);
+
+/* Targets that hold a pack. */
+uint32_t inspect_present(struct repository *repository, uint64_t pack);
+
+#endif
