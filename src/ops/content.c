@@ -1,8 +1,10 @@
 #include "ops/content.h"
 
 #include "base/file.h"
+#include "base/id_map.h"
 #include "base/log.h"
 #include "base/memory.h"
+#include "crypto/digest.h"
 #include "ops/restore.h"
 #include "repo/blobs.h"
 #include "source/archive_writer.h"
@@ -98,7 +100,11 @@ struct export
     const struct extents *root;
     struct archive_writer *writer;
     enum content_format format;
-    const char *prefix; /* path of the entry that is walked */
+    const struct selection *selection;
+    const char *prefix;   /* path of the entry that is walked */
+    struct id_map *moved; /* hash of a first name's path: number of the name that got its contents */
+    char **names;
+    size_t name_count, name_capacity;
     uint64_t warnings;
 };
 
@@ -126,11 +132,62 @@ static int put_content(struct export *e, const struct node *node, struct error *
     return code;
 }
 
+/* The order of the walk: by components, a directory before what it holds. */
+static int path_order(const char *a, const char *b)
+{
+    for (; *a && *a == *b; a++, b++)
+        continue;
+    unsigned char x = (unsigned char)*a, y = (unsigned char)*b;
+    x = x == '/' ? 1 : x;
+    y = y == '/' ? 1 : y;
+    return (x > y) - (x < y);
+}
+
+static bool is_selected(const struct export *e, const char *path)
+{
+    for (size_t i = 0; i < e->selection->count; i++) {
+        const char *s = e->selection->list[i].path;
+        size_t n = strlen(s);
+        if (strncmp(path, s, n) == 0 && (path[n] == '\0' || path[n] == '/' || s[n - 1] == '/'))
+            return true;
+    }
+    return false;
+}
+
+/* An archive is read from its start: a hard link must lead to a name before it. Where the first name of the
+ * tree comes later or not at all, this one gets the contents, and the others lead here. */
+static int arrange_link(struct export *e, const char *path, struct arena *arena, struct node *node,
+                        struct error *err)
+{
+    struct id hash;
+    uint64_t number;
+    bool is_first = node->hard_link.size == 0;
+    const char *first = is_first ? path : (const char *)arena_copy(arena, node->hard_link).data;
+    sha256(bytes_of_string(first), &hash);
+    if (id_map_get(e->moved, &hash, &number)) {
+        node->hard_link = arena_copy(arena, bytes_of_string(e->names[number]));
+        node->content = (struct extents){0};
+        return 0;
+    }
+    if (is_first || (path_order(first, path) < 0 && is_selected(e, first)))
+        return 0;
+    id_map_put(e->moved, &hash, e->name_count);
+    memory_reserve_one(e->names, e->name_count, e->name_capacity);
+    e->names[e->name_count++] = memory_copy_string(path);
+    int code = resolve_link(e->repository, e->root, arena, node, err);
+    node->hard_link = (struct bytes){0};
+    return code;
+}
+
 static int put_entry(struct export *e, const char *path, const struct node *node, struct error *err)
 {
     struct arena arena = {0};
     struct node full = *node;
-    int code = e->format == CONTENT_ZIP ? resolve_link(e->repository, e->root, &arena, &full, err) : 0;
+    int code = 0;
+    if (e->format == CONTENT_ZIP)
+        code = resolve_link(e->repository, e->root, &arena, &full, err);
+    else if (full.type == NODE_FILE)
+        code = arrange_link(e, path, &arena, &full, err);
     if (code == 0)
         code = archive_writer_entry(e->writer, bytes_of_string(path), &full, err);
     if (code == ERROR_UNSUPPORTED) {
@@ -171,6 +228,8 @@ int content_export(struct repository *r, const struct extents *root, const char 
     int code = selection_make(r, root, paths, path_count, &selection, err);
     if (code != 0)
         return code;
+    e.selection = &selection;
+    e.moved = id_map_new();
     if (selection.count == 0)
         code = error_set(err, ERROR_FAILED, "nothing to export: the snapshot holds nothing at these paths");
     if (code == 0)
@@ -181,6 +240,10 @@ int content_export(struct repository *r, const struct extents *root, const char 
     if (code == 0)
         code = archive_writer_finish(e.writer, err);
     archive_writer_free(e.writer);
+    id_map_free(e.moved);
+    for (size_t i = 0; i < e.name_count; i++)
+        free(e.names[i]);
+    free(e.names);
     selection_free(&selection);
     *warnings = e.warnings;
     return code;

@@ -1,0 +1,62 @@
+# Helpers of the scenarios. HOLDFAST_BIN names the program.
+# shellcheck shell=bash
+
+holdfast() {
+    command "$HOLDFAST_BIN" -c "$WORK/holdfast.conf" "$@"
+}
+
+# A folder for one test on a real file system: /tmp may be one without attributes.
+make_work() {
+    WORK=$(mktemp -d /var/tmp/holdfast-scenario-XXXXXX)
+    export WORK
+    printf 'seven words that nobody would ever guess today\n' >"$WORK/passphrase"
+    chmod 600 "$WORK/passphrase"
+    export HOLDFAST_PASSPHRASE_FILE="$WORK/passphrase"
+    mkdir "$WORK/source"
+}
+
+drop_work() {
+    [ -n "${WORK:-}" ] || return 0
+    mountpoint -q "$WORK/mounted" 2>/dev/null && umount "$WORK/mounted"
+    mountpoint -q "$WORK/source/mounted" 2>/dev/null && umount "$WORK/source/mounted"
+    chattr -R -i -a "$WORK" 2>/dev/null || true
+    rm -rf "$WORK"
+}
+
+# write_config [TARGETS] [JOB SETTINGS] [REPOSITORY SETTINGS]: one job "files" over $WORK/source unless settings say otherwise.
+write_config() {
+    local count=${1:-1} source=${2:-} more=${3:-} list="" i
+    [ -n "$source" ] || source="source = { type = \"files\"; paths = [ \"$WORK/source\" ]; };"
+    for i in $(seq "$count"); do
+        list="$list${list:+,} { name = \"disk$i\"; type = \"local\"; path = \"$WORK/repo$i\"; }"
+    done
+    cat >"$WORK/holdfast.conf" <<C
+repository = { name = "test"; key_file = "$WORK/host.key"; state_dir = "$WORK/state"; $more };
+targets = ( $list );
+jobs = ( { name = "files"; $source } );
+C
+}
+
+make_repo() {
+    write_config "$@"
+    holdfast -q init
+}
+
+# restore_and_compare SNAPSHOT [EXPECTED]: into a new folder, compared with the source.
+restore_and_compare() {
+    local out
+    out=$(mktemp -d "$WORK/out-XXXXXX")
+    holdfast -q restore "$1" --to "$out"
+    python3 "$BATS_TEST_DIRNAME/../lib/compare_trees.py" "${2:-$WORK/source}" "$out$WORK/source"
+}
+
+# A tree with a little of everything.
+make_small_tree() {
+    mkdir -p "$WORK/source/a/b" "$WORK/source/empty"
+    echo hello >"$WORK/source/a/hello"
+    : >"$WORK/source/a/nothing"
+    seq 20000 >"$WORK/source/a/b/numbers"
+    head -c 3000000 /dev/urandom >"$WORK/source/random"
+    ln -s a/hello "$WORK/source/link"
+    ln "$WORK/source/a/hello" "$WORK/source/hard"
+}

@@ -1,0 +1,69 @@
+load ../lib/common.bash
+setup() { make_work; }
+teardown() { drop_work; }
+
+@test "a tree is backed up and restored byte for byte" {
+    make_repo
+    make_small_tree
+    holdfast backup
+    restore_and_compare latest
+}
+
+@test "an unchanged tree costs nothing the second time" {
+    make_repo
+    make_small_tree
+    touch -d '1 hour ago' "$WORK"/source/a/hello "$WORK"/source/a/b/numbers "$WORK"/source/random
+    sleep 3
+    holdfast -q backup
+    run holdfast --json backup
+    [ "$status" -eq 0 ]
+    [ "$(jq '.jobs[0].files_read' <<<"$output")" -eq 0 ]
+    [ "$(jq '.jobs[0].bytes_stored' <<<"$output")" -eq 0 ]
+    restore_and_compare latest
+}
+
+@test "a change is seen and only that is stored" {
+    make_repo
+    make_small_tree
+    sleep 3
+    holdfast -q backup
+    echo more >>"$WORK/source/a/hello"
+    rm "$WORK/source/a/nothing"
+    mkdir "$WORK/source/new"
+    run holdfast --json backup
+    [ "$(jq '.jobs[0].files_read' <<<"$output")" -eq 1 ]
+    restore_and_compare latest
+    run holdfast diff files:latest latest
+    [ "$status" -eq 0 ]
+}
+
+@test "the same contents are stored once" {
+    make_repo
+    head -c 5000000 /dev/urandom >"$WORK/source/one"
+    cp "$WORK/source/one" "$WORK/source/two"
+    run holdfast --json backup
+    [ "$(jq '.jobs[0].bytes_new' <<<"$output")" -eq 5000000 ]
+    restore_and_compare latest
+}
+
+@test "local state that is lost is rebuilt by the next command" {
+    make_repo
+    make_small_tree
+    holdfast -q backup
+    rm -rf "$WORK/state"
+    run holdfast --json backup
+    [ "$status" -eq 0 ]
+    [ "$(jq '.jobs[0].bytes_new' <<<"$output")" -eq 0 ]
+    rm -rf "$WORK/state"
+    restore_and_compare latest
+    holdfast verify --all
+}
+
+@test "a damaged catalog is set aside and rebuilt" {
+    make_repo
+    make_small_tree
+    holdfast -q backup
+    dd if=/dev/urandom of="$WORK/state/catalog.db" bs=4096 count=20 conv=notrunc 2>/dev/null
+    holdfast -q backup
+    restore_and_compare latest
+}

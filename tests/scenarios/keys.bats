@@ -1,0 +1,69 @@
+load ../lib/common.bash
+setup() { make_work; make_repo; make_small_tree; holdfast -q backup; }
+teardown() { drop_work; }
+
+without_passphrase() { env -u HOLDFAST_PASSPHRASE_FILE "$HOLDFAST_BIN" -c "$WORK/holdfast.conf" "$@" </dev/null; }
+
+@test "a host key without passphrase backs up, lists, finds, compares, prunes and verifies" {
+    without_passphrase backup
+    without_passphrase snapshots
+    without_passphrase ls latest "$WORK/source/a"
+    without_passphrase find hello
+    without_passphrase diff latest latest
+    without_passphrase prune --force
+    without_passphrase verify --all
+}
+
+@test "a host key without passphrase cannot read contents" {
+    run without_passphrase cat latest "$WORK/source/a/hello"
+    [ "$status" -eq 1 ]
+    run without_passphrase restore latest --to "$WORK/out"
+    [ "$status" -eq 1 ]
+    [[ $output == *passphrase* ]]
+    [ ! -e "$WORK/out$WORK/source/a/hello" ]
+    run without_passphrase export latest
+    [ "$status" -eq 1 ]
+    run without_passphrase verify --content
+    [ "$status" -eq 1 ]
+}
+
+@test "a bare machine restores with the passphrase and the target's address alone" {
+    mkdir "$WORK/bare"
+    (cd "$WORK/bare" && "$HOLDFAST_BIN" restore latest --to "$WORK/bare/out" --target "$WORK/repo1")
+    python3 "$BATS_TEST_DIRNAME/../lib/compare_trees.py" "$WORK/source" "$WORK/bare/out$WORK/source"
+}
+
+@test "a wrong passphrase is refused with a hint" {
+    echo "quite another set of words here now" >"$WORK/wrong"
+    chmod 600 "$WORK/wrong"
+    run holdfast restore latest --to "$WORK/out" --passphrase-file "$WORK/wrong"
+    [ "$status" -eq 1 ]
+    [[ $output == *"passphrase is wrong"* ]]
+    [[ $output == *hint:* ]]
+}
+
+@test "a second host is added, backs up, and restores as a person can" {
+    holdfast -q host add second --out "$WORK/second.key" --role prune
+    sed -e 's|host.key|second.key|; s|/state"|/state2"|' "$WORK/holdfast.conf" >"$WORK/second.conf"
+    "$HOLDFAST_BIN" -q -c "$WORK/second.conf" backup
+    [ "$(holdfast --json snapshots | jq '[.snapshots[].host] | unique | length')" -eq 2 ]
+    "$HOLDFAST_BIN" -q -c "$WORK/second.conf" restore second/files:latest --to "$WORK/out2"
+    python3 "$BATS_TEST_DIRNAME/../lib/compare_trees.py" "$WORK/source" "$WORK/out2$WORK/source"
+}
+
+@test "a host that may only write cannot prune or forget" {
+    holdfast -q host add writer --out "$WORK/writer.key" --role write
+    sed -e 's|host.key|writer.key|; s|/state"|/state3"|' "$WORK/holdfast.conf" >"$WORK/writer.conf"
+    "$HOLDFAST_BIN" -q -c "$WORK/writer.conf" backup
+    run "$HOLDFAST_BIN" -c "$WORK/writer.conf" prune --force
+    [ "$status" -eq 1 ]
+    run "$HOLDFAST_BIN" -c "$WORK/writer.conf" forget latest
+    [ "$status" -eq 1 ]
+}
+
+@test "no key on the host opens a data pack" {
+    run python3 "$BATS_TEST_DIRNAME/../lib/host_secrets.py" "$WORK/host.key"
+    [ "$status" -eq 0 ]
+    run holdfast verify --content --passphrase-file "$WORK/host.key"
+    [ "$status" -eq 1 ]
+}

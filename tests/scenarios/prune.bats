@@ -1,0 +1,93 @@
+load ../lib/common.bash
+setup() { make_work; }
+teardown() { drop_work; }
+
+objects() { (cd "$WORK/repo1" && find . -type f -not -path './leases/*' | sort | xargs sha256sum | sha256sum); }
+
+@test "the newest of each class stay, the rest goes, and its space comes back" {
+    make_repo 1 "source = { type = \"files\"; paths = [ \"$WORK/source\" ]; }; keep = { daily = 2; };"
+    for i in 1 2 3 4; do
+        head -c 2000000 /dev/urandom >"$WORK/source/data"
+        holdfast -q backup --class daily
+        sleep 1.1
+    done
+    before=$(du -sb "$WORK/repo1/packs" | cut -f1)
+    holdfast prune
+    [ "$(holdfast --json snapshots | jq '.snapshots | length')" -eq 2 ]
+    after=$(du -sb "$WORK/repo1/packs" | cut -f1)
+    [ "$after" -lt $((before * 60 / 100)) ]
+    restore_and_compare latest
+    holdfast verify --all
+}
+
+@test "a dry run says what and why and writes nothing" {
+    make_repo 1 "source = { type = \"files\"; paths = [ \"$WORK/source\" ]; }; keep = { daily = 1; };"
+    echo one >"$WORK/source/f"
+    holdfast -q backup --class daily
+    sleep 1.1
+    echo two >"$WORK/source/f"
+    holdfast -q backup --class daily
+    before=$(objects)
+    run holdfast prune --dry-run
+    [ "$status" -eq 0 ]
+    [[ $output == *remove* ]]
+    [[ $output == *"daily 1 of 1"* ]]
+    [ "$(objects)" = "$before" ]
+}
+
+@test "pinned snapshots stay" {
+    make_repo 1 "source = { type = \"files\"; paths = [ \"$WORK/source\" ]; }; keep = { daily = 1; };"
+    echo one >"$WORK/source/f"
+    holdfast -q backup --class daily
+    holdfast -q pin latest
+    for i in 2 3; do
+        sleep 1.1
+        echo "$i" >"$WORK/source/f"
+        holdfast -q backup --class daily
+    done
+    holdfast -q prune
+    [ "$(holdfast --json snapshots | jq '.snapshots | length')" -eq 2 ]
+    run holdfast forget "$(holdfast --json snapshots | jq -r '.snapshots[0].id')"
+    [ "$status" -eq 2 ]
+}
+
+@test "what only a forgotten snapshot needed goes, what others need stays" {
+    make_repo
+    head -c 3000000 /dev/urandom >"$WORK/source/kept"
+    head -c 3000000 /dev/urandom >"$WORK/source/gone"
+    holdfast -q backup
+    rm "$WORK/source/gone"
+    holdfast -q backup
+    id=$(holdfast --json snapshots | jq -r '.snapshots[0].id')
+    holdfast -q forget "$id"
+    holdfast -q prune
+    [ "$(du -sb "$WORK/repo1/packs" | cut -f1)" -lt 3500000 ]
+    holdfast verify --all
+    restore_and_compare latest
+    [ "$(find "$WORK/repo1/events" -type f | wc -l)" -eq 0 ]
+}
+
+@test "a writer at work delays the deletion, a later prune does it" {
+    make_repo 1 "" 'lease_live = "100s"; lease_refresh = "20s"; lease_recheck = "50s";'
+    holdfast -q host add other --out "$WORK/other.key"
+    head -c 3000000 /dev/urandom >"$WORK/source/gone"
+    holdfast -q backup
+    rm "$WORK/source/gone"
+    echo x >"$WORK/source/x"
+    holdfast -q backup
+    sed -e 's|host.key|other.key|; s|/state"|/state2"|; s|paths = .*;|&|' "$WORK/holdfast.conf" >"$WORK/other.conf"
+    sed -i "s|source = { type = \"files\"; paths = \\[ \"$WORK/source\" \\]; };|source = { type = \"command\"; command = [ \"sleep\", \"6\" ]; };|" "$WORK/other.conf"
+    sleep 6
+    "$HOLDFAST_BIN" -q -c "$WORK/other.conf" backup &
+    sleep 2
+    holdfast -q forget "$(holdfast --json snapshots | jq -r '.snapshots[0].id')"
+    run holdfast --json prune
+    [ "$status" -eq 0 ]
+    [ "$(jq .delayed_packs <<<"$output")" -gt 0 ]
+    [ "$(jq .deleted_packs <<<"$output")" -eq 0 ]
+    wait
+    run holdfast --json prune
+    [ "$(jq .deleted_packs <<<"$output")" -gt 0 ]
+    holdfast verify --all
+    restore_and_compare files:latest
+}

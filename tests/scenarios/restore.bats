@@ -1,0 +1,76 @@
+load ../lib/common.bash
+setup() { make_work; make_repo; make_small_tree; holdfast -q backup; }
+teardown() { drop_work; }
+
+compare() { python3 "$BATS_TEST_DIRNAME/../lib/compare_trees.py" "$@"; }
+
+@test "one path is restored alone" {
+    holdfast -q restore latest "$WORK/source/a" --to "$WORK/out"
+    compare "$WORK/source/a" "$WORK/out$WORK/source/a"
+    [ ! -e "$WORK/out$WORK/source/random" ]
+}
+
+@test "a path above the sources restores all of them" {
+    holdfast -q restore latest "$(dirname "$WORK")" --to "$WORK/out"
+    compare "$WORK/source" "$WORK/out$WORK/source"
+}
+
+@test "a hard link whose other name is not restored gets its contents" {
+    holdfast -q restore latest "$WORK/source/hard" --to "$WORK/out"
+    cmp "$WORK/source/hard" "$WORK/out$WORK/source/hard"
+}
+
+@test "what is there stays unless it is to be overwritten" {
+    mkdir -p "$WORK/out$WORK/source/a"
+    echo mine >"$WORK/out$WORK/source/a/hello"
+    holdfast -q restore latest --to "$WORK/out"
+    [ "$(cat "$WORK/out$WORK/source/a/hello")" = mine ]
+    cmp "$WORK/source/random" "$WORK/out$WORK/source/random"
+    holdfast -q restore latest --to "$WORK/out" --overwrite always
+    compare "$WORK/source" "$WORK/out$WORK/source"
+}
+
+@test "overwrite changed fetches only the blobs that differ" {
+    holdfast -q restore latest --to "$WORK/out"
+    printf X | dd of="$WORK/out$WORK/source/random" bs=1 seek=10 conv=notrunc 2>/dev/null
+    run holdfast --json restore latest --to "$WORK/out" --overwrite changed
+    [ "$status" -eq 0 ]
+    fetched=$(jq .bytes_fetched <<<"$output")
+    [ "$fetched" -gt 0 ]
+    [ "$fetched" -lt 3000000 ]
+    compare "$WORK/source" "$WORK/out$WORK/source"
+}
+
+@test "a dry run writes nothing" {
+    run holdfast restore latest --to "$WORK/out" --dry-run
+    [ "$status" -eq 0 ]
+    [[ $output == *"would restore"* ]]
+    [ ! -e "$WORK/out" ]
+}
+
+@test "a path that is not in the snapshot is a failure" {
+    run holdfast restore latest /nowhere --to "$WORK/out"
+    [ "$status" -eq 1 ]
+    [[ $output == *hint:* ]]
+}
+
+@test "symbolic links in the destination are not followed out of it" {
+    mkdir -p "$WORK/elsewhere" "$WORK/out$WORK"
+    ln -s "$WORK/elsewhere" "$WORK/out$WORK/source"
+    run holdfast restore latest --to "$WORK/out"
+    [ "$status" -ne 0 ]
+    [ -z "$(ls -A "$WORK/elsewhere")" ]
+    holdfast -q restore latest --to "$WORK/out" --overwrite always
+    [ -z "$(ls -A "$WORK/elsewhere")" ]
+    compare "$WORK/source" "$WORK/out$WORK/source"
+}
+
+@test "cat and export give the same bytes" {
+    holdfast cat latest "$WORK/source/random" | cmp - "$WORK/source/random"
+    holdfast cat latest "$WORK/source/hard" | cmp - "$WORK/source/a/hello"
+    mkdir "$WORK/untar"
+    holdfast export latest | tar -x -p -C "$WORK/untar"
+    diff -r --no-dereference "$WORK/source" "$WORK/untar$WORK/source"
+    holdfast export latest --format zip >"$WORK/x.zip"
+    python3 -c "import sys,zipfile; z=zipfile.ZipFile(sys.argv[1]); assert z.testzip() is None and len(z.namelist()) > 5" "$WORK/x.zip"
+}
