@@ -46,7 +46,7 @@ int person_key_seal_with(const struct person_key *key, struct bytes passphrase, 
         .person = key->person, .repository = key->repository, .log2n = log2n, .r = 8, .p = 1};
     memcpy(header.salt, salt, sizeof header.salt);
     exchange_public_key(key->private_key, header.public_key);
-    struct aead *aead;
+    struct aead *aead = NULL;
     int code = open_aead(passphrase, &header, &aead, err);
     if (code != 0)
         return code;
@@ -117,8 +117,8 @@ int person_key_read_header(struct bytes sealed, struct person_key_header *header
 int person_key_open(struct bytes sealed, struct bytes passphrase, struct person_key *key, struct error *err)
 {
     struct person_key_header header;
-    size_t header_size;
-    struct aead *aead;
+    size_t header_size = 0;
+    struct aead *aead = NULL;
     uint8_t secret[SECRET_SIZE], public_key[32];
     memset(key, 0, sizeof *key);
     int code = read_header(sealed, &header, &header_size, err);

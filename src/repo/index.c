@@ -213,7 +213,8 @@ static int load_segments(struct repository *r, struct error *err)
         code = catalog_remove_segment(r->catalog, &load.gone[i], err);
     free(load.gone);
     if (code == 0) {
-        qsort(r->segments, r->segment_count, sizeof *r->segments, compare_segments);
+        if (r->segment_count)
+            qsort(r->segments, r->segment_count, sizeof *r->segments, compare_segments);
         segments_find_obsolete(r);
     }
     return code;

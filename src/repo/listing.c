@@ -49,7 +49,8 @@ static int note_object(const struct storage_object *object, void *context)
 /* Joins the entries of one object on several targets. */
 static void merge(struct repository *r)
 {
-    qsort(r->objects, r->object_count, sizeof *r->objects, compare_seen);
+    if (r->object_count)
+        qsort(r->objects, r->object_count, sizeof *r->objects, compare_seen);
     size_t kept = 0;
     for (size_t i = 0; i < r->object_count; i++) {
         struct object_seen *o = &r->objects[i];
