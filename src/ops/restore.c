@@ -95,8 +95,6 @@ static int run(struct restore *r, const struct selection *selection, struct erro
     r->tasks = queue_new(8);
     start_workers(r);
     code = restore_walk(r, selection, err);
-    if (code == 0 && !p->dry_run && !restore_stopped(r))
-        code = writer_sync(r->writer, err);
     collect(r);
     queue_free(r->tasks);
     metadata_writer_free(r->metadata);

@@ -56,11 +56,6 @@ int writer_root(const struct writer *writer)
     return writer->root;
 }
 
-int writer_sync(const struct writer *writer, struct error *err)
-{
-    return syncfs(writer->root) == 0 ? 0 : error_set_errno(err, errno, "cannot sync the destination");
-}
-
 /* Takes the next component off path. False at the end. */
 static bool next_component(struct bytes *path, struct bytes *name)
 {

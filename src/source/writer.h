@@ -21,8 +21,6 @@ int writer_open(const char *destination, bool create, struct writer **writer, st
 void writer_close(struct writer *writer);
 /* A descriptor of the destination; stays the writer's. */
 int writer_root(const struct writer *writer);
-/* Makes everything written below the destination durable. */
-int writer_sync(const struct writer *writer, struct error *err);
 
 /* A directory at a path below the destination ("etc/x"; slashes in front do not count, "" is the
  * destination), of any length. NOT_FOUND where a component is missing or no directory; USAGE for ".." and the

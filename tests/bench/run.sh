@@ -41,7 +41,10 @@ measure() {
     awk '{print $1, $2 + $3, $4}' "$work/time" >>"$work/results/$file"
 }
 mkdir "$work/results"
-fresh() { sync; rm -rf "$work/out"; mkdir "$work/out"; }
+# A new folder each time, and nothing is removed between: ext4 passes over inodes freed in the last minutes one by one, which
+# would make whoever comes after a removal look slow.
+outs=0
+fresh() { sync; outs=$((outs + 1)); out=$work/out$outs; mkdir "$out"; }
 
 run_holdfast() {
     rm -rf "$work/hf"; mkdir "$work/hf"
@@ -56,8 +59,8 @@ C
     sync
     measure holdfast.unchanged "$holdfast" -q -c "$work/hf/holdfast.conf" backup
     fresh
-    measure holdfast.restore "$holdfast" -q -c "$work/hf/holdfast.conf" restore latest --to "$work/out"
-    diff -rq --no-dereference "$work/corpus" "$work/out$work/corpus" >&2
+    measure holdfast.restore "$holdfast" -q -c "$work/hf/holdfast.conf" restore latest --to "$out"
+    diff -rq --no-dereference "$work/corpus" "$out$work/corpus" >&2
     du -sb "$work/hf/repo" | cut -f1 >>"$work/results/holdfast.stored"
 }
 run_restic() {
@@ -68,7 +71,7 @@ run_restic() {
     sync
     measure restic.unchanged restic -q -r "$work/restic" backup "$work/corpus"
     fresh
-    measure restic.restore restic -q -r "$work/restic" restore latest --target "$work/out"
+    measure restic.restore restic -q -r "$work/restic" restore latest --target "$out"
     du -sb "$work/restic" | cut -f1 >>"$work/results/restic.stored"
 }
 run_borg() {
@@ -79,14 +82,14 @@ run_borg() {
     sync
     measure borg.unchanged borg create -C zstd,3 "$work/borg::2" "$work/corpus"
     fresh
-    (cd "$work/out" && measure borg.restore borg extract "$work/borg::1")
+    (cd "$out" && measure borg.restore borg extract "$work/borg::1")
     du -sb "$work/borg" | cut -f1 >>"$work/results/borg.stored"
 }
 run_tar() {
     sync
     measure tar.first sh -c "tar -C '$work' -cf - corpus | zstd -q -3 -T2 -o '$work/x.tar.zst' -f"
     fresh
-    measure tar.restore sh -c "zstd -q -dc '$work/x.tar.zst' | tar -C '$work/out' -xf -"
+    measure tar.restore sh -c "zstd -q -dc '$work/x.tar.zst' | tar -C '$out' -xf -"
     stat -c %s "$work/x.tar.zst" >>"$work/results/tar.stored"
     rm "$work/x.tar.zst"
 }
