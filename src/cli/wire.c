@@ -11,7 +11,7 @@
 
 /* On real trees half as fast as level 1 saves some 7 % more: speed is worth more on the host, which does
  * other work too. */
-#define DEFAULT_COMPRESSION 1
+#define DEFAULT_COMPRESSION 3
 
 static void open_target(const struct config_target *t, bool create, struct repository_parameters *p)
 {

@@ -30,7 +30,8 @@ struct target_file {
     struct writer_file file;
     struct arena arena;
     struct node node;
-    char *path; /* for messages */
+    char *path;              /* for messages */
+    pthread_mutex_t writing; /* the kernel lets one write to a file at a time, and others spin */
     atomic_size_t pending;
     atomic_bool damaged, failed;
 };

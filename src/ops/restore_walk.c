@@ -165,6 +165,7 @@ static void restore_file(struct walk *w, struct target_directory *d, const char 
     f->directory = d;
     f->file = file;
     f->path = memory_copy_string(path);
+    pthread_mutex_init(&f->writing, NULL);
     atomic_init(&f->pending, 1);
     target_directory_hold(d);
     tree_copy_node(&f->arena, node, &f->node);

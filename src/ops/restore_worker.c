@@ -51,7 +51,9 @@ static void give_up(struct target_file *f, bool damaged, const char *why)
 
 static int finish_file(struct target_file *f, struct metadata_writer *metadata, struct error *err)
 {
-    int code = writer_file_truncate(&f->file, f->node.size, err);
+    const struct extents *content = &f->node.content;
+    bool sized = !f->file.updated && content->count && !content->list[content->count - 1].hole;
+    int code = sized ? 0 : writer_file_truncate(&f->file, f->node.size, err);
     if (code == 0)
         code = metadata_write(metadata, f->directory->fd, f->node.name, f->file.fd, &f->node, err);
     return code == 0 ? writer_file_commit(&f->file, err) : code;
@@ -74,6 +76,7 @@ void target_file_release(struct target_file *f, struct metadata_writer *metadata
         atomic_fetch_add(&r->files, 1);
     }
     target_directory_release(f->directory);
+    pthread_mutex_destroy(&f->writing);
     arena_free(&f->arena);
     free(f->path);
     free(f);
@@ -105,7 +108,10 @@ static void write_piece(struct restore_worker_state *w, const struct piece *p, s
 {
     struct restore *r = w->restore;
     struct error why;
-    if (writer_file_write(&p->file->file, plain.data, plain.size, p->offset, &why) != 0) {
+    pthread_mutex_lock(&p->file->writing);
+    int code = writer_file_write(&p->file->file, plain.data, plain.size, p->offset, &why);
+    pthread_mutex_unlock(&p->file->writing);
+    if (code != 0) {
         give_up(p->file, false, why.message);
         /* A full disk will not get emptier file by file. */
         if (why.code == ERROR_NO_SPACE)

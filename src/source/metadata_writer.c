@@ -125,7 +125,9 @@ static bool is_removable(struct bytes name)
 static void remove_xattrs(struct target *t)
 {
     char *list = t->writer->list;
-    ssize_t size = listxattr(t->path, list, LIST_SIZE);
+    ssize_t size = flistxattr(t->fd, list, LIST_SIZE);
+    if (size < 0 && errno == EBADF)
+        size = listxattr(t->path, list, LIST_SIZE);
     if (size < 0 && errno != ENOTSUP)
         warn(t, errno, "cannot list the extended attributes");
     if (size <= 0)
@@ -167,7 +169,7 @@ static void set_mode(struct target *t)
         mode &= ~(mode_t)S_ISUID;
     if (t->group_failed && t->node->type == NODE_FILE)
         mode &= ~(mode_t)S_ISGID;
-    if (chmod(t->path, mode) != 0)
+    if (fchmod(t->fd, mode) != 0 && (errno != EBADF || chmod(t->path, mode) != 0))
         warn(t, errno, "cannot set the mode");
 }
 
