@@ -29,6 +29,18 @@ static const char **with_end(const struct config_strings *strings)
     return list;
 }
 
+/* What lies there is no source: a backup of it would grow by itself. */
+static size_t own_folders(const struct config *config, const char **list)
+{
+    size_t count = 0;
+    for (size_t i = 0; i < config->target_count; i++) {
+        if (config->targets[i].type == CONFIG_TARGET_LOCAL)
+            list[count++] = config->targets[i].path;
+    }
+    list[count++] = config->repository.state_dir;
+    return count;
+}
+
 static int backup_job(const struct options *options, const struct wire *wire, const struct config_job *job,
                       struct backup_result *result, struct error *err)
 {
@@ -37,6 +49,8 @@ static int backup_job(const struct options *options, const struct wire *wire, co
                                                  [CONFIG_SOURCE_TAR] = BACKUP_TAR};
     const struct config_source *s = &job->source;
     const char **command = with_end(&s->command);
+    const char *own[TARGETS_MAX + 1];
+    size_t own_count = own_folders(wire->config, own);
     char *what = memory_format("backup %s", job->name);
     struct progress *progress = progress_new(options, what);
     struct backup_parameters p = {.job = job->name,
@@ -47,6 +61,8 @@ static int backup_job(const struct options *options, const struct wire *wire, co
                                   .exclude_count = s->exclude.count,
                                   .one_file_system = s->one_file_system,
                                   .exclude_caches = s->exclude_caches,
+                                  .own = own,
+                                  .own_count = own_count,
                                   .command = s->command.count ? command : NULL,
                                   .archive = s->archive,
                                   .filename = s->filename,

@@ -45,11 +45,13 @@ static int create(const struct options *options, const struct config *config, st
                                    .pack_size = (uint32_t)config->repository.pack_size};
     uint32_t average = (uint32_t)config->repository.chunk_average;
     init.chunker = (struct chunker_parameters){average / 4, average, average * 4};
-    code = passphrase_choose(options, init.person_name, &passphrase, err);
-    if (code == 0) {
+    init.person_key_file = options->person_key;
+    if (!options->person_key) {
+        code = passphrase_choose(options, init.person_name, &passphrase, err);
         init.passphrase = buffer_string(&passphrase);
-        code = repository_create(&p, &init, err);
     }
+    if (code == 0)
+        code = repository_create(&p, &init, err);
     buffer_free_secret(&passphrase);
     for (size_t i = 0; i < p.target_count; i++)
         storage_free(p.targets[i]);
@@ -66,10 +68,10 @@ static int create(const struct options *options, const struct config *config, st
         printf("repository %s created on %zu target%s\n", config->repository.name, config->target_count,
                config->target_count == 1 ? "" : "s");
         printf("host %s may write and prune; its key is in %s\n", host, config->repository.key_file);
-        printf("person %s may restore, with the passphrase: without it nobody reads this backup again, so "
-               "keep it apart from "
-               "this machine\n",
-               init.person_name);
+        printf("person %s may restore, with %s%s: without it nobody reads this backup again, so keep it "
+               "apart from this machine\n",
+               init.person_name, options->person_key ? "the key in " : "the passphrase",
+               options->person_key ? options->person_key : "");
     }
     return 0;
 }

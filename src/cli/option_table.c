@@ -4,6 +4,9 @@
 #define AT(member) offsetof(struct options, member)
 /* These open contents, so they need a person's key; init makes the first and host add writes a keyring. */
 #define NEEDS_PERSON (BIT(INIT) | BIT(CAT) | BIT(RESTORE) | BIT(EXPORT) | BIT(VERIFY) | BIT(HOST_ADD))
+/* These work on a bare machine with --target and a person's key. */
+#define BARE                                                                                                 \
+    (BIT(SNAPSHOTS) | BIT(LS) | BIT(FIND) | BIT(DIFF) | BIT(CAT) | BIT(RESTORE) | BIT(EXPORT) | BIT(VERIFY))
 
 static const char *const classes[] = {"daily", "weekly", "monthly", "yearly", "manual", NULL};
 static const char *const overwrites[] = {"never", "changed", "always", NULL};
@@ -17,10 +20,10 @@ static const struct option_entry option_table[] = {
     {"json", 0, OPTION_FLAG, AT(json), .help = "print the result as one JSON document"},
     {"help", 'h', OPTION_FLAG, AT(help), .help = "print help and exit"},
     {"version", 'V', OPTION_FLAG, AT(version), .help = "print the version and exit"},
-    {"passphrase-file", 0, OPTION_TEXT, AT(passphrase_file), "FILE", .commands = NEEDS_PERSON,
+    {"passphrase-file", 0, OPTION_TEXT, AT(passphrase_file), "FILE", .commands = NEEDS_PERSON | BARE,
      .help = "read the person's passphrase from FILE"},
-    {"person-key", 0, OPTION_TEXT, AT(person_key), "FILE", .commands = NEEDS_PERSON & ~BIT(INIT),
-     .help = "use the person key kept in FILE"},
+    {"person-key", 0, OPTION_TEXT, AT(person_key), "FILE", .commands = NEEDS_PERSON | BARE,
+     .help = "use the person key kept in FILE; init makes it there"},
     {"person", 0, OPTION_TEXT, AT(person), "NAME", .commands = BIT(INIT),
      .help = "name of the first person (default: admin)"},
     {"class", 0, OPTION_CHOICE, AT(class), "CLASS", classes, .commands = BIT(BACKUP),
@@ -31,7 +34,7 @@ static const struct option_entry option_table[] = {
      .help = "what to do with files that are there (default: never)"},
     {"from", 0, OPTION_TEXT, AT(from), "TARGET", .commands = BIT(RESTORE),
      .help = "read from this configured target only"},
-    {"target", 0, OPTION_TEXT, AT(target), "URL", .commands = BIT(RESTORE),
+    {"target", 0, OPTION_TEXT, AT(target), "URL", .commands = BARE,
      .help = "read from this address, without a configuration"},
     {"format", 0, OPTION_CHOICE, AT(format), "FORMAT", formats, .commands = BIT(EXPORT),
      .help = "format of the archive (default: pax)"},

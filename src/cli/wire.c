@@ -9,8 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* On real trees half as fast as level 1 saves some 7 % more: speed is worth more on the host, which does
- * other work too. */
+/* On real trees 7 % less is stored than at level 1, for a fifth more processor time. */
 #define DEFAULT_COMPRESSION 3
 
 static void open_target(const struct config_target *t, bool create, struct repository_parameters *p)
@@ -41,6 +40,7 @@ int wire_parameters(const struct config *config, bool create, struct repository_
     p->host_key_file = c->key_file;
     p->compression = c->compression ? (int)c->compression : DEFAULT_COMPRESSION;
     p->lease_refresh = c->lease_refresh;
+    p->lease_recheck = c->lease_recheck;
     p->lease_live = c->lease_live;
     p->checkpoint = c->checkpoint_interval;
     p->stall = c->target_lag;
@@ -83,11 +83,6 @@ static int get_person(const struct options *options, const struct repository_par
     buffer_free_secret(&secret);
     wire->has_person = code == 0;
     return code;
-}
-
-static bool person_was_named(const struct options *options)
-{
-    return options->person_key || options->passphrase_file || getenv("HOLDFAST_PASSPHRASE_FILE");
 }
 
 /* --from NAME: the others are left out. */
@@ -136,7 +131,7 @@ int wire_open(const struct options *options, const char *config_file, enum repos
     }
     if (options->from)
         code = choose_target(options->from, &p, err);
-    if (code == 0 && (key == WIRE_PERSON || (options->target && person_was_named(options))))
+    if (code == 0 && (key == WIRE_PERSON || options->target))
         code = get_person(options, &p, wire, err);
     if (code != 0) {
         close_targets(&p);

@@ -5,9 +5,11 @@
 #include "base/memory.h"
 #include "base/text.h"
 #include "ops/backup_internal.h"
+#include "repo/health.h"
 #include "repo/lease.h"
 #include "repo/snapshot_writer.h"
 
+#include <fcntl.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -16,6 +18,14 @@
 #include <unistd.h>
 
 #define TASKS_WAITING_MAX 4
+#define PASSES_MAX 3
+
+void backup_tick(struct backup *b)
+{
+    struct error why;
+    if (lease_keep(b->repository, &why) != 0 || blob_writer_checkpoint(b->writer, &why) != 0)
+        backup_fail(b, &why);
+}
 
 void backup_fail(struct backup *b, const struct error *err)
 {
@@ -137,6 +147,14 @@ static void fill_statistics(struct backup *b)
     blob_writer_totals(b->writer, &s->bytes_new, &s->bytes_stored);
 }
 
+static size_t count_sources(const struct backup_parameters *p)
+{
+    size_t count = p->path_count;
+    for (size_t i = 0; p->command && p->command[i]; i++)
+        count++;
+    return count;
+}
+
 static int commit(struct backup *b, int64_t started, struct error *err)
 {
     static const char *const types[] = {"files", "command", "tar"};
@@ -149,7 +167,7 @@ static int commit(struct backup *b, int64_t started, struct error *err)
     if (code != 0)
         return code;
     fill_statistics(b);
-    struct bytes sources[64];
+    struct bytes *sources = arena_alloc_array(&b->root_arena, count_sources(p), sizeof *sources);
     struct manifest m = {.job = p->job,
                          .classes = p->classes,
                          .started = started,
@@ -162,9 +180,9 @@ static int commit(struct backup *b, int64_t started, struct error *err)
                          .sources = sources};
     if (m.ended < m.started)
         m.ended = m.started; /* the clock went back */
-    for (size_t i = 0; i < p->path_count && m.source_count < 64; i++)
+    for (size_t i = 0; i < p->path_count; i++)
         sources[m.source_count++] = bytes_of_string(p->paths[i]);
-    for (size_t i = 0; p->command && p->command[i] && m.source_count < 64; i++)
+    for (size_t i = 0; p->command && p->command[i]; i++)
         sources[m.source_count++] = bytes_of_string(p->command[i]);
     code = snapshot_write(b->repository, &m, &b->result->snapshot, err);
     if (code == 0 && b->use_cache)
@@ -187,38 +205,98 @@ static void backup_free(struct backup *b)
     free(b);
 }
 
-int backup_run(struct repository *r, const struct backup_parameters *p, struct backup_result *result,
-               struct error *err)
+/* The program's own folders are recognised wherever the walk comes across them. */
+static void note_own_folders(struct backup *b)
+{
+    const struct backup_parameters *p = b->parameters;
+    b->own = arena_alloc_array(&b->root_arena, p->own_count, sizeof *b->own);
+    for (size_t i = 0; i < p->own_count; i++) {
+        if (source_stat(AT_FDCWD, p->own[i], &b->own[b->own_count], NULL) == 0)
+            b->own_count++;
+    }
+}
+
+/* Behind a lapsed lease: whether what the snapshot relies on is gone. */
+static int check_again(struct backup *b, bool *gone, struct error *err)
+{
+    struct buffer stamp = {0};
+    health_stamp(b->repository, &b->result->snapshot, &stamp);
+    int code = repository_sync(b->repository, err);
+    *gone = code == 0 && !health_check(b->repository, buffer_bytes(&stamp));
+    buffer_free(&stamp);
+    return code;
+}
+
+/* One pass. *again: it does not count, for the machine slept for so long that a prune elsewhere may have
+ * deleted blobs that this pass found or wrote. */
+static int run_once(struct backup *b, int64_t started, bool *again, struct error *err)
+{
+    struct repository *r = b->repository;
+    *again = false;
+    int code = exclude_new(b->parameters->exclude, b->parameters->exclude_count, &b->exclude, err);
+    if (code == 0)
+        code = blob_writer_new(r, &b->writer, err);
+    if (code == 0) {
+        note_own_folders(b);
+        b->cache_valid = b->use_cache && cache_is_valid(b);
+        code = run_pipeline(b, err);
+    }
+    if (code == 0)
+        code = lease_keep(r, err);
+    if (code == 0 && lease_lapsed(r)) {
+        *again = true;
+        return repository_sync(r, err);
+    }
+    if (code == 0)
+        code = commit(b, started, err);
+    if (code == 0)
+        code = lease_keep(r, err);
+    if (code == 0 && lease_lapsed(r))
+        code = check_again(b, again, err);
+    return code;
+}
+
+static struct backup *backup_new(struct repository *r, const struct backup_parameters *p,
+                                 struct backup_result *result)
 {
     struct backup *b = memory_new(struct backup);
-    int64_t started = (int64_t)time(NULL);
-    struct timespec from, to;
-    clock_gettime(CLOCK_MONOTONIC, &from);
-    *result = (struct backup_result){0};
     b->repository = r;
     b->parameters = p;
     b->result = result;
     pthread_mutex_init(&b->lock, NULL);
     pthread_cond_init(&b->root_done, NULL);
     b->use_cache = p->source == BACKUP_FILES;
-    int code = exclude_new(p->exclude, p->exclude_count, &b->exclude, err);
+    return b;
+}
+
+int backup_run(struct repository *r, const struct backup_parameters *p, struct backup_result *result,
+               struct error *err)
+{
+    int64_t started = (int64_t)time(NULL);
+    struct timespec from, to;
+    bool again;
+    int code, passes = 0;
+    clock_gettime(CLOCK_MONOTONIC, &from);
+    *result = (struct backup_result){0};
+    do {
+        backup_result_free(result);
+        struct backup *b = backup_new(r, p, result);
+        code = run_once(b, started, &again, err);
+        if (code == 0 && again && ++passes == PASSES_MAX) {
+            error_set(err, ERROR_FAILED, "its lease lapsed in each of %d passes", passes);
+            code = error_hint(err, "the source must not stand still for longer than lease_recheck");
+        } else if (code == 0 && again) {
+            log_warning(
+                "job %s: this machine slept, and others may have taken the backup for dead: it is taken "
+                "anew, reusing what is still there",
+                p->job);
+        }
+        backup_free(b);
+    } while (code == 0 && again);
     if (code == 0)
-        code = blob_writer_new(r, &b->writer, err);
-    if (code == 0) {
-        b->cache_valid = b->use_cache && cache_is_valid(b);
-        code = run_pipeline(b, err);
-    }
-    if (code == 0)
-        code = lease_keep(r, err);
-    if (code == 0)
-        code = commit(b, started, err);
-    if (code == 0) {
-        size_t active = replicas_active_count(repository_replicas(r));
-        const struct repository_parameters *rp = repository_parameters(r);
-        result->targets_behind = rp->target_count - active;
-    }
+        result->targets_behind =
+            repository_parameters(r)->target_count - replicas_active_count(repository_replicas(r));
     clock_gettime(CLOCK_MONOTONIC, &to);
     result->seconds = (double)(to.tv_sec - from.tv_sec) + (double)(to.tv_nsec - from.tv_nsec) / 1e9;
-    backup_free(b);
     return code;
 }

@@ -16,6 +16,8 @@ struct backup_parameters {
     const char *const *exclude;
     size_t exclude_count;
     bool one_file_system, exclude_caches;
+    const char *const *own; /* folders of the program itself: their contents are left out */
+    size_t own_count;
     const char *const *command; /* command, tar: ends with NULL; NULL for an archive */
     const char *archive;        /* tar: a file */
     const char *filename;       /* command: the file's name in the snapshot */

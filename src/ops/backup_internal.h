@@ -129,6 +129,8 @@ struct backup {
     struct backup_result *result;
     struct blob_writer *writer;
     struct exclude *exclude;
+    struct source_stat *own; /* in root_arena */
+    size_t own_count;
     struct queue *tasks;
     pthread_t workers[WORKERS_MAX];
     size_t worker_count;
@@ -152,6 +154,8 @@ struct backup {
 /* Notes the first failure; everything else stops soon. */
 void backup_fail(struct backup *b, const struct error *err);
 bool backup_stopped(struct backup *b);
+/* Keeps the lease and writes checkpoints when it is time; called now and then by the thread that reads. */
+void backup_tick(struct backup *b);
 void backup_warn(struct backup *b, const char *format, ...) __attribute__((format(printf, 2, 3)));
 /* Until the root directory is done; the workers must run. */
 void backup_wait_root(struct backup *b);

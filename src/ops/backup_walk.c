@@ -346,6 +346,15 @@ static void enter(struct walk *w, struct directory *parent, size_t index, const 
     push(w, d, stats, st->device);
 }
 
+static bool is_own_folder(const struct backup *b, const struct source_stat *st)
+{
+    for (size_t i = 0; i < b->own_count; i++) {
+        if (b->own[i].device == st->device && b->own[i].inode == st->inode)
+            return true;
+    }
+    return false;
+}
+
 static void enter_child(struct walk *w, struct level *level, size_t i)
 {
     struct directory *d = level->directory;
@@ -358,6 +367,8 @@ static void enter_child(struct walk *w, struct level *level, size_t i)
     int code = 0;
     if (b->parameters->one_file_system && st.device != level->device) {
         log_verbose("%s: another file system, its contents are left out", path);
+    } else if (is_own_folder(b, &st)) {
+        log_verbose("%s: a folder of this program, its contents are left out", path);
     } else if ((code = source_open_directory(d->fd, name, &fd, &why)) != 0) {
         backup_warn(b, "%s: %s", path, code == ERROR_NOT_FOUND ? "vanished before it was read" : why.message);
     } else if (b->parameters->exclude_caches && source_is_cachedir(fd)) {
@@ -371,7 +382,6 @@ static void enter_child(struct walk *w, struct level *level, size_t i)
 
 static void walk_down(struct walk *w)
 {
-    struct error why;
     while (w->depth) {
         struct level *level = &w->levels[w->depth - 1];
         struct directory *d = level->directory;
@@ -380,9 +390,7 @@ static void walk_down(struct walk *w)
             w->depth--;
             free(level->stats);
             directory_release(d);
-            if (lease_keep(w->backup->repository, &why) != 0 ||
-                blob_writer_checkpoint(w->backup->writer, &why) != 0)
-                backup_fail(w->backup, &why);
+            backup_tick(w->backup);
             continue;
         }
         if (d->cached[i].type == NODE_DIRECTORY && (d->same || d->nodes[i].type != NODE_UNKNOWN))

@@ -300,6 +300,7 @@ static void cut(struct chunk_feeder *f, bool last)
 void *chunk_feeder_room(struct chunk_feeder *f, size_t *size)
 {
     cut(f, false);
+    backup_tick(f->backup);
     if (f->end > f->max) {
         memmove(f->data, f->data + f->start, f->end - f->start);
         f->end -= f->start;

@@ -62,13 +62,27 @@ static int put_everywhere(const struct repository_parameters *p, const char *nam
     return code;
 }
 
+static int write_key_file(const char *path, struct buffer *text, struct error *err)
+{
+    char *parent = file_parent(path);
+    int code = file_make_directories(parent, 0700, err);
+    if (code == 0)
+        code = file_create_atomic(path, buffer_bytes(text), 0600, err);
+    if (code == ERROR_EXISTS)
+        error_hint(err, "move the old key file away, or name another one: it may be the key of another "
+                        "repository");
+    buffer_free_secret(text);
+    free(parent);
+    return code;
+}
+
 static int write_person_key(const struct repository_parameters *p, const struct repository_init *init,
                             const struct person_key *person, struct error *err)
 {
     struct buffer sealed = {0};
     if (!init->passphrase) {
-        person_key_write_text(person, init->person_key_text);
-        return 0;
+        person_key_write_text(person, &sealed);
+        return write_key_file(init->person_key_file, &sealed, err);
     }
     int code = person_key_seal(person, bytes_of_string(init->passphrase), &sealed, err);
     if (code == 0) {
@@ -85,17 +99,8 @@ static int write_person_key(const struct repository_parameters *p, const struct 
 static int write_host_key(const char *path, const struct host_key *host, struct error *err)
 {
     struct buffer text = {0};
-    char *parent = file_parent(path);
     host_key_write_text(host, &text);
-    int code = file_make_directories(parent, 0700, err);
-    if (code == 0)
-        code = file_create_atomic(path, buffer_bytes(&text), 0600, err);
-    if (code == ERROR_EXISTS)
-        error_hint(err, "move the old key file away, or name another one in key_file: it may be the key of "
-                        "another repository");
-    buffer_free_secret(&text);
-    free(parent);
-    return code;
+    return write_key_file(path, &text, err);
 }
 
 static int check_targets(const struct repository_parameters *p, struct error *err)

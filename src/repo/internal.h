@@ -92,6 +92,7 @@ struct repository {
     char lease_name[OBJECT_NAME_MAX]; /* empty: none */
     struct id16 writer;
     int64_t lease_started, lease_refreshed;
+    bool lease_lapsed;
     char lease_purpose[16];
 };
 

@@ -73,7 +73,16 @@ int lease_keep(struct repository *r, struct error *err)
     /* A clock that went back makes the age negative: refresh then, too. */
     if (!*r->lease_name || (age >= 0 && age < r->parameters.lease_refresh))
         return 0;
+    if (age < 0 || age >= r->parameters.lease_recheck)
+        r->lease_lapsed = true;
     return put_lease(r, err);
+}
+
+bool lease_lapsed(struct repository *r)
+{
+    bool lapsed = r->lease_lapsed;
+    r->lease_lapsed = false;
+    return lapsed;
 }
 
 void lease_end(struct repository *r)

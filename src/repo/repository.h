@@ -22,12 +22,12 @@ struct repository_parameters {
     struct error target_errors[TARGETS_MAX]; /* why, for those that are NULL */
     const char *target_labels[TARGETS_MAX];
     size_t target_count;
-    unsigned min_targets;                                 /* at least 1 */
-    const char *state_folder;                             /* NULL: a temporary one that is removed at close */
-    const char *host_key_file;                            /* NULL on a machine that has none */
-    const struct person_key *person;                      /* NULL: the host's secrets only */
-    int compression;                                      /* zstd level */
-    int64_t lease_refresh, lease_live, checkpoint, stall; /* seconds */
+    unsigned min_targets;            /* at least 1 */
+    const char *state_folder;        /* NULL: a temporary one that is removed at close */
+    const char *host_key_file;       /* NULL on a machine that has none */
+    const struct person_key *person; /* NULL: the host's secrets only */
+    int compression;                 /* zstd level */
+    int64_t lease_refresh, lease_recheck, lease_live, checkpoint, stall; /* seconds */
     uint64_t meta_cache_bytes;
     bool fill_empty; /* heal: a target without a good config takes part and gets it */
 };
@@ -55,8 +55,9 @@ int repository_open_person(struct storage *const *targets, size_t count, struct 
 
 struct repository_init {
     const char *host_name, *person_name;
-    const char *passphrase; /* NULL: person_key_text gets the person's key instead */
-    struct buffer *person_key_text;
+    const char
+        *passphrase; /* NULL: the person's key goes to the new file person_key_file, not to the targets */
+    const char *person_key_file;
     struct chunker_parameters chunker; /* zeros for the defaults */
     uint32_t pack_size;                /* zero for the default */
 };

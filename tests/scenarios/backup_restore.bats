@@ -67,3 +67,15 @@ teardown() { drop_work; }
     holdfast -q backup
     restore_and_compare latest
 }
+
+@test "the targets and the state folder are left out of what lies around them" {
+    write_config 2 "source = { type = \"files\"; paths = [ \"$WORK\" ]; };"
+    holdfast -q init
+    make_small_tree
+    holdfast -q backup
+    holdfast -q backup
+    [ -z "$(holdfast --json ls latest "$WORK/repo1" | jq -r '.entries[].name')" ]
+    [ -z "$(holdfast --json ls latest "$WORK/repo2" | jq -r '.entries[].name')" ]
+    [ -z "$(holdfast --json ls latest "$WORK/state" | jq -r '.entries[].name')" ]
+    [ -n "$(holdfast --json ls latest "$WORK/source" | jq -r '.entries[].name')" ]
+}

@@ -2,7 +2,8 @@ load ../lib/common.bash
 setup() { make_work; make_repo; make_small_tree; holdfast -q backup; }
 teardown() { drop_work; }
 
-without_passphrase() { env -u HOLDFAST_PASSPHRASE_FILE "$HOLDFAST_BIN" -c "$WORK/holdfast.conf" "$@" </dev/null; }
+bare() { env -u HOLDFAST_PASSPHRASE_FILE "$HOLDFAST_BIN" "$@" </dev/null; }
+without_passphrase() { bare -c "$WORK/holdfast.conf" "$@"; }
 
 @test "a host key without passphrase backs up, lists, finds, compares, prunes and verifies" {
     without_passphrase backup
@@ -31,6 +32,26 @@ without_passphrase() { env -u HOLDFAST_PASSPHRASE_FILE "$HOLDFAST_BIN" -c "$WORK
     mkdir "$WORK/bare"
     (cd "$WORK/bare" && "$HOLDFAST_BIN" restore latest --to "$WORK/bare/out" --target "$WORK/repo1")
     python3 "$BATS_TEST_DIRNAME/../lib/compare_trees.py" "$WORK/source" "$WORK/bare/out$WORK/source"
+}
+
+@test "a bare machine lists, reads and exports with --target, too" {
+    cd "$WORK"
+    [ "$("$HOLDFAST_BIN" --json snapshots --target "$WORK/repo1" | jq '.snapshots | length')" -eq 1 ]
+    [[ $("$HOLDFAST_BIN" ls latest "$WORK/source/a" --target "$WORK/repo1") == *hello* ]]
+    [ "$("$HOLDFAST_BIN" cat latest "$WORK/source/a/hello" --target "$WORK/repo1")" = hello ]
+    "$HOLDFAST_BIN" export latest --target "$WORK/repo1" | tar -tf - | grep -q a/hello
+}
+
+@test "init can leave the person's key in a file instead of a passphrase on the targets" {
+    sed -e "s|host.key|host4.key|; s|/state\"|/state4\"|; s|/repo1|/repo4|" "$WORK/holdfast.conf" >"$WORK/fourth.conf"
+    bare -c "$WORK/fourth.conf" -q init --person-key "$WORK/person.key"
+    [ "$(stat -c %a "$WORK/person.key")" = 600 ]
+    ! compgen -G "$WORK/repo4/keys/p-*"
+    bare -q -c "$WORK/fourth.conf" backup
+    bare -q restore latest --to "$WORK/out" --target "$WORK/repo4" --person-key "$WORK/person.key"
+    python3 "$BATS_TEST_DIRNAME/../lib/compare_trees.py" "$WORK/source" "$WORK/out$WORK/source"
+    run bare -c "$WORK/fourth.conf" init --person-key "$WORK/person.key"
+    [ "$status" -ne 0 ]
 }
 
 @test "a wrong passphrase is refused with a hint" {

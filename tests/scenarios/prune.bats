@@ -91,3 +91,26 @@ objects() { (cd "$WORK/repo1" && find . -type f -not -path './leases/*' | sort |
     holdfast verify --all
     restore_and_compare files:latest
 }
+
+@test "a writer that slept beyond its lease finds out what was deleted meanwhile, and stores it again" {
+    make_repo 1 "source = { type = \"command\"; command = [ \"$WORK/dump\" ]; filename = \"all\"; };" \
+        'chunk_average = "16K"; lease_refresh = "1s"; lease_recheck = "2s"; lease_live = "3s";'
+    holdfast -q host add pruner --out "$WORK/pruner.key" --role prune
+    sed -e 's|host.key|pruner.key|; s|/state"|/state2"|' "$WORK/holdfast.conf" >"$WORK/pruner.conf"
+    head -c 3000000 /dev/urandom >"$WORK/common"
+    printf '#!/bin/sh\ncat %s/common; [ ! -e %s/slow ] || { rm %s/slow; sleep 8; }; date +%%N\n' "$WORK" "$WORK" "$WORK" >"$WORK/dump"
+    chmod +x "$WORK/dump"
+    holdfast -q backup
+    touch "$WORK/slow"
+    holdfast backup >"$WORK/log" 2>&1 &
+    sleep 5
+    "$HOLDFAST_BIN" -q -c "$WORK/pruner.conf" forget "$(holdfast --json snapshots | jq -r '.snapshots[0].id')"
+    run "$HOLDFAST_BIN" -c "$WORK/pruner.conf" --json prune
+    [ "$(jq .deleted_packs <<<"$output")" -gt 0 ]
+    wait
+    cat "$WORK/log"
+    grep -q "taken anew" "$WORK/log"
+    holdfast verify --all
+    holdfast cat files:latest all >"$WORK/again"
+    cmp -n 3000000 "$WORK/common" "$WORK/again"
+}

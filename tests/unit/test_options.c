@@ -147,7 +147,7 @@ END_TEST
 START_TEST(options_and_operands_belong_to_their_command)
 {
     refuse("backup --to /x", "--to does not go with backup", "holdfast help backup");
-    refuse("snapshots --passphrase-file f", "does not go with snapshots", NULL);
+    refuse("backup --passphrase-file f", "does not go with backup", NULL);
     refuse("restore latest", "restore needs --to DIR", NULL);
     refuse("host add web2", "host add needs --out FILE", NULL);
     refuse("restore --to /x", "needs more: SNAPSHOT", NULL);
