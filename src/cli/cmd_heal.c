@@ -8,12 +8,14 @@ static int heal(const struct options *options, struct session *s)
     struct error err = {0};
     uint64_t copied;
     struct verify_parameters p = {.sample = 100, .repair = true};
-    if (repository_catch_up(s->wire.repository, false, &copied, &err) != 0)
+    int code = repository_catch_up(s->wire.repository, false, &copied, &err);
+    if (code == 0) {
+        snapshots_free(&s->snapshots); /* they are on more targets now */
+        code = snapshots_load(s->wire.repository, &s->snapshots, &err);
+    }
+    if (code != 0)
         return status_report(&err);
-    int status = verify_and_print(options, s, &p, "heal");
-    struct replicas *replicas = repository_replicas(s->wire.repository);
-    bool behind = replicas_active_count(replicas) < s->wire.config->target_count;
-    return status == STATUS_DONE && behind ? STATUS_BEHIND : status;
+    return verify_and_print(options, s, &p, "heal");
 }
 
 static int run(const struct options *options, const char *file)

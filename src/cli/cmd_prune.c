@@ -128,8 +128,7 @@ static int prune(const struct options *options, struct session *s)
     free(jobs);
     if (code != 0)
         return status_report(&err);
-    struct replicas *replicas = repository_replicas(s->wire.repository);
-    return replicas_active_count(replicas) < config->target_count ? STATUS_BEHIND : STATUS_DONE;
+    return session_behind(s);
 }
 
 static bool job_is_known(const struct session *s, const char *name)

@@ -17,6 +17,8 @@ struct session {
 int session_open(const struct options *options, const char *config_file, enum repository_mode mode,
                  enum wire_key key, const char *purpose, struct session *session);
 void session_close(struct session *session);
+/* STATUS_BEHIND if a configured target did not take part to the end, else STATUS_DONE. */
+int session_behind(const struct session *session);
 /* The snapshot that operand `index` names; reports the error. NULL if there is none; *status gets the exit
  * status. */
 const struct snapshot *session_snapshot(const struct session *session, const struct options *options,

@@ -41,6 +41,7 @@ static void print(const struct options *options, const struct verify_result *r, 
         output_json_number(o, "objects", r->objects);
         output_json_number(o, "bytes", r->bytes);
         output_json_number(o, "blobs", r->blobs);
+        output_json_number(o, "targets_behind", r->targets_behind);
         output_json_number(o, "problem_count", r->problems);
         output_json_number(o, "repaired", r->repaired);
         json_object_set(o, "problems", problems);
@@ -75,6 +76,9 @@ int verify_and_print(const struct options *options, struct session *s, struct ve
     int code = verify_run(s->wire.repository, &s->snapshots, p, &result, &err);
     progress_free(progress);
     int status = code == 0 ? STATUS_DONE : status_report(&err);
+    if (result.targets_behind)
+        log_hint("the next backup, or holdfast heal, brings them");
+    status = status_worse(status, result.targets_behind ? STATUS_BEHIND : session_behind(s));
     print(options, &result, problems, status);
     json_decref(problems);
     return status;

@@ -30,7 +30,7 @@ static const struct setting repository_settings[] = {
     {"upload_limit", SETTING_SIZE, AT(upload_limit), .min = KIB, .max = TIB},
     {"workers", SETTING_INTEGER, AT(workers), .min = 1, .max = 64},
     {"meta_cache", SETTING_SIZE, AT(meta_cache), .min = 0, .max = TIB, .fallback = "512M"},
-    {"chunk_average", SETTING_SIZE, AT(chunk_average), .min = 4 * KIB, .max = 16 * MIB, .fallback = "1M"},
+    {"chunk_average", SETTING_SIZE, AT(chunk_average), .min = 16 * KIB, .max = 16 * MIB, .fallback = "1M"},
     {"pack_size", SETTING_SIZE, AT(pack_size), .min = 64 * KIB, .max = 256 * MIB, .fallback = "16M"},
     {"checkpoint_interval", SETTING_DURATION, AT(checkpoint_interval), .min = 1, .max = DAY,
      .fallback = "10m"},

@@ -59,6 +59,7 @@ static void decide_job(const struct repository *r, const struct snapshot_list *l
         snapshots[count++] = (struct keep_snapshot){.ended = s->manifest.ended,
                                                     .classes = s->manifest.classes,
                                                     .pinned = s->pinned,
+                                                    .sequence = s->manifest.sequence,
                                                     .id = s->sha256.b,
                                                     .id_size = sizeof s->sha256.b};
     }

@@ -16,7 +16,8 @@ struct verify {
     struct repository *repository;
     const struct verify_parameters *parameters;
     struct verify_result *result;
-    struct id_map *seen; /* blobs that were looked up */
+    struct id_map *seen; /* blobs that were looked up; value: on which targets */
+    uint32_t wanted;     /* the active targets that have the snapshot at hand */
     struct blob_hasher *hasher;
     uint64_t total;
 };
@@ -36,21 +37,25 @@ static int check_blob(struct verify *v, const struct id *id, const char *path, b
 {
     struct blob_location copies[BLOB_COPIES_MAX];
     size_t count;
-    *was_seen = !id_map_put(v->seen, id, 1);
+    uint64_t seen = 0;
+    id_map_get(v->seen, id, &seen);
+    uint32_t wanted = v->wanted & ~(uint32_t)seen;
+    *was_seen = !wanted;
     if (*was_seen)
         return 0;
+    id_map_put(v->seen, id, seen | wanted);
     int code = blobs_locate(v->repository, id, copies, &count, err);
     if (code != 0)
         return code;
-    uint32_t present = 0, active = repository_active_mask(v->repository);
+    uint32_t present = 0;
     for (size_t i = 0; i < count; i++)
         present |= inspect_present(v->repository, copies[i].pack);
-    if ((present & active) == active)
+    if ((present & wanted) == wanted)
         return 0;
-    if ((present & active) == 0)
+    if ((present & repository_active_mask(v->repository)) == 0)
         v->result->missing_files++;
     for (size_t t = 0; t < replicas_count(repository_replicas(v->repository)); t++) {
-        if (!(active >> t & 1) || present >> t & 1)
+        if (!(wanted >> t & 1) || present >> t & 1)
             continue;
         problem(v, storage_label(replicas_storage(repository_replicas(v->repository), t)), path,
                 "a blob that it needs is not there", false);
@@ -93,6 +98,7 @@ static int check_snapshot(struct verify *v, const struct snapshot *s, struct err
     bool seen;
     struct error why;
     v->result->snapshots++;
+    v->wanted = s->targets & repository_active_mask(v->repository);
     id_to_hex(&s->sha256, hex);
     hex[10] = '\0';
     int code = check_extents(v, &s->manifest.root, hex, &seen, &why);
@@ -178,6 +184,20 @@ static int check_object(const struct inspect_object *object, void *context, stru
     return 0;
 }
 
+static void find_behind(const struct verify *v, const struct snapshot_list *list)
+{
+    struct replicas *replicas = repository_replicas(v->repository);
+    for (size_t t = 0; t < replicas_count(replicas); t++) {
+        size_t lacking = 0;
+        for (size_t i = 0; i < list->count; i++)
+            lacking += !(list->list[i].targets >> t & 1);
+        if (!lacking || !replicas_is_active(replicas, t))
+            continue;
+        v->result->targets_behind++;
+        log_warning("target %s lacks %zu snapshots", storage_label(replicas_storage(replicas, t)), lacking);
+    }
+}
+
 int verify_run(struct repository *r, const struct snapshot_list *list, const struct verify_parameters *p,
                struct verify_result *result, struct error *err)
 {
@@ -192,6 +212,7 @@ int verify_run(struct repository *r, const struct snapshot_list *list, const str
     int code = 0;
     for (size_t i = 0; i < list->count && code == 0; i++)
         code = check_snapshot(&v, &list->list[i], err);
+    find_behind(&v, list);
     if (code == 0 && (p->sample > 0 || p->repair)) {
         v.total = inspect_bytes(r, p->sample);
         code = inspect_each(r, check_object, &v, err);

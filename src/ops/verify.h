@@ -21,11 +21,14 @@ struct verify_result {
     uint64_t snapshots, objects, bytes; /* looked at; read */
     uint64_t blobs;                     /* whose ids were checked */
     uint64_t problems, repaired;
+    uint64_t
+        targets_behind; /* active ones that lack whole snapshots: no damage, the next backup brings them */
     uint64_t missing_files; /* entries of snapshots that need a blob which no target has */
     double seconds;
 };
 
-/* For a synced repository. Every blob that a live snapshot needs must be on every active target; what is read
+/* For a synced repository. Every blob that a live snapshot needs must be on every active target that
+ * has the snapshot; what is read
  * must have the hash in its name, and packs the contents that the index says. Returns INTEGRITY if problems
  * remain; what they are went through `problem`. */
 int verify_run(struct repository *repository, const struct snapshot_list *list,

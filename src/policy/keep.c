@@ -16,13 +16,16 @@ static int compare_ids(const struct keep_snapshot *a, const struct keep_snapshot
     return order ? order : (a->id_size > b->id_size) - (a->id_size < b->id_size);
 }
 
-/* Newest first; every host must come to the same order, so equal times are decided by the id. */
+/* Newest first; every host must come to the same order, so equal times are decided by the sequence and the
+ * id. */
 static int compare_newest_first(const void *left, const void *right)
 {
     const struct keep_snapshot *a = *(const struct keep_snapshot *const *)left;
     const struct keep_snapshot *b = *(const struct keep_snapshot *const *)right;
     if (a->ended != b->ended)
         return a->ended < b->ended ? 1 : -1;
+    if (a->sequence != b->sequence)
+        return a->sequence < b->sequence ? 1 : -1;
     return compare_ids(a, b);
 }
 

@@ -27,8 +27,9 @@ struct keep_snapshot {
     int64_t ended;    /* Unix seconds */
     uint32_t classes; /* KEEP_CLASS_BIT; unknown bits and no bits count as a class without a number */
     bool pinned;
-    bool uncounted; /* its time is in doubt: displaces nothing and is not removed */
-    const void *id; /* the caller's; only breaks ties, by the order of the bytes behind it */
+    bool uncounted;    /* its time is in doubt: displaces nothing and is not removed */
+    uint64_t sequence; /* of those that ended in the same second, the larger is newer */
+    const void *id;    /* the caller's; only breaks ties, by the order of the bytes behind it */
     size_t id_size;
 };
 

@@ -238,7 +238,9 @@ int event_write(struct repository *r, struct event *event, struct error *err)
     struct buffer body = {0};
     struct id id;
     event->host = r->host_key.host;
-    event->created = (int64_t)time(NULL);
+    int64_t now = (int64_t)time(NULL);
+    if (event->created < now)
+        event->created = now;
     event_encode(event, &body);
     int code = record_write(r, OBJECT_EVENT, "events", event->created, buffer_bytes(&body), &id, err);
     if (code == 0)
@@ -259,9 +261,39 @@ int snapshots_forget(struct repository *r, const struct id *ids, size_t count, c
     return event_write(r, &event, err);
 }
 
+struct pin_search {
+    const struct id *ids;
+    size_t count;
+    int64_t newest;
+};
+
+static int look_for_pins(struct repository *r, const struct object_seen *object, const struct event *event,
+                         void *context, struct error *err)
+{
+    (void)r;
+    (void)object;
+    (void)err;
+    struct pin_search *search = context;
+    if (event->type != EVENT_PIN && event->type != EVENT_UNPIN)
+        return 0;
+    for (size_t i = 0; i < event->snapshots.count; i++) {
+        for (size_t k = 0; k < search->count; k++) {
+            if (id_equal(&event->snapshots.list[i], &search->ids[k]) && event->created > search->newest)
+                search->newest = event->created;
+        }
+    }
+    return 0;
+}
+
 int snapshots_pin(struct repository *r, const struct id *ids, size_t count, bool pin, struct error *err)
 {
+    /* After what it changes, also within one second or by a clock that is behind. */
+    struct pin_search search = {ids, count, 0};
+    int code = events_each(r, look_for_pins, &search, err);
+    if (code != 0)
+        return code;
     struct event event = {.type = pin ? EVENT_PIN : EVENT_UNPIN,
+                          .created = search.newest + 1,
                           .reason = "",
                           .snapshots = {(struct id *)(uintptr_t)ids, count}};
     return event_write(r, &event, err);
