@@ -39,7 +39,7 @@ os.chdir(os.fsencode(sys.argv[1]))
 for byte in range(1, 256):
     if byte != ord("/"):
         name = bytes([byte])
-        for n in (name if name != b"." else b"a.", b"-" + name + b"-", name * 3, name * 255):
+        for n in (name if name != b"." else b"a.", b"a" + name + b"z", name * 3, name * 255):
             with open(n, "wb") as f:
                 f.write(n)
 for name in (b"\xc3(", b"\xed\xa0\x80", b"\xf8\x88\x80\x80\x80", b"\xff\xfe", b"...", b" ", b"\n\n", b"\x1b[31mred", b"%s%n", b"-rf", b"~", b"*"):
@@ -314,8 +314,8 @@ P
 }
 
 @test "times before 1970 and after 2106, to the nanosecond" {
-    # ext4 holds 1901 to 2446: 13 of these 19 seconds at least, with each of 4 fractions.
-    [ "$(make_times "$S")" -ge 52 ]
+    # ext4 holds 1901 to 2446, and so 11 of these 19 seconds with each of the 4 fractions.
+    [ "$(make_times "$S")" -ge 44 ]
     [ "$(stat -c %y "$S/4313433599 999999999")" = "$(date -d @4313433599.999999999 '+%F %T.%N %z')" ]
     round_trip
 }
@@ -358,7 +358,7 @@ P
     echo x >"$S/d/file"
     echo x >"$S/group"
     need "ACLs" setfacl -m u:1234:rwx,g:4321:r,m::rx "$S/d/file"
-    setfacl -m u:1::---,g:2:w,o::- "$S/group"
+    setfacl -m u:1:---,g:2:w,o::- "$S/group"
     setfacl -d -m u:1234:rwx,g:4321:rx,o::- "$S/d"
     setfacl -m u:1234:x "$S/d"
     echo x >"$S/d/inherited"
@@ -391,7 +391,7 @@ P
 @test "file flags: immutable, append-only, no dump and the others" {
     mkdir "$S/d" "$S/immutable" "$S/append"
     local flag
-    for flag in i a d A S D j s u; do
+    for flag in i a d A S D s u; do
         echo "$flag" >"$S/file $flag"
         ln "$S/file $flag" "$S/d/other name of $flag"
         mkdir "$S/directory $flag"
@@ -399,7 +399,7 @@ P
     echo x >"$S/immutable/x"
     echo x >"$S/append/x"
     need "flags" chattr +d "$S/file d" "$S/directory d"
-    for flag in A S j s u; do chattr "+$flag" "$S/file $flag" "$S/directory $flag"; done
+    for flag in A S s u; do chattr "+$flag" "$S/file $flag" "$S/directory $flag"; done
     chattr +DT "$S/directory D"
     chattr +aid "$S/file a"
     chattr +i "$S/immutable/x" "$S/immutable" "$S/file i" "$S/directory i"
@@ -603,6 +603,21 @@ make_others() {
     round_trip
 }
 
+@test "attributes that cannot be read are asked for again, though the file did not change" {
+    make_others
+    head -c 5000000 /dev/urandom >"$S/d/bad-large"
+    echo x >"$S/d/bad-small"
+    mkdir "$S/d/bad-directory"
+    setfattr -n user.colour -v blue "$S"/d/bad-*
+    sleep 3
+    for round in 1 2; do
+        ON_ACCESS_ERRNO=5 backup_while flistxattr "bad-*" 0 ""
+        [ "$status" -eq 3 ]
+        [ "$(grep -c "^warning: $S/d/bad-.*: cannot list the extended attributes: Input/output error" <<<"$output")" -eq 3 ]
+    done
+    round_trip
+}
+
 @test "files and directories that may not be read" {
     make_others
     echo secret >"$S/d/secret"
@@ -616,6 +631,12 @@ make_others() {
     cp "$HOLDFAST_BIN" "$WORK/holdfast" # which may lie where nobody else gets to
     chown -R 65534:65534 "$WORK"
     chown root "$S/d/readable"
+    # Secrets must be those of whoever runs the program.
+    as_root() {
+        chown root "$WORK/host.key" "$WORK/passphrase"
+        holdfast "$@"
+        chown -R 65534 "$WORK/host.key" "$WORK/passphrase" "$WORK/state"
+    }
     unprivileged() { setpriv --reuid=65534 --regid=65534 --clear-groups "$WORK/holdfast" -c "$WORK/holdfast.conf" "$@"; }
     for round in 1 2; do
         run unprivileged -q backup
@@ -626,18 +647,17 @@ make_others() {
         [[ $output == *"warning: $S/d/closed: "*"Permission denied"* ]]
         [ "$(grep -c '^warning: ' <<<"$output")" -eq 3 ]
         rm -rf "$WORK/out"
-        holdfast -q restore latest --to "$WORK/out"
-        compare --no-owner "$S/others" "$WORK/out$S/others"
-        compare "$S/d/readable" "$WORK/out$S/d/readable" 2>/dev/null || cmp "$S/d/readable" "$WORK/out$S/d/readable"
+        as_root -q restore latest --to "$WORK/out"
+        compare "$S/others" "$WORK/out$S/others"
+        cmp "$S/d/readable" "$WORK/out$S/d/readable"
+        [ "$(stat -c %u "$WORK/out$S/d/readable")" -eq 0 ]
         [ "$(stat -c %a "$WORK/out$S/d/closed")" = 0 ]
         [ "$(ls -A "$WORK/out$S/d")" = "$(printf 'closed\nreadable')" ]
         sleep 3
     done
-    # Restored by somebody who may not give files away: a warning, the rest is right.
-    run unprivileged -q restore latest --to "$WORK/own"
-    echo "$output"
-    [ "$status" -eq 3 ]
-    compare --no-owner "$WORK/out$S" "$WORK/own$S" || [ "$(id -u)" -ne 0 ]
+    # Restored by somebody who may not give files away: that is said, and the rest is right.
+    [ "$(unprivileged --json restore latest --to "$WORK/own" | jq .owner_failures)" -eq 1 ]
+    compare --no-owner "$WORK/out$S" "$WORK/own$S"
 }
 
 # ---- what is left out ----
@@ -741,7 +761,7 @@ P
     git -c core.excludesFile="$WORK/patterns" --git-dir="$WORK/git/.git" --work-tree="$S" ls-files -z --others --exclude-standard |
         tr '\0\n' '\n\0' | LC_ALL=C sort >"$WORK/by-git"
     (cd "$WORK/out$S" && find . -type f -printf '%P\0') | tr '\0\n' '\n\0' | LC_ALL=C sort >"$WORK/by-us"
-    [ "$(wc -l <"$WORK/by-git")" -gt 15 ]
+    [ "$(wc -l <"$WORK/by-git")" -eq 15 ]
     diff "$WORK/by-git" "$WORK/by-us"
     # What is left is as it was.
     cmp "$S/negated/keep/x" "$WORK/out$S/negated/keep/x"
