@@ -200,6 +200,7 @@ static void backup_free(struct backup *b)
     blob_writer_free(b->writer);
     exclude_free(b->exclude);
     arena_free(&b->root_arena);
+    free(b->own);
     pthread_mutex_destroy(&b->lock);
     pthread_cond_destroy(&b->root_done);
     free(b);
@@ -209,7 +210,7 @@ static void backup_free(struct backup *b)
 static void note_own_folders(struct backup *b)
 {
     const struct backup_parameters *p = b->parameters;
-    b->own = arena_alloc_array(&b->root_arena, p->own_count, sizeof *b->own);
+    b->own = memory_alloc_array(p->own_count, sizeof *b->own);
     for (size_t i = 0; i < p->own_count; i++) {
         if (source_stat(AT_FDCWD, p->own[i], &b->own[b->own_count], NULL) == 0)
             b->own_count++;

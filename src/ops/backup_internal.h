@@ -120,7 +120,8 @@ struct task {
 
 struct link {
     uint64_t device, inode;
-    char *path;
+    char *path; /* of the first name */
+    bool lost;  /* the first name could not be read: the next one takes its place */
 };
 
 struct backup {

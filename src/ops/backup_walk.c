@@ -24,6 +24,7 @@ struct walk {
     struct blob_hasher *hasher;
     struct buffer scratch;
     const char *warn_path;
+    bool incomplete; /* a part of the entry's metadata could not be read */
     struct level *levels;
     size_t depth, capacity;
     struct task *batch;
@@ -33,6 +34,7 @@ struct walk {
 static void warn_metadata(void *context, const char *message)
 {
     struct walk *w = context;
+    w->incomplete = true;
     backup_warn(w->backup, "%s: %s", w->warn_path, message);
 }
 
@@ -65,17 +67,39 @@ static void grow_links(struct backup *b)
     free(old);
 }
 
+static bool has_names(const struct source_stat *st)
+{
+    return st->type == NODE_FILE && st->link_count > 1;
+}
+
 /* The path of the first name of the same file, or NULL: this is the first. */
 static const char *first_link(struct backup *b, const struct source_stat *st, const char *path)
 {
+    if (!has_names(st))
+        return NULL;
     if (b->link_count * 2 >= b->link_capacity)
         grow_links(b);
     struct link *link = find_link(b, st->device, st->inode);
-    if (link->path)
+    if (link->path && !link->lost)
         return link->path;
-    *link = (struct link){st->device, st->inode, memory_copy_string(path)};
-    b->link_count++;
+    b->link_count += !link->path;
+    free(link->path);
+    *link = (struct link){st->device, st->inode, memory_copy_string(path), false};
     return NULL;
+}
+
+/* True if the first name of the file was listed, but then could not be read. */
+static bool first_is_lost(struct backup *b, const struct source_stat *st)
+{
+    return has_names(st) && find_link(b, st->device, st->inode)->lost;
+}
+
+static void lose_first(struct backup *b, const struct source_stat *st)
+{
+    /* A file that is itself a source is in no list of names. */
+    struct link *link = has_names(st) && b->link_capacity ? find_link(b, st->device, st->inode) : NULL;
+    if (link && link->path)
+        link->lost = true;
 }
 
 /* ---- batches ---- */
@@ -173,8 +197,13 @@ static int store_changed(struct walk *w, struct directory *d, size_t index, cons
     struct node *node = &d->nodes[index];
     const char *name = (const char *)d->cached[index].name.data;
     if (st->type == NODE_FILE && !link) {
-        if (st->size > repository_chunker_parameters(w->backup->repository).min)
-            return store_large(w, d, index, st, path, err);
+        /* Other names lead to the first of a file: whether it can be read must be known before they come. */
+        if (st->size > repository_chunker_parameters(w->backup->repository).min || has_names(st)) {
+            int code = store_large(w, d, index, st, path, err);
+            if (code != 0)
+                lose_first(w->backup, st);
+            return code;
+        }
         /* Until the worker comes; it fills in the rest. */
         node->type = NODE_FILE;
         add_to_batch(w, d, index, st);
@@ -229,7 +258,7 @@ static int list_entries(struct walk *w, struct directory *d, struct source_stat 
         } else if (st.type == NODE_UNKNOWN) {
             backup_warn(b, "%s: an entry of unknown type, left out", path);
         } else if (!exclude_match(b->exclude, bytes_of_string(path), st.type == NODE_DIRECTORY)) {
-            const char *link = st.type == NODE_FILE && st.link_count > 1 ? first_link(b, &st, path) : NULL;
+            const char *link = first_link(b, &st, path);
             struct cached_entry *e = &d->cached[d->count];
             *e = cache_entry(names[i], &st, now);
             link_hash(link, &e->link);
@@ -281,7 +310,7 @@ static void sort_entries(struct walk *w, struct directory *d, const struct sourc
     d->same = d->has_row && b->cache_valid && d->row.count == d->count;
     bool some_same = false;
     for (size_t i = 0; i < d->count; i++) {
-        bool same = d->has_row && entry_is_same(d, i);
+        bool same = d->has_row && entry_is_same(d, i) && !first_is_lost(b, &stats[i]);
         d->same &= same;
         some_same |= same;
     }
@@ -301,17 +330,26 @@ static void sort_entries(struct walk *w, struct directory *d, const struct sourc
     for (size_t i = 0; i < d->count && !backup_stopped(b); i++) {
         const struct node *old =
             some_same && entry_is_same(d, i) ? tree_node_by_name(&d->old, d->cached[i].name) : NULL;
-        struct bytes link = d->nodes[i].hard_link;
-        if (old && (b->cache_valid || content_is_there(w, old))) {
+        bool lost = first_is_lost(b, &stats[i]);
+        if (old && !lost && (b->cache_valid || content_is_there(w, old))) {
             d->nodes[i] = *old;
             d->nodes[i].subtree = (struct extents){0};
             count_same(w, &stats[i]);
             continue;
         }
         char *path = join(d->path, (const char *)d->cached[i].name.data);
+        if (lost) {
+            first_link(b, &stats[i], path);
+            d->nodes[i].hard_link = (struct bytes){0};
+            link_hash(NULL, &d->cached[i].link);
+        }
+        struct bytes link = d->nodes[i].hard_link;
         w->warn_path = path;
+        w->incomplete = false;
         struct error why;
         int code = store_changed(w, d, i, &stats[i], path, link.size ? (const char *)link.data : NULL, &why);
+        if (w->incomplete)
+            d->cached[i].trusted = false;
         if (code != 0) {
             d->nodes[i].type = NODE_UNKNOWN;
             backup_warn(b, "%s: %s", path,

@@ -14,11 +14,13 @@ struct worker {
     struct buffer data;
     const char *directory; /* for warnings */
     const char *name;
+    bool incomplete; /* a part of the file's metadata could not be read */
 };
 
 static void warn_metadata(void *context, const char *message)
 {
     struct worker *w = context;
+    w->incomplete = true;
     backup_warn(w->backup, "%s/%s: %s", w->directory, w->name, message);
 }
 
@@ -169,11 +171,14 @@ static int do_file(struct worker *w, struct directory *d, size_t index, const st
     struct source_file file;
     bool sparse;
     w->name = (const char *)name.data;
+    w->incomplete = false;
     int code = source_file_open(d->fd, w->name, st, &file, err);
     if (code != 0)
         return code;
     code = metadata_read(w->metadata, d->fd, w->name, file.fd, &file.stat, arena, node, err);
     node->name = name;
+    if (w->incomplete)
+        d->cached[index].trusted = false; /* it is asked for again next time */
     if (code == 0)
         code = read_small(w, &file, &sparse, err);
     if (code == 0 && sparse) {

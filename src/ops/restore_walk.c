@@ -1,7 +1,9 @@
 /* Walking the trees of a snapshot: directories and special entries are made here, files handed to the
  * workers. */
+#include "base/id_map.h"
 #include "base/log.h"
 #include "base/memory.h"
+#include "crypto/digest.h"
 #include "ops/restore_internal.h"
 
 #include <stdlib.h>
@@ -25,6 +27,9 @@ struct walk {
     struct arena arena;
     struct later *directories, *links;
     size_t directory_count, directory_capacity, link_count, link_capacity;
+    struct id_map *moved; /* hash of a first name's path: which of moved_paths got its contents */
+    const char **moved_paths;
+    size_t moved_count, moved_capacity;
     struct level *levels;
     size_t depth, capacity;
 };
@@ -187,29 +192,31 @@ static bool is_selected(const struct walk *w, struct bytes path)
     return false;
 }
 
-/* A hard link whose first name is not restored: the first of its names that is gets the contents. */
-static bool take_over_content(struct walk *w, const char *path, const struct node *link, struct node *file,
-                              struct error *err)
+static bool find_moved(const struct walk *w, struct bytes first, uint64_t *number)
 {
-    for (size_t i = 0; i < w->link_count; i++) {
-        struct later *l = &w->links[i];
-        if (l->node.type == NODE_UNKNOWN && bytes_equal(l->node.hard_link, link->hard_link))
-            return false;
-    }
-    char *target = memory_format("%.*s", (int)link->hard_link.size, (const char *)link->hard_link.data);
+    struct id hash;
+    sha256(first, &hash);
+    return id_map_get(w->moved, &hash, number);
+}
+
+/* A hard link whose first name is not restored: the first of its names that is gets the contents. */
+static int take_over_content(struct walk *w, const char *path, const struct node *link, struct node *file,
+                             struct error *err)
+{
+    const char *first = (const char *)arena_copy(&w->arena, link->hard_link).data;
     struct manifest const *m = &w->restore->parameters->snapshot->manifest;
-    int code = tree_find(&m->root, target, blobs_fetch_tree, w->restore->repository, &w->arena, file, err);
-    free(target);
-    if (code != 0 || file->type != NODE_FILE) {
-        failed(w, path, err);
-        return false;
-    }
+    struct id hash;
+    int code = tree_find(&m->root, first, blobs_fetch_tree, w->restore->repository, &w->arena, file, err);
+    if (code == 0 && (file->type != NODE_FILE || file->hard_link.size))
+        code = error_set(err, ERROR_INTEGRITY, "its hard link leads to no file");
+    if (code != 0)
+        return code;
     file->name = link->name;
-    /* Where the later ones find it. */
-    struct node mark = *link;
-    mark.type = NODE_UNKNOWN;
-    remember(w, &w->links, &w->link_count, &w->link_capacity, path, &mark);
-    return true;
+    sha256(link->hard_link, &hash);
+    id_map_put(w->moved, &hash, w->moved_count);
+    memory_reserve_one(w->moved_paths, w->moved_count, w->moved_capacity);
+    w->moved_paths[w->moved_count++] = arena_copy_string(&w->arena, path);
+    return 0;
 }
 
 static void restore_special(struct walk *w, struct target_directory *d, const char *path,
@@ -285,13 +292,18 @@ static void restore_node(struct walk *w, struct target_directory *d, const char 
         }
         return;
     }
-    if (node->type == NODE_FILE && node->hard_link.size &&
-        (is_selected(w, node->hard_link) || !take_over_content(w, path, node, &copy, &why))) {
-        char *slash = strrchr(path, '/');
-        char *directory = memory_format("%.*s", slash ? (int)(slash - path) : 0, path);
-        remember(w, &w->links, &w->link_count, &w->link_capacity, directory, node);
-        free(directory);
-        return;
+    if (node->type == NODE_FILE && node->hard_link.size) {
+        if (is_selected(w, node->hard_link) || find_moved(w, node->hard_link, NULL)) {
+            char *slash = strrchr(path, '/');
+            char *directory = memory_format("%.*s", slash ? (int)(slash - path) : 0, path);
+            remember(w, &w->links, &w->link_count, &w->link_capacity, directory, node);
+            free(directory);
+            return;
+        }
+        if (take_over_content(w, path, node, &copy, &why) != 0) {
+            failed(w, path, &why);
+            return;
+        }
     }
     if (node->type == NODE_FILE)
         restore_file(w, d, path, &copy);
@@ -345,13 +357,10 @@ static void make_links(struct walk *w)
     bool replace = r->parameters->overwrite != RESTORE_NEVER;
     for (size_t i = 0; i < w->link_count && !restore_stopped(r); i++) {
         struct later *l = &w->links[i];
-        if (l->node.type == NODE_UNKNOWN)
-            continue;
         struct bytes target = l->node.hard_link;
-        for (size_t k = 0; k < w->link_count; k++) {
-            if (w->links[k].node.type == NODE_UNKNOWN && bytes_equal(w->links[k].node.hard_link, target))
-                target = bytes_of_string(w->links[k].directory); /* where its contents went */
-        }
+        uint64_t number;
+        if (find_moved(w, target, &number))
+            target = bytes_of_string(w->moved_paths[number]);
         struct error why;
         int fd;
         int code = writer_open_path(r->writer, bytes_of_string(l->directory), &fd, &why);
@@ -399,7 +408,7 @@ static void stop_workers(struct restore *r)
 
 int restore_walk(struct restore *r, const struct selection *selection, struct error *err)
 {
-    struct walk w = {.restore = r, .selection = selection};
+    struct walk w = {.restore = r, .selection = selection, .moved = id_map_new()};
     int code = 0;
     for (size_t i = 0; i < selection->count && code == 0 && !restore_stopped(r); i++) {
         const struct selected *s = &selection->list[i];
@@ -421,6 +430,8 @@ int restore_walk(struct restore *r, const struct selection *selection, struct er
     }
     free(w.directories);
     free(w.links);
+    free(w.moved_paths);
+    id_map_free(w.moved);
     free(w.levels);
     arena_free(&w.arena);
     return code;

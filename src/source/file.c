@@ -23,6 +23,16 @@ static int open_regular(int directory, const char *name)
     return fd;
 }
 
+/* The count of blocks does not tell: attributes and space beyond the end have blocks, too. A file of one
+ * block is either data or a hole. */
+static bool has_holes(const struct source_file *file)
+{
+    if (file->stat.size <= HOLE_MIN && file->stat.blocks)
+        return false;
+    off_t hole = lseek(file->fd, 0, SEEK_HOLE);
+    return hole >= 0 && (uint64_t)hole < file->stat.size;
+}
+
 int source_file_open(int directory, const char *name, const struct source_stat *expected,
                      struct source_file *file, struct error *err)
 {
@@ -39,15 +49,15 @@ int source_file_open(int directory, const char *name, const struct source_stat *
         source_file_close(file);
         return code;
     }
-    bool sparse = file->stat.blocks < file->stat.size / 512;
-    file->data_end = sparse ? 0 : file->stat.size;
+    file->data_end = has_holes(file) ? 0 : file->stat.size;
     if (file->stat.size >= READAHEAD_MIN)
         posix_fadvise(file->fd, 0, 0, POSIX_FADV_SEQUENTIAL);
     return 0;
 }
 
 /* At the end of a run of data: finds the next one, and sets *hole to the bytes before it (0 where those are
- * too few to be worth it). Never beyond the size the file had when it was opened. */
+ * too few to be worth it; the hole that ends a file may be of any length). Never beyond the size the file had
+ * when it was opened. */
 static int find_run(struct source_file *file, uint64_t *hole, struct error *err)
 {
     uint64_t size = file->stat.size;
@@ -60,7 +70,7 @@ static int find_run(struct source_file *file, uint64_t *hole, struct error *err)
     if (data < 0 && errno != ENXIO)
         return error_set_errno(err, errno, "cannot find the holes");
     uint64_t start = data < 0 || (uint64_t)data > size ? size : (uint64_t)data;
-    if (start - file->offset >= HOLE_MIN) {
+    if (start - file->offset >= HOLE_MIN || start == size) {
         *hole = start - file->offset;
         return 0;
     }

@@ -2,7 +2,7 @@
  * Reading the contents of a regular file once, in order, holes left out, and noticing that it changed
  * meanwhile. Used by the backup op. Messages do not name the file: the caller puts the path before them.
  *
- * A small file costs open, statx, one read, statx, close.
+ * A small file costs open, statx, lseek (if it has more than a block), one read, statx, close.
  */
 #ifndef SOURCE_FILE_H
 #define SOURCE_FILE_H
@@ -35,8 +35,8 @@ struct source_run {
 int source_file_open(int directory, const char *name, const struct source_stat *expected,
                      struct source_file *file, struct error *err);
 /* Reads on: either data, as much as fits into size bytes and lies before the next hole, or one hole of at
- * least 4 KiB (of any length; nothing is written to data). Never more than the file's size when it was
- * opened. */
+ * least 4 KiB or at the end of the file (of any length; nothing is written to data). Never more than the
+ * file's size when it was opened. */
 int source_file_next(struct source_file *file, void *data, size_t size, struct source_run *run,
                      struct error *err);
 /* What happened to the file since it was opened; to be asked after the end. */

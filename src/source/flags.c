@@ -4,9 +4,9 @@
 #include <linux/fs.h>
 #include <sys/ioctl.h>
 
-const uint32_t flags_kept = FS_COMPR_FL | FS_SYNC_FL | FS_IMMUTABLE_FL | FS_APPEND_FL | FS_NODUMP_FL |
-                            FS_NOATIME_FL | FS_NOCOMP_FL | FS_JOURNAL_DATA_FL | FS_NOTAIL_FL | FS_DIRSYNC_FL |
-                            FS_TOPDIR_FL | FS_NOCOW_FL | FS_PROJINHERIT_FL;
+const uint32_t flags_kept = FS_SECRM_FL | FS_UNRM_FL | FS_COMPR_FL | FS_SYNC_FL | FS_IMMUTABLE_FL |
+                            FS_APPEND_FL | FS_NODUMP_FL | FS_NOATIME_FL | FS_NOCOMP_FL | FS_JOURNAL_DATA_FL |
+                            FS_NOTAIL_FL | FS_DIRSYNC_FL | FS_TOPDIR_FL | FS_NOCOW_FL | FS_PROJINHERIT_FL;
 
 const uint32_t flags_locks = FS_IMMUTABLE_FL | FS_APPEND_FL;
 

@@ -19,6 +19,7 @@ drop_work() {
     [ -n "${WORK:-}" ] || return 0
     mountpoint -q "$WORK/mounted" 2>/dev/null && umount "$WORK/mounted"
     mountpoint -q "$WORK/source/mounted" 2>/dev/null && umount "$WORK/source/mounted"
+    rm -rf "$WORK" 2>/dev/null && return 0
     chattr -R -i -a "$WORK" 2>/dev/null || true
     rm -rf "$WORK"
 }
