@@ -201,6 +201,7 @@ static void backup_free(struct backup *b)
     exclude_free(b->exclude);
     arena_free(&b->root_arena);
     free(b->own);
+    free(b->feeder_data);
     pthread_mutex_destroy(&b->lock);
     pthread_cond_destroy(&b->root_done);
     free(b);

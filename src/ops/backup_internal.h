@@ -150,6 +150,7 @@ struct backup {
 
     struct link *links; /* open addressing; the walker's */
     size_t link_count, link_capacity;
+    uint8_t *feeder_data; /* kept from one file to the next; of the thread that reads the source */
 };
 
 /* Notes the first failure; everything else stops soon. */

@@ -274,7 +274,8 @@ struct chunk_feeder *chunk_feeder_new(struct backup *b, struct large_file *file)
     f->file = file;
     f->chunker = repository_chunker(b->repository);
     f->max = repository_chunker_parameters(b->repository).max;
-    f->data = memory_alloc(2 * f->max);
+    f->data = b->feeder_data ? b->feeder_data : memory_alloc(2 * f->max);
+    b->feeder_data = NULL;
     return f;
 }
 
@@ -329,6 +330,7 @@ void chunk_feeder_hole(struct chunk_feeder *f, uint64_t length)
 void chunk_feeder_end(struct chunk_feeder *f)
 {
     cut(f, true);
-    free(f->data);
+    free(f->backup->feeder_data);
+    f->backup->feeder_data = f->data;
     free(f);
 }
