@@ -193,9 +193,23 @@ int file_write_atomic(const char *path, struct bytes contents, mode_t mode, stru
     return write_file(path, contents, mode, true, err);
 }
 
+/* A file without a name until it is whole: whoever is killed leaves nothing, for these files hold secrets. */
 int file_create_atomic(const char *path, struct bytes contents, mode_t mode, struct error *err)
 {
-    return write_file(path, contents, mode, false, err);
+    char *parent = file_parent(path), self[32];
+    int fd = open(parent, O_TMPFILE | O_WRONLY | O_CLOEXEC, mode);
+    free(parent);
+    if (fd < 0) /* a file system that cannot, or another reason that shows again */
+        return write_file(path, contents, mode, false, err);
+    snprintf(self, sizeof self, "/proc/self/fd/%d", fd);
+    int code = file_write_all(fd, contents, path, err);
+    if (code == 0 && fsync(fd) != 0)
+        code = error_set_errno(err, errno, "cannot sync %s", path);
+    if (code == 0 && linkat(AT_FDCWD, self, AT_FDCWD, path, AT_SYMLINK_FOLLOW) != 0)
+        code = error_set_errno(err, errno, "cannot create %s", path);
+    if (close(fd) != 0 && code == 0)
+        code = error_set_errno(err, errno, "cannot close %s", path);
+    return code == 0 ? file_sync_parent(path, err) : code;
 }
 
 int file_make_directories(const char *path, mode_t mode, struct error *err)

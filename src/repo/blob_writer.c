@@ -175,6 +175,8 @@ static int finish_pack(struct blob_writer *w, enum blob_kind kind, struct pack_b
         for (size_t i = 0; i < entry.contents.blob_count; i++)
             id_map_remove(w->in_flight, &ids[i]);
         w->stored_bytes += bytes.size;
+        /* So that a run that is killed leaves what it uploaded to the next one. */
+        code = catalog_commit(r->catalog, err);
     }
     pthread_mutex_unlock(&w->lock);
     if (code != 0)

@@ -97,6 +97,9 @@ static int copy_frames(struct repacker *p, const struct catalog_pack *pack, stru
             code =
                 pack_builder_copy(p->builder, bytes_of(object.data + frame->offset, frame->stored_length),
                                   frame, entry->contents.blobs + frame->first_blob, slots[frame->slot], err);
+        /* A repack that was killed left the same frame in two packs. */
+        if (code == ERROR_EXISTS)
+            code = 0;
         p->blobs += frame->blob_count;
     }
     return code;

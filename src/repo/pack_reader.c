@@ -10,6 +10,7 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 struct pack_reader {
@@ -49,7 +50,9 @@ static int compare_use(const void *a, const void *b)
     return (x->tv_nsec > y->tv_nsec) - (x->tv_nsec < y->tv_nsec);
 }
 
-/* Removes the packs that were used longest ago until the rest fits. */
+#define LEFTOVER_SECONDS (24 * 60 * 60)
+
+/* Removes what killed processes left, and the packs that were used longest ago until the rest fits. */
 static void trim_meta_cache(struct repository *r)
 {
     char *path = file_join(r->state_folder, "meta");
@@ -62,9 +65,13 @@ static void trim_meta_cache(struct repository *r)
     uint64_t total = 0;
     for (struct dirent *entry; (entry = readdir(folder));) {
         struct stat st;
-        if (strlen(entry->d_name) != 64 ||
-            fstatat(dirfd(folder), entry->d_name, &st, AT_SYMLINK_NOFOLLOW) != 0)
+        if (fstatat(dirfd(folder), entry->d_name, &st, AT_SYMLINK_NOFOLLOW) != 0)
             continue;
+        if (strlen(entry->d_name) != ID_HEX_SIZE - 1) {
+            if (S_ISREG(st.st_mode) && time(NULL) - st.st_mtim.tv_sec > LEFTOVER_SECONDS)
+                unlinkat(dirfd(folder), entry->d_name, 0);
+            continue;
+        }
         memory_reserve_one(files, count, capacity);
         files[count].used = st.st_atim.tv_sec > st.st_mtim.tv_sec ? st.st_atim : st.st_mtim;
         files[count].size = st.st_size;
