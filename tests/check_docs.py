@@ -6,6 +6,7 @@ holdfast(1) and holdfast.conf(5): every command, option, choice and setting is i
 of the table, and nothing else is.
 """
 import os
+import pathlib
 import re
 import subprocess
 import sys
@@ -79,6 +80,14 @@ for name, kind, required, default, choices, low, high in settings:
     for choice in filter(None, choices.split(",")):
         if not re.search(rf"\b{choice}\b", text):
             problems.append(f"holdfast.conf.5: {name}: choice {choice} is missing")
+
+# ---- holdfast-format(5): every message as the .proto files have it ----
+form = page("holdfast-format.5")
+protos = pathlib.Path(root, "src/format/proto").glob("*.proto")
+for line in (line for path in protos for line in path.read_text().splitlines()):
+    field = re.match(r"  ?(.*?= \d+);", line)
+    if field and field[1] not in form:
+        problems.append(f"holdfast-format.5: lacks \"{field[1].strip()}\"")
 
 # ---- help ----
 for command in commands:
