@@ -2,7 +2,7 @@ load ../lib/common.bash
 setup() { make_work; }
 teardown() { drop_work; }
 
-reader() { python3 "$BATS_TEST_DIRNAME/../reader/read.py" "$@"; }
+reader() { /usr/bin/python3 "$BATS_TEST_DIRNAME/../reader/read.py" "$@"; }
 
 make_tree() {
     make_small_tree
