@@ -77,6 +77,12 @@ static bool name_is_valid(struct bytes name, bool root)
         return false;
     if (!root && memchr(name.data, '/', name.size))
         return false;
+    for (size_t at = 0, end; at < name.size; at = end + 1) {
+        const uint8_t *slash = memchr(name.data + at, '/', name.size - at);
+        end = slash ? (size_t)(slash - name.data) : name.size;
+        if (end - at == 2 && memcmp(name.data + at, "..", 2) == 0)
+            return false;
+    }
     return !(name.data[0] == '.' && (name.size == 1 || (name.size == 2 && name.data[1] == '.')));
 }
 

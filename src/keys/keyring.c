@@ -79,6 +79,13 @@ static int wrap_all(struct keyring *k, const struct bundle *all, struct arena *a
 {
     int code = 0;
     struct bundle own;
+    /* Copies: the lists may be shared with the keyring before, whose bundles stay as they are. */
+    struct person *persons = arena_alloc_array(arena, k->person_count, sizeof *persons);
+    struct host *hosts = arena_alloc_array(arena, k->host_count, sizeof *hosts);
+    if (k->person_count)
+        k->persons = memcpy(persons, k->persons, k->person_count * sizeof *persons);
+    if (k->host_count)
+        k->hosts = memcpy(hosts, k->hosts, k->host_count * sizeof *hosts);
     for (size_t i = 0; i < k->person_count && code == 0; i++) {
         struct person *p = &k->persons[i];
         struct buffer info = {0};
