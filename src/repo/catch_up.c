@@ -27,6 +27,30 @@ struct catch_up {
     struct error *err;
 };
 
+/* False for what somebody put there: it must not spread. Segments were checked when they were read, and packs
+ * are named by them. */
+static bool belongs(struct repository *r, struct object_seen *object)
+{
+    static const enum object_type types[] = {
+        [FOLDER_SNAPSHOTS] = OBJECT_MANIFEST, [FOLDER_RUNS] = OBJECT_RUN, [FOLDER_EVENTS] = OBJECT_EVENT};
+    struct buffer body = {0};
+    struct error why;
+    int code = 0;
+    if (object->folder == FOLDER_KEYRING || object->folder == FOLDER_PERSON) {
+        char name[OBJECT_NAME_MAX];
+        object_seen_name(object, name);
+        code = key_object_check(r, object, &why);
+        if (code != 0)
+            error_prefix(&why, "%s", name);
+    } else if (object->folder == FOLDER_SNAPSHOTS || object->folder == FOLDER_RUNS ||
+               object->folder == FOLDER_EVENTS)
+        code = record_load(r, types[object->folder], object, &body, &why);
+    buffer_free(&body);
+    if (code != 0)
+        log_warning("it is not copied to other targets: %s", why.message);
+    return code == 0;
+}
+
 /* Copies one object to the target, if it lacks it. */
 static int copy_object(struct catch_up *c, struct object_seen *object, size_t max)
 {
@@ -35,6 +59,8 @@ static int copy_object(struct catch_up *c, struct object_seen *object, size_t ma
         return 0;
     if (!(object->mask & repository_active_mask(r)))
         return 0; /* nobody who could be asked has it: what needs it will say so */
+    if (!belongs(r, object))
+        return 0;
     c->copied += object->size;
     if (c->dry_run)
         return 0;
@@ -136,6 +162,7 @@ static int fill_target(struct catch_up *c)
     if (code == 0)
         code = copy_folder(c, FOLDER_PERSON, PERSON_KEY_MAX);
     if (code == 0 && !c->dry_run && r->lacks_config >> c->target & 1)
+        /* Also over one that is damaged. */
         code = storage_put(replicas_storage(r->replicas, c->target), "config", buffer_bytes(&r->config_bytes),
                            c->err);
     if (code == 0)
