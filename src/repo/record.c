@@ -216,5 +216,7 @@ int key_object_check(struct repository *r, const struct object_seen *object, str
         }
     }
     buffer_free(&sealed);
-    return code == 0 ? 0 : error_hint(err, REMOVE_HINT);
+    if (code != 0 && err && !*err->hint)
+        error_hint(err, REMOVE_HINT);
+    return code;
 }
