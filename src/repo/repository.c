@@ -256,7 +256,9 @@ static int open_configs(struct repository *r, struct error *err)
         buffer_free(&bytes);
         if (code == 0)
             continue;
-        if (first.code == 0 || why.code == ERROR_INTEGRITY || why.code == ERROR_UNSUPPORTED)
+        /* A config that the keyring does name, but of a newer version, tells best what is the matter. */
+        if (first.code == 0 || code == ERROR_UNSUPPORTED ||
+            (code == ERROR_INTEGRITY && first.code != ERROR_UNSUPPORTED))
             first = why;
         if (fill) {
             r->lacks_config |= 1u << t;
