@@ -31,7 +31,7 @@ static int run(const struct options *options, const char *file)
         return status;
     const struct snapshot *snapshot = session_snapshot(&s, options, 0, &status);
     if (snapshot)
-        status = export_snapshot(options, &s, snapshot);
+        status = status_worse(status, export_snapshot(options, &s, snapshot));
     session_close(&s);
     return status;
 }

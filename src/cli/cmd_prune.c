@@ -32,6 +32,7 @@ static void print_json(const struct prune_result *r, bool dry_run)
     json_object_set_new(o, "dry_run", json_boolean(dry_run));
     json_object_set_new(o, "snapshots", list);
     output_json_number(o, "expired", r->expired);
+    output_json_number(o, "held", r->held);
     output_json_number(o, "packs", c->packs);
     output_json_number(o, "bytes", c->bytes);
     output_json_number(o, "live_bytes", c->live_bytes);

@@ -2,6 +2,7 @@
 #include "cli/commands.h"
 #include "cli/output.h"
 #include "cli/progress.h"
+#include "cli/session.h"
 #include "cli/signals.h"
 #include "cli/status.h"
 #include "cli/wire.h"
@@ -63,10 +64,10 @@ static int restore(const struct options *options, struct wire *wire, struct erro
     if (code == 0)
         code = snapshots_load(wire->repository, &list, err);
     if (code == 0)
-        code = snapshots_resolve(&list, wire->repository, options->operands[0], &p.snapshot, err);
+        code = snapshots_resolve(&list, wire->repository, options->operands[0], &p.snapshot, NULL, err);
     if (code != 0) {
         snapshots_free(&list);
-        return status_report(err);
+        return status_worse(status_report(err), session_damage(wire->repository));
     }
     struct progress *progress = progress_new(options, "restore");
     p.progress = progress ? show_progress : NULL;
@@ -75,6 +76,7 @@ static int restore(const struct options *options, struct wire *wire, struct erro
     progress_free(progress);
     snapshots_free(&list);
     int status = code != 0 ? status_report(err) : result.warnings ? STATUS_WARNINGS : STATUS_DONE;
+    status = status_worse(status, session_damage(wire->repository));
     print_result(options, &result, status);
     return status;
 }

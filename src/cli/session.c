@@ -38,15 +38,40 @@ void session_close(struct session *s)
     wire_close(&s->wire);
 }
 
+int session_damage(const struct repository *r)
+{
+    if (repository_damage(r) == 0)
+        return STATUS_DONE;
+    log_warning("there are objects that cannot be read, see above: a newer snapshot may be among them");
+    log_hint(
+        "holdfast snapshots lists those that are there; holdfast heal repairs what another target holds");
+    return STATUS_INTEGRITY;
+}
+
 const struct snapshot *session_snapshot(const struct session *s, const struct options *options, size_t index,
                                         int *status)
 {
     const struct snapshot *snapshot = NULL;
     struct error err = {0};
-    if (snapshots_resolve(&s->snapshots, s->wire.repository, options->operands[index], &snapshot, &err) == 0)
-        return snapshot;
-    *status = status_report(&err);
-    return NULL;
+    const char *name = options->operands[index];
+    bool by_id = false;
+    int code = snapshots_resolve(&s->snapshots, s->wire.repository, name, &snapshot, &by_id, &err);
+    bool changes = options->command == COMMAND_FORGET || options->command == COMMAND_PIN ||
+                   options->command == COMMAND_UNPIN;
+    unsigned damage = repository_damage(s->wire.repository);
+    if (code == 0 && damage && changes && !by_id) {
+        code =
+            error_set(&err, ERROR_INTEGRITY,
+                      "which snapshot is \"%s\" cannot be told: there are objects that cannot be read", name);
+        error_hint(&err, "name it by its id; see holdfast snapshots, and holdfast heal");
+    }
+    if (code != 0) {
+        *status = status_worse(status_report(&err), session_damage(s->wire.repository));
+        return NULL;
+    }
+    if (!changes)
+        *status = status_worse(*status, session_damage(s->wire.repository));
+    return snapshot;
 }
 
 int session_run_single(const struct options *options,

@@ -20,7 +20,7 @@ enum status {
 int status_of_error(int code);
 /* The worse of two exit statuses: 5, 1, 2, 6, 3, 4, 0. */
 int status_worse(int a, int b);
-/* Prints the error and its hint to standard error and returns the exit status. */
+/* Prints the error and its hint, or a general one, to standard error and returns the exit status. */
 int status_report(const struct error *err);
 
 #endif

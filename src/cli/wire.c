@@ -96,7 +96,7 @@ static int choose_target(const char *name, struct repository_parameters *p, stru
         }
         storage_free(p->targets[i]);
         p->targets[i] = NULL;
-        error_set(&p->target_errors[i], ERROR_NOT_FOUND, "left out by --from %s", name);
+        error_set(&p->target_errors[i], ERROR_CANCELLED, "left out by --from %s", name);
     }
     if (found)
         return 0;

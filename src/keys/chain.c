@@ -114,6 +114,16 @@ static int check_pin(const struct link *link, const struct keyring_pin *pin, str
         err, "the keyring was forked: do not write to this repository before it is known who did that");
 }
 
+static void note_members(const struct link *links, size_t count, struct keyring_chain *chain)
+{
+    struct id_list *members = &chain->members;
+    members->list = arena_alloc_array(&chain->arena, count, sizeof *members->list);
+    for (size_t i = 0; i < count; i++) {
+        if (links[i].used)
+            members->list[members->count++] = links[i].sha256;
+    }
+}
+
 static int walk(struct link *links, size_t count, const struct id *root, const struct keyring_pin *pin,
                 struct keyring_chain *chain, struct error *err)
 {
@@ -147,8 +157,18 @@ static int walk(struct link *links, size_t count, const struct id *root, const s
         chain->root = *root;
         chain->arena = newest->arena;
         newest->arena = (struct arena){0};
+        note_members(links, count, chain);
     }
     return code;
+}
+
+bool keyring_chain_has(const struct keyring_chain *chain, const struct id *object)
+{
+    for (size_t i = 0; i < chain->members.count; i++) {
+        if (id_equal(&chain->members.list[i], object))
+            return true;
+    }
+    return false;
 }
 
 int keyring_chain_verify(const struct keyring_candidate *candidates, size_t count,

@@ -25,6 +25,7 @@ struct keyring_chain {
     struct keyring keyring; /* the newest */
     struct id sha256;       /* of its object */
     struct id root;         /* root fingerprint the chain begins with */
+    struct id_list members; /* the objects of all its versions; in the arena */
     size_t ignored;         /* candidates that are not part of it: planted or damaged */
     struct error warning;   /* says which the first of them was, and why */
 };
@@ -40,6 +41,8 @@ int keyring_chain_verify(const struct keyring_candidate *candidates, size_t coun
                          const struct id16 *repository, const struct id *root, const struct keyring_pin *pin,
                          struct keyring_chain *chain, struct error *err);
 void keyring_chain_free(struct keyring_chain *chain);
+/* True if the object is one of the chain's keyrings. */
+bool keyring_chain_has(const struct keyring_chain *chain, const struct id *sha256);
 
 /* ---- unlocking ---- */
 

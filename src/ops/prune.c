@@ -1,5 +1,6 @@
 #include "ops/prune.h"
 
+#include "base/log.h"
 #include "base/memory.h"
 #include "repo/blobs.h"
 #include "repo/lease.h"
@@ -42,6 +43,47 @@ static struct keep policy_of(const struct repository *r, const struct prune_para
                          .minimum = k.minimum};
 }
 
+#define DAY 86400
+/* Two backups of a host, one behind the other, that are so far apart: the clock jumped ahead. */
+#define JUMP (400 * (int64_t)DAY)
+/* For so long after a jump nothing of the host expires: time to look at the clock. */
+#define JUMP_HOLD (7 * (int64_t)DAY)
+
+static bool is_recent(int64_t time, int64_t now)
+{
+    return time <= now && now - time <= JUMP_HOLD;
+}
+
+/* True if the clock that wrote the host's newest snapshots, or the one of this machine, is likely years
+ * ahead: rotation by age would remove all that is good. */
+static bool clock_jumped(const struct snapshot_list *list, const struct id16 *host, int64_t now)
+{
+    int64_t newest = INT64_MIN;
+    for (size_t i = 0; i < list->count; i++) {
+        const struct manifest *m = &list->list[i].manifest;
+        if (!id16_equal(&m->host, host) || m->ended > now)
+            continue;
+        newest = m->ended;
+        for (size_t k = 0; k < i && is_recent(m->ended, now); k++) {
+            const struct manifest *before = &list->list[k].manifest;
+            if (id16_equal(&before->host, host) && before->sequence + 1 == m->sequence &&
+                m->ended - before->ended > JUMP)
+                return true;
+        }
+    }
+    return newest != INT64_MIN && now - newest > JUMP;
+}
+
+static void hold(const struct manifest *job, struct prune_decision *d, struct prune_result *result)
+{
+    if (!result->held)
+        log_warning("the clock seems to have jumped ahead: nothing of host %s expires for a week after",
+                    job->host_name);
+    result->held++;
+    d->keep = true;
+    snprintf(d->reason, sizeof d->reason, "the clock seems to have jumped");
+}
+
 /* Decides on all snapshots of the job that list->list[newest] is the newest of. */
 static void decide_job(const struct repository *r, const struct snapshot_list *list, size_t newest,
                        const struct prune_parameters *p, int64_t now, struct prune_result *result)
@@ -65,6 +107,7 @@ static void decide_job(const struct repository *r, const struct snapshot_list *l
     }
     struct keep keep = policy_of(r, p, job);
     bool chosen = !p->only_job || strcmp(p->only_job, job->job) == 0;
+    bool jumped = clock_jumped(list, &job->host, now);
     keep_decide(&keep, now, snapshots, count, decisions);
     for (size_t i = 0; i < count; i++) {
         struct prune_decision *d = &result->decisions[places[i]];
@@ -73,6 +116,8 @@ static void decide_job(const struct repository *r, const struct snapshot_list *l
             keep_reason_text(&keep, &decisions[i], d->reason);
         else
             snprintf(d->reason, sizeof d->reason, "another job");
+        if (!d->keep && jumped)
+            hold(job, d, result);
         result->expired += !d->keep;
     }
     free(snapshots);

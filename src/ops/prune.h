@@ -32,6 +32,7 @@ struct prune_decision {
 struct prune_result {
     struct prune_decision *decisions; /* one for each snapshot, in the order of the list */
     size_t count, expired;
+    size_t held;    /* would expire, but a clock seems to have jumped ahead */
     bool collected; /* false: nothing was to be done */
     struct collect_result collect;
 };

@@ -208,7 +208,7 @@ int verify_run(struct repository *r, const struct snapshot_list *list, const str
         return error_set(err, ERROR_DENIED, "checking contents needs a person's key");
     struct verify v = {.repository = r, .parameters = p, .result = result, .seen = id_map_new()};
     v.hasher = blob_hasher_new(repository_secrets(r));
-    result->problems = repository_damage(r);
+    result->problems = repository_damage(r) + repository_damaged_targets(r);
     int code = 0;
     for (size_t i = 0; i < list->count && code == 0; i++)
         code = check_snapshot(&v, &list->list[i], err);
@@ -221,14 +221,16 @@ int verify_run(struct repository *r, const struct snapshot_list *list, const str
     id_map_free(v.seen);
     clock_gettime(CLOCK_MONOTONIC, &to);
     result->seconds = (double)(to.tv_sec - from.tv_sec) + (double)(to.tv_nsec - from.tv_nsec) / 1e9;
-    if (code == 0 && result->problems > result->repaired) {
-        code =
-            error_set(err, ERROR_INTEGRITY, "%llu problems%s",
-                      (unsigned long long)(result->problems - result->repaired), p->repair ? " remain" : "");
-        error_hint(err, p->repair ? "no target has a good copy: run a backup, which stores again what the "
-                                    "files still hold, and "
-                                    "forget the snapshots that cannot be healed"
-                                  : "run: holdfast heal");
+    uint64_t left = result->problems - result->repaired;
+    if (code == 0 && left) {
+        code = error_set(err, ERROR_INTEGRITY, "%llu problem%s%s found, see the warnings above",
+                         (unsigned long long)left, left == 1 ? "" : "s",
+                         p->repair ? " that cannot be healed" : "");
+        error_hint(err, p->repair
+                            ? "for what is damaged no target has a good copy: run a backup, which stores "
+                              "again what the files still hold, and forget the snapshots that cannot be "
+                              "healed; what does not belong to this repository, remove by hand"
+                            : "run: holdfast heal");
     }
     return code;
 }

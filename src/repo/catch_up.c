@@ -5,6 +5,29 @@
 #include "repo/internal.h"
 
 #include <stdlib.h>
+#include <time.h>
+
+#define DAY 86400
+/* No backup for so long is more likely a clock that jumped. */
+#define LONG_PAUSE (400 * (int64_t)DAY)
+
+/* A clock that is wrong gives snapshots wrong times: whoever writes is told. */
+static void check_clock(struct repository *r)
+{
+    char now_text[TEXT_TIME_SIZE], newest_text[TEXT_TIME_SIZE];
+    int64_t now = (int64_t)time(NULL), newest = INT64_MIN;
+    size_t first, end;
+    listing_range(r, FOLDER_SNAPSHOTS, &first, &end);
+    for (size_t i = first; i < end; i++)
+        newest = r->objects[i].time > newest ? r->objects[i].time : newest;
+    if (first == end || (newest <= now + DAY && newest >= now - LONG_PAUSE))
+        return;
+    log_warning("this machine's clock says %s, but the newest snapshot is of %s",
+                text_format_time(now, now_text), text_format_time(newest, newest_text));
+    log_hint(newest > now
+                 ? "check the clock; snapshots of the future displace no others and are never removed"
+                 : "check the clock, if backups ran in between");
+}
 
 int repository_sync(struct repository *r, struct error *err)
 {
@@ -14,6 +37,8 @@ int repository_sync(struct repository *r, struct error *err)
         code = index_load(r, err);
     if (code == 0)
         code = events_apply(r, err);
+    if (code == 0 && r->mode == REPOSITORY_WRITE)
+        check_clock(r);
     return code;
 }
 
@@ -27,6 +52,30 @@ struct catch_up {
     struct error *err;
 };
 
+/* False for what somebody put there: it must not spread. Segments were checked when they were read, and packs
+ * are named by them. */
+static bool belongs(struct repository *r, struct object_seen *object)
+{
+    static const enum object_type types[] = {
+        [FOLDER_SNAPSHOTS] = OBJECT_MANIFEST, [FOLDER_RUNS] = OBJECT_RUN, [FOLDER_EVENTS] = OBJECT_EVENT};
+    struct buffer body = {0};
+    struct error why;
+    int code = 0;
+    if (object->folder == FOLDER_KEYRING || object->folder == FOLDER_PERSON) {
+        char name[OBJECT_NAME_MAX];
+        object_seen_name(object, name);
+        code = key_object_check(r, object, &why);
+        if (code != 0)
+            error_prefix(&why, "%s", name);
+    } else if (object->folder == FOLDER_SNAPSHOTS || object->folder == FOLDER_RUNS ||
+               object->folder == FOLDER_EVENTS)
+        code = record_load(r, types[object->folder], object, &body, &why);
+    buffer_free(&body);
+    if (code != 0)
+        log_warning("it is not copied to other targets: %s", why.message);
+    return code == 0;
+}
+
 /* Copies one object to the target, if it lacks it. */
 static int copy_object(struct catch_up *c, struct object_seen *object, size_t max)
 {
@@ -35,6 +84,8 @@ static int copy_object(struct catch_up *c, struct object_seen *object, size_t ma
         return 0;
     if (!(object->mask & repository_active_mask(r)))
         return 0; /* nobody who could be asked has it: what needs it will say so */
+    if (!belongs(r, object))
+        return 0;
     c->copied += object->size;
     if (c->dry_run)
         return 0;
@@ -136,6 +187,7 @@ static int fill_target(struct catch_up *c)
     if (code == 0)
         code = copy_folder(c, FOLDER_PERSON, PERSON_KEY_MAX);
     if (code == 0 && !c->dry_run && r->lacks_config >> c->target & 1)
+        /* Also over one that is damaged. */
         code = storage_put(replicas_storage(r->replicas, c->target), "config", buffer_bytes(&r->config_bytes),
                            c->err);
     if (code == 0)

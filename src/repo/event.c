@@ -21,7 +21,7 @@ int events_each(struct repository *r,
         if (r->objects[i].damaged)
             continue;
         if (record_load(r, OBJECT_EVENT, &r->objects[i], &body, &why) != 0) {
-            log_warning("%s", why.message);
+            record_warn("an event", &why);
             r->damage++;
         } else if (event_decode(buffer_bytes(&body), &arena, &event, &why) == 0) {
             code = callback(r, &r->objects[i], &event, context, err);

@@ -87,6 +87,7 @@ static int read_segment(struct repository *r, const struct object_seen *object, 
     struct id16 signer;
     uint64_t *numbers = NULL;
     int code = record_fetch(r, OBJECT_INDEX, object, &body, &signer, err);
+    bool fetched = code == 0;
     if (code == 0)
         code = segment_decode(buffer_bytes(&body), &arena, &segment, err);
     if (code == 0)
@@ -101,6 +102,11 @@ static int read_segment(struct repository *r, const struct object_seen *object, 
         encode_state(&segment, &state);
         code = catalog_add_segment(r->catalog, &object->sha256, buffer_bytes(&state), numbers,
                                    segment.pack_count, err);
+    }
+    if (code != 0 && fetched) {
+        char name[OBJECT_NAME_MAX];
+        object_seen_name(object, name);
+        error_prefix(err, "%s", name);
     }
     free(numbers);
     buffer_free(&state);
@@ -124,9 +130,7 @@ static int read_new_segments(struct repository *r, struct error *err)
             *err = why;
             return why.code;
         }
-        char name[OBJECT_NAME_MAX];
-        object_seen_name(object, name);
-        log_warning("%s cannot be used: %s", name, why.message);
+        record_warn("an index segment", &why);
         object->damaged = true;
         r->damage++;
     }

@@ -91,6 +91,8 @@ static int check_bytes(struct repository *r, const struct inspect_object *object
         if (!id_equal(&sha, wanted))
             code = error_set(err, ERROR_INTEGRITY, "its bytes do not have the hash in its name");
     }
+    if (code == 0 && (name.folder == FOLDER_KEYRING || name.folder == FOLDER_PERSON))
+        code = key_object_check(r, listing_find(r, name.folder, &name.sha256), err);
     if (code == 0 && object->is_pack)
         code = check_pack(r, object, buffer_bytes(&bytes), err);
     buffer_free(&bytes);

@@ -65,7 +65,8 @@ struct repository {
     struct secrets secrets;
     struct repository_config config;
     struct buffer config_bytes;
-    uint32_t lacks_config; /* targets that catching up gives it */
+    uint32_t lacks_config;    /* targets that catching up gives it */
+    unsigned damaged_targets; /* left out because their config is not the one that the keyring signs */
     struct keyring_chain chain;
     struct replicas *replicas;
     struct catalog *catalog;
@@ -127,6 +128,11 @@ int record_fetch(struct repository *r, enum object_type type, const struct objec
 /* The record's body from the catalog, else fetched, checked by `check` and kept. */
 int record_load(struct repository *r, enum object_type type, struct object_seen *object, struct buffer *body,
                 struct error *err);
+
+/* Warns that `what` cannot be used, with the error's hint. */
+void record_warn(const char *what, const struct error *why);
+/* An object under keys/ must be one of the chain's keyrings, or the key of a person that the newest lists. */
+int key_object_check(struct repository *r, const struct object_seen *object, struct error *err);
 
 /* ---- index (index.c) ---- */
 

@@ -11,14 +11,20 @@
 
 #define LEASE_VALUE "lease"
 
-static void remove_everywhere(struct repository *r, const char *name)
+/* Also from targets that were left out since: a lease that stays delays prune. False if it may still be on
+ * one. */
+static bool remove_everywhere(struct repository *r, const char *name)
 {
+    bool gone = true;
     for (size_t t = 0; t < replicas_count(r->replicas); t++) {
+        struct storage *storage = replicas_storage(r->replicas, t);
         struct error why;
-        if (replicas_is_active(r->replicas, t) &&
-            storage_remove(replicas_storage(r->replicas, t), name, &why) != 0)
+        if (storage && storage_remove(storage, name, &why) != 0) {
             log_verbose("%s", why.message);
+            gone = false;
+        }
     }
+    return gone;
 }
 
 /* A process of this state folder that was killed left its lease; the lock says that it is gone. */
@@ -89,7 +95,8 @@ void lease_end(struct repository *r)
 {
     if (!*r->lease_name)
         return;
-    remove_everywhere(r, r->lease_name);
+    /* Where that failed the next run tries again. */
+    if (remove_everywhere(r, r->lease_name))
+        catalog_remove_value(r->catalog, LEASE_VALUE, NULL);
     r->lease_name[0] = '\0';
-    catalog_remove_value(r->catalog, LEASE_VALUE, NULL);
 }

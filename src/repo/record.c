@@ -6,6 +6,8 @@
 
 #include <stdlib.h>
 
+#define REMOVE_HINT "if it does not belong to this repository, remove it from the target by hand"
+
 int record_write(struct repository *r, enum object_type type, const char *prefix, int64_t time,
                  struct bytes body, struct id *sha256, struct error *err)
 {
@@ -119,11 +121,20 @@ int record_fetch(struct repository *r, enum object_type type, const struct objec
         *signer = message.signatures[0].signer;
     } else {
         error_prefix(err, "%s", name);
+        if (code == ERROR_INTEGRITY && err && !*err->hint)
+            error_hint(err, REMOVE_HINT);
     }
     arena_free(&arena);
     buffer_free(&sealed);
     buffer_free(&plain);
     return code;
+}
+
+void record_warn(const char *what, const struct error *why)
+{
+    log_warning("%s cannot be used: %s", what, why->message);
+    if (*why->hint)
+        log_hint("%s", why->hint);
 }
 
 /* The first field that all records share: who speaks. It must be who signed. */
@@ -171,6 +182,7 @@ int record_load(struct repository *r, enum object_type type, struct object_seen 
             char name[OBJECT_NAME_MAX];
             object_seen_name(object, name);
             error_prefix(err, "%s", name);
+            error_hint(err, REMOVE_HINT);
         }
     }
     if (code == 0)
@@ -179,5 +191,32 @@ int record_load(struct repository *r, enum object_type type, struct object_seen 
         body->size = start;
         object->damaged = true;
     }
+    return code;
+}
+
+int key_object_check(struct repository *r, const struct object_seen *object, struct error *err)
+{
+    struct buffer sealed = {0};
+    struct person_key_header header;
+    int code = 0;
+    if (object->folder == FOLDER_KEYRING) {
+        if (!keyring_chain_has(&r->chain, &object->sha256))
+            code = error_set(err, ERROR_INTEGRITY,
+                             "it is not part of the keyring: nobody who may has signed it");
+    } else {
+        code = object_fetch(r, object, PERSON_KEY_MAX, &sealed, err);
+        if (code == 0)
+            code = person_key_read_header(buffer_bytes(&sealed), &header, err);
+        if (code == 0) {
+            const struct person *person = keyring_find_person(&r->chain.keyring, &object->person);
+            if (!person || !id16_equal(&header.person, &object->person) ||
+                !id16_equal(&header.repository, &r->config.repository) ||
+                !bytes_equal(person->public_key, bytes_of(header.public_key, sizeof header.public_key)))
+                code = error_set(err, ERROR_INTEGRITY, "it is the key of nobody whom the keyring lists");
+        }
+    }
+    buffer_free(&sealed);
+    if (code != 0 && err && !*err->hint)
+        error_hint(err, REMOVE_HINT);
     return code;
 }

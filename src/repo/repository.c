@@ -119,40 +119,45 @@ static int open_state(struct repository *r, struct error *err)
 /* ---- config and keys ---- */
 
 struct fetched_keys {
-    struct buffer objects[256];
-    struct keyring_candidate candidates[256];
-    size_t count;
+    struct keyring_candidate *candidates; /* their bytes are allocated one by one */
+    size_t count, capacity, damaged;
     struct storage *storage;
-    struct error *err;
 };
+
+/* Far more than anybody makes; whoever plants more only makes the real ones fail to be found. */
+#define KEYRINGS_MAX 4096
 
 static int fetch_keyring(const struct storage_object *object, void *context)
 {
     struct fetched_keys *keys = context;
     struct object_name name;
-    if (!object_name_parse(object->name, &name) || name.folder != FOLDER_KEYRING || keys->count == 256)
+    if (!object_name_parse(object->name, &name) || name.folder != FOLDER_KEYRING ||
+        keys->count == KEYRINGS_MAX)
         return 0;
-    struct buffer *bytes = &keys->objects[keys->count];
+    struct buffer bytes = {0};
     struct error why;
     struct id sha;
-    if (storage_get(keys->storage, object->name, FORMAT_KEYRING_MAX, bytes, &why) != 0) {
+    int code = storage_get(keys->storage, object->name, FORMAT_KEYRING_MAX, &bytes, &why);
+    if (code == 0) {
+        sha256_of(buffer_bytes(&bytes), &sha);
+        if (!id_equal(&sha, &name.sha256))
+            code = error_set(&why, ERROR_INTEGRITY, "%s on target %s is damaged and is ignored", object->name,
+                             storage_label(keys->storage));
+    }
+    if (code != 0) {
         log_warning("%s", why.message);
-        buffer_free(bytes);
+        keys->damaged += code == ERROR_INTEGRITY;
+    }
+    for (size_t i = 0; i < keys->count && code == 0; i++) {
+        if (bytes_equal(buffer_bytes(&bytes), keys->candidates[i].object))
+            code = ERROR_EXISTS;
+    }
+    if (code != 0) {
+        buffer_free(&bytes);
         return 0;
     }
-    sha256_of(buffer_bytes(bytes), &sha);
-    if (!id_equal(&sha, &name.sha256)) {
-        log_warning("%s on target %s is damaged and is ignored", object->name, storage_label(keys->storage));
-        buffer_free(bytes);
-        return 0;
-    }
-    for (size_t i = 0; i < keys->count; i++) {
-        if (bytes_equal(buffer_bytes(bytes), keys->candidates[i].object)) {
-            buffer_free(bytes);
-            return 0;
-        }
-    }
-    keys->candidates[keys->count++] = (struct keyring_candidate){name.version, buffer_bytes(bytes)};
+    memory_reserve_one(keys->candidates, keys->count, keys->capacity);
+    keys->candidates[keys->count++] = (struct keyring_candidate){name.version, buffer_bytes(&bytes)};
     return 0;
 }
 
@@ -167,27 +172,68 @@ static void demote(struct repository *r, size_t target, const struct error *why)
 static int open_keyring(struct repository *r, const struct id16 *repository, const struct id *root,
                         struct error *err)
 {
-    struct fetched_keys *keys = memory_new(struct fetched_keys);
+    struct fetched_keys keys = {0};
     for (size_t t = 0; t < replicas_count(r->replicas); t++) {
         if (!replicas_is_active(r->replicas, t))
             continue;
         struct error why;
-        keys->storage = replicas_storage(r->replicas, t);
-        if (storage_list(keys->storage, "keys/", fetch_keyring, keys, &why) != 0)
+        keys.storage = replicas_storage(r->replicas, t);
+        if (storage_list(keys.storage, "keys/", fetch_keyring, &keys, &why) != 0)
             demote(r, t, &why);
     }
     const struct keyring_pin *pin = r->has_host && r->host_key.pin.version ? &r->host_key.pin : NULL;
-    int code = keyring_chain_verify(keys->candidates, keys->count, repository, root, pin, &r->chain, err);
+    int code = keyring_chain_verify(keys.candidates, keys.count, repository, root, pin, &r->chain, err);
+    if (code == ERROR_NOT_FOUND && keys.damaged) {
+        code = error_set(err, ERROR_INTEGRITY, "every keyring under keys/ is damaged");
+        error_hint(err, "put good copies back: any other target, and any older copy of this one, has them");
+    }
     if (code == 0 && r->chain.ignored)
-        log_warning("%zu objects under keys/ do not belong to the keyring and are ignored: %s",
-                    r->chain.ignored, r->chain.warning.message);
-    for (size_t i = 0; i < keys->count; i++)
-        buffer_free(&keys->objects[i]);
-    free(keys);
+        log_warning("not part of the keyring and ignored (%zu): %s", r->chain.ignored,
+                    r->chain.warning.message);
+    for (size_t i = 0; i < keys.count; i++)
+        free((void *)(uintptr_t)keys.candidates[i].object.data);
+    free(keys.candidates);
     return code;
 }
 
-/* Every target's config must be the one that the keyring names; a target with another is left out. */
+/* True if the target holds the newest keyring: then it is one of this repository's, whatever its config says.
+ */
+static bool holds_keyring(const struct repository *r, struct storage *storage)
+{
+    char name[OBJECT_NAME_MAX];
+    object_name_keyring(r->chain.keyring.version, &r->chain.sha256, name);
+    return storage_head(storage, name, NULL, NULL, NULL) == 0;
+}
+
+/* Fetches a target's config, which must be the one that the keyring names. */
+static int fetch_config(const struct repository *r, struct storage *storage, struct buffer *bytes,
+                        struct error *err)
+{
+    struct repository_config other;
+    struct id sha;
+    int code = storage_get(storage, "config", FORMAT_CONFIG_MAX, bytes, err);
+    if (code == ERROR_NOT_FOUND) {
+        error_set(err, ERROR_NOT_FOUND, "no repository at %s", storage_location(storage));
+        return error_hint(err,
+                          "make one with: holdfast init; fill a new or emptied target with: holdfast heal");
+    }
+    if (code != 0)
+        return code;
+    sha256_of(buffer_bytes(bytes), &sha);
+    if (id_equal(&sha, &r->chain.keyring.config_sha256))
+        return 0;
+    if (config_decode(buffer_bytes(bytes), &other, NULL) == 0 &&
+        !id16_equal(&other.repository, &r->chain.keyring.repository) && !holds_keyring(r, storage)) {
+        error_set(err, ERROR_INTEGRITY, "%s holds another repository", storage_location(storage));
+        return error_hint(err, "check path, bucket and prefix of target %s", storage_label(storage));
+    }
+    error_set(err, ERROR_INTEGRITY, "config at %s is not the one that the keyring signs",
+              storage_location(storage));
+    return error_hint(err, "it was damaged or changed; holdfast heal restores it from another target");
+}
+
+/* Every target's config must be the one that the keyring names; a target with another is left out, or filled.
+ */
 static int open_configs(struct repository *r, struct error *err)
 {
     struct error first = {0};
@@ -198,50 +244,31 @@ static int open_configs(struct repository *r, struct error *err)
         struct storage *storage = replicas_storage(r->replicas, t);
         struct buffer bytes = {0};
         struct error why;
-        struct id sha;
-        int code = storage_get(storage, "config", FORMAT_CONFIG_MAX, &bytes, &why);
-        if (code == ERROR_NOT_FOUND) {
-            error_set(&why, ERROR_NOT_FOUND, "no repository at %s", storage_location(storage));
-            error_hint(&why,
-                       "make one with: holdfast init; fill a new or emptied target with: holdfast heal");
-        }
-        if (code == 0) {
-            sha256_of(buffer_bytes(&bytes), &sha);
-            if (!id_equal(&sha, &r->chain.keyring.config_sha256)) {
-                struct repository_config other;
-                if (config_decode(buffer_bytes(&bytes), &other, NULL) == 0 &&
-                    !id16_equal(&other.repository, &r->chain.keyring.repository)) {
-                    error_set(&why, ERROR_INTEGRITY, "%s holds another repository",
-                              storage_location(storage));
-                    error_hint(&why, "check path, bucket and prefix of target %s", storage_label(storage));
-                } else {
-                    error_set(&why, ERROR_INTEGRITY, "config at %s is not the one that the keyring signs",
-                              storage_location(storage));
-                    error_hint(&why,
-                               "it was damaged or changed; holdfast heal restores it from another target");
-                }
-                code = why.code;
-            } else if (!found) {
-                code = config_decode(buffer_bytes(&bytes), &r->config, &why);
-                found = code == 0;
-                if (found)
-                    buffer_append_bytes(&r->config_bytes, buffer_bytes(&bytes));
-            }
+        int code = fetch_config(r, storage, &bytes, &why);
+        bool fill = r->parameters.fill_empty &&
+                    (code == ERROR_NOT_FOUND || (code == ERROR_INTEGRITY && holds_keyring(r, storage)));
+        if (code == 0 && !found) {
+            code = config_decode(buffer_bytes(&bytes), &r->config, &why);
+            found = code == 0;
+            if (found)
+                buffer_append_bytes(&r->config_bytes, buffer_bytes(&bytes));
         }
         buffer_free(&bytes);
-        if (code == ERROR_NOT_FOUND && r->parameters.fill_empty) {
-            r->lacks_config |= 1u << t;
+        if (code == 0)
+            continue;
+        /* A config that the keyring does name, but of a newer version, tells best what is the matter. */
+        if (first.code == 0 || code == ERROR_UNSUPPORTED ||
+            (code == ERROR_INTEGRITY && first.code != ERROR_UNSUPPORTED))
             first = why;
+        if (fill) {
+            r->lacks_config |= 1u << t;
             continue;
         }
-        if (code != 0) {
-            if (first.code == 0 || why.code == ERROR_INTEGRITY || why.code == ERROR_UNSUPPORTED)
-                first = why;
-            if (replicas_active_count(r->replicas) > 1)
-                demote(r, t, &why);
-            else
-                replicas_demote(r->replicas, t, &why);
-        }
+        r->damaged_targets += code == ERROR_INTEGRITY;
+        if (replicas_active_count(r->replicas) > 1)
+            demote(r, t, &why);
+        else
+            replicas_demote(r->replicas, t, &why);
     }
     if (found)
         return 0;
@@ -293,11 +320,15 @@ static int open_keys(struct repository *r, struct error *err)
         if (code != 0 && (!person || r->mode == REPOSITORY_WRITE))
             return code;
     }
-    if (!person && !r->has_host)
-        return error_set(err, ERROR_DENIED, "no key was given: neither a host key file nor a person's key");
-    if (person && r->has_host && !id16_equal(&person->repository, &r->host_key.repository))
-        return error_set(err, ERROR_DENIED,
-                         "the person's key and the host key file belong to different repositories");
+    if (!person && !r->has_host) {
+        error_set(err, ERROR_DENIED, "no key was given: neither a host key file nor a person's key");
+        return error_hint(err, "name the host's key in key_file, or use --passphrase-file or --person-key");
+    }
+    if (person && r->has_host && !id16_equal(&person->repository, &r->host_key.repository)) {
+        error_set(err, ERROR_DENIED,
+                  "the person's key and the host key file belong to different repositories");
+        return error_hint(err, "check key_file in the configuration, and which person's key is used");
+    }
     const struct id16 *repository = person ? &person->repository : &r->host_key.repository;
     const struct id *root = person ? &person->root : &r->host_key.root;
     code = open_keyring(r, repository, root, err);
@@ -335,7 +366,11 @@ int repository_open(const struct repository_parameters *parameters, enum reposit
     pthread_mutex_init(&r->index_lock, NULL);
     r->replicas = take_targets(parameters);
     for (size_t t = 0; t < parameters->target_count; t++) {
-        if (!parameters->targets[t])
+        if (parameters->targets[t])
+            continue;
+        if (parameters->target_errors[t].code == ERROR_CANCELLED) /* as was asked for */
+            replicas_demote(r->replicas, t, &parameters->target_errors[t]);
+        else
             demote(r, t, &parameters->target_errors[t]);
     }
     int code = 0;
@@ -401,31 +436,62 @@ struct person_search {
     struct storage *storage;
     struct bytes passphrase;
     struct person_key *person;
-    size_t tried;
+    struct id16 repository; /* that the target's config names */
+    bool strangers;         /* try those of other repositories, not those of this one */
     struct error *err;
 };
+
+static int open_person(const struct person_search *search, const char *name, const struct id *sha256,
+                       struct error *err)
+{
+    struct buffer sealed = {0};
+    struct person_key_header header;
+    struct id sha;
+    int code = storage_get(search->storage, name, PERSON_KEY_MAX, &sealed, err);
+    if (code == 0) {
+        sha256_of(buffer_bytes(&sealed), &sha);
+        if (!id_equal(&sha, sha256)) {
+            code = error_set(err, ERROR_INTEGRITY, "%s on target %s is damaged", name,
+                             storage_label(search->storage));
+            error_hint(err, "another target or an older copy of this one has a good one: holdfast heal "
+                            "restores it; and check the passphrase, which may be wrong as well");
+        }
+    }
+    if (code == 0)
+        code = person_key_read_header(buffer_bytes(&sealed), &header, err);
+    if (code == 0 && id16_equal(&header.repository, &search->repository) == search->strangers)
+        code = error_set(err, ERROR_NOT_FOUND, "%s is not of this repository", name);
+    else if (code == 0)
+        code = person_key_open(buffer_bytes(&sealed), search->passphrase, search->person, err);
+    buffer_free(&sealed);
+    return code;
+}
 
 static int try_person(const struct storage_object *object, void *context)
 {
     struct person_search *search = context;
     struct object_name name;
-    struct buffer sealed = {0};
-    struct id sha;
+    struct error why;
     if (!object_name_parse(object->name, &name) || name.folder != FOLDER_PERSON)
         return 0;
-    int code = storage_get(search->storage, object->name, PERSON_KEY_MAX, &sealed, search->err);
-    if (code == 0) {
-        sha256_of(buffer_bytes(&sealed), &sha);
-        if (id_equal(&sha, &name.sha256)) {
-            search->tried++;
-            code = person_key_open(buffer_bytes(&sealed), search->passphrase, search->person, search->err);
-        } else {
-            code = error_set(search->err, ERROR_INTEGRITY, "%s on target %s is damaged", object->name,
-                             storage_label(search->storage));
-        }
-    }
-    buffer_free(&sealed);
-    return code == 0 ? 1 : 0;
+    int code = open_person(search, object->name, &name.sha256, &why);
+    if (code == 0)
+        return 1;
+    /* One that cannot be read may be the one: that is the worse news. */
+    if (code != ERROR_NOT_FOUND && (search->err->code == 0 || search->err->code == ERROR_DENIED))
+        *search->err = why;
+    return 0;
+}
+
+static void note_repository(struct person_search *search)
+{
+    struct buffer bytes = {0};
+    struct repository_config config;
+    search->repository = (struct id16){0};
+    if (storage_get(search->storage, "config", FORMAT_CONFIG_MAX, &bytes, NULL) == 0 &&
+        config_decode(buffer_bytes(&bytes), &config, NULL) == 0)
+        search->repository = config.repository;
+    buffer_free(&bytes);
 }
 
 int repository_open_person(struct storage *const *targets, size_t count, struct bytes passphrase,
@@ -433,11 +499,15 @@ int repository_open_person(struct storage *const *targets, size_t count, struct 
 {
     struct error why = {0}, listing = {0};
     struct person_search search = {.passphrase = passphrase, .person = person, .err = &why};
-    for (size_t t = 0; t < count; t++) {
-        if (!targets[t])
+    /* Those that name another repository than the config last: somebody put them there, or the config is bad.
+     */
+    for (size_t i = 0; i < 2 * count; i++) {
+        search.storage = targets[i % count];
+        search.strangers = i >= count;
+        if (!search.storage)
             continue;
-        search.storage = targets[t];
-        if (storage_list(targets[t], "keys/", try_person, &search, &listing) == 1)
+        note_repository(&search);
+        if (storage_list(search.storage, "keys/", try_person, &search, &listing) == 1)
             return 0;
     }
     if (why.code) {
@@ -493,6 +563,11 @@ const struct repository_parameters *repository_parameters(const struct repositor
 const struct host_key *repository_host(const struct repository *r)
 {
     return r->has_host ? &r->host_key : NULL;
+}
+
+unsigned repository_damaged_targets(const struct repository *r)
+{
+    return r->damaged_targets;
 }
 
 bool repository_may_prune(const struct repository *r)

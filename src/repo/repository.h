@@ -84,6 +84,9 @@ int repository_catch_up(struct repository *repository, bool dry_run, uint64_t *c
 /* How many objects could not be read or verified during the last sync, each with a warning. */
 unsigned repository_damage(const struct repository *repository);
 
+/* How many targets were left out because their config is not the one that the keyring signs. */
+unsigned repository_damaged_targets(const struct repository *repository);
+
 const struct repository_config *repository_config(const struct repository *repository);
 const struct keyring *repository_keyring(const struct repository *repository);
 const struct secrets *repository_secrets(const struct repository *repository);

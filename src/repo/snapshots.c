@@ -62,7 +62,7 @@ static void load_manifest(struct repository *r, struct object_seen *object, cons
         code = manifest_decode(buffer_bytes(&body), &list->arena, &snapshot.manifest, &why);
     buffer_free(&body);
     if (code != 0) {
-        log_warning("a snapshot cannot be used: %s", why.message);
+        record_warn("a snapshot", &why);
         r->damage++;
         return;
     }
@@ -203,13 +203,15 @@ static int by_prefix(const struct snapshot_list *list, const char *text, const s
 }
 
 int snapshots_resolve(const struct snapshot_list *list, const struct repository *r, const char *text,
-                      const struct snapshot **snapshot, struct error *err)
+                      const struct snapshot **snapshot, bool *by_id, struct error *err)
 {
     if (list->count == 0) {
         error_set(err, ERROR_NOT_FOUND, "the repository holds no snapshots");
         return error_hint(err, "take one with: holdfast backup");
     }
     int code = by_prefix(list, text, snapshot, err);
+    if (by_id)
+        *by_id = *snapshot != NULL;
     if (code != 0 || *snapshot)
         return code;
     struct wanted wanted = {0};

@@ -1,0 +1,84 @@
+#!/usr/bin/env python3
+"""Writes keyrings that the program does not make.
+
+planted_keyring.py attack REPOSITORY             a version 2 that an attacker without keys signs, sealing to a recovery
+                                                 key of the attacker's
+planted_keyring.py newer-config REPOSITORY KEY   as the admin whose person key is in the file KEY: a config of a newer
+                                                 format version, and the keyring that names it
+"""
+import glob
+import os
+import struct
+import sys
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../reader"))
+import read as reader  # noqa: E402
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey  # noqa: E402
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat  # noqa: E402
+
+common, _, keys, _, _ = reader.messages()
+
+
+def write(path, data):
+    with open(path, "wb") as f:
+        f.write(data)
+
+
+def public(key):
+    return key.public_key().public_bytes(Encoding.Raw, PublicFormat.Raw)
+
+
+def first_keyring(repository):
+    with open(glob.glob(repository + "/keys/1-*")[0], "rb") as f:
+        data = f.read()
+    return data, reader.parse(keys.Keyring, reader.parse(common.Signed, data).body)
+
+
+def put(repository, keyring, key):
+    body = keyring.SerializeToString(deterministic=True)
+    signer = reader.sha256(public(key))[:16]
+    text = reader.label(b"sig") + bytes([reader.KEYRING]) + keyring.repository_id + signer + reader.lv(body)
+    signed = common.Signed(body=body)
+    signed.signatures.add(signer=signer, signature=key.sign(text))
+    data = signed.SerializeToString(deterministic=True)
+    name = f"{repository}/keys/{keyring.version}-{reader.sha256(data).hex()}"
+    write(name, data)
+    print(name)
+
+
+def admin_key(keyring, key_file):
+    with open(key_file) as f:
+        lines = dict(line.rstrip("\n").split(" = ") for line in f.readlines()[1:])
+    person = next(p for p in keyring.persons if p.id.hex() == lines["person"])
+    info = reader.label(b"bundle") + keyring.repository_id + struct.pack(">I", keyring.version) + person.id \
+        + bytes([person.role])
+    private = bytes.fromhex(lines["private-key"])
+    bundle = reader.parse(keys.Bundle, reader.hpke_open(private, person.enc, info, person.bundle))
+    return Ed25519PrivateKey.from_private_bytes(bundle.admin_seed)
+
+
+def attack(repository):
+    first, keyring = first_keyring(repository)
+    key = Ed25519PrivateKey.generate()
+    keyring.version = 2
+    keyring.previous = reader.sha256(first)
+    keyring.admin_key = public(key)
+    keyring.epochs[-1].public_key = reader.public_of(os.urandom(32))
+    put(repository, keyring, key)
+
+
+def newer_config(repository, key_file):
+    first, keyring = first_keyring(repository)
+    key = admin_key(keyring, key_file)
+    with open(repository + "/config", "rb") as f:
+        config = reader.parse(common.Config, f.read())
+    config.version += 1
+    data = config.SerializeToString(deterministic=True)
+    write(repository + "/config", data)
+    keyring.version = 2
+    keyring.previous = reader.sha256(first)
+    keyring.config_sha256 = reader.sha256(data)
+    put(repository, keyring, key)
+
+
+{"attack": attack, "newer-config": newer_config}[sys.argv[1]](*sys.argv[2:])
