@@ -1,5 +1,6 @@
 #include "replicas/replicas.h"
 
+#include "base/log.h"
 #include "base/memory.h"
 
 #include <pthread.h>
@@ -109,13 +110,24 @@ static void demote(struct target *target, const struct error *why)
     pthread_cond_broadcast(&replicas->changed);
 }
 
+/* In the midst of the work: somebody should know. */
+static void demote_and_warn(struct target *target, const struct error *why)
+{
+    if (!target->active)
+        return;
+    log_warning("%s", why->message);
+    if (*why->hint)
+        log_hint("%s", why->hint);
+    demote(target, why);
+}
+
 static void demote_stalled(struct target *target)
 {
     struct error why;
     error_set(&why, ERROR_FAILED, "target %s: it held the others up for %.0f s",
               storage_label(target->storage), target->replicas->stall_seconds);
     error_hint(&why, "what it lacks is copied to it by the next run; look at its connection or disk");
-    demote(target, &why);
+    demote_and_warn(target, &why);
 }
 
 static bool is_idle(const struct target *target)
@@ -214,7 +226,7 @@ static void store(struct target *target, struct object *object)
     int code = storage_put(target->storage, object->name, buffer_bytes(&object->data), &err);
     pthread_mutex_lock(&replicas->lock);
     if (code != 0) {
-        demote(target, &err);
+        demote_and_warn(target, &err);
         return;
     }
     target->progress = monotonic_now();

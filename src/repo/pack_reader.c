@@ -21,6 +21,7 @@ struct pack_reader {
     uint32_t present;
     char name[OBJECT_NAME_MAX];
     struct bytes *slots;
+    uint32_t slots_tried; /* where slots were taken from: a copy may be another pack, well made */
     struct frame_opener **openers;
     struct buffer loaded; /* stored bytes from loaded_from on */
     uint64_t loaded_from;
@@ -183,11 +184,14 @@ static int read_anywhere(struct pack_reader *p, uint64_t offset, size_t size, st
 static int load_slots(struct pack_reader *p, struct error *err)
 {
     struct buffer area = {0};
-    uint32_t tried = 0;
     int code;
+    for (size_t i = 0; i < p->entry.contents.slot_count; i++) {
+        frame_opener_free(p->openers[i]);
+        p->openers[i] = NULL;
+    }
     do {
         buffer_clear(&area);
-        code = read_anywhere(p, PACK_SLOTS_OFFSET, p->entry.slots_length, &area, &tried, err);
+        code = read_anywhere(p, PACK_SLOTS_OFFSET, p->entry.slots_length, &area, &p->slots_tried, err);
         if (code != 0)
             break;
         code = pack_split_slots(arena_copy(&p->arena, buffer_bytes(&area)), p->kind,
@@ -261,6 +265,26 @@ static int open_frame(struct pack_reader *p, const struct frame_entry *frame, st
     return frame_opener_open(p->openers[frame->slot], frame, stored, raw, err);
 }
 
+/* With the slots at hand, from whatever copy. */
+static int fetch_frame(struct pack_reader *p, const struct frame_entry *frame, struct buffer *raw,
+                       struct error *err)
+{
+    struct buffer stored = {0};
+    uint32_t tried = 0;
+    int code;
+    do {
+        buffer_clear(&stored);
+        code = read_anywhere(p, frame->offset, frame->stored_length, &stored, &tried, err);
+        if (code != 0)
+            break;
+        code = open_frame(p, frame, buffer_bytes(&stored), raw, err);
+        if (code == ERROR_INTEGRITY && p->kind == BLOB_META)
+            meta_cache_drop(p->r, &p->entry.sha256);
+    } while (code == ERROR_INTEGRITY);
+    buffer_free(&stored);
+    return code;
+}
+
 int pack_reader_frame(struct pack_reader *p, uint32_t index, struct buffer *raw, struct error *err)
 {
     if (index >= p->entry.contents.frame_count)
@@ -275,19 +299,11 @@ int pack_reader_frame(struct pack_reader *p, uint32_t index, struct buffer *raw,
         if (code != ERROR_INTEGRITY)
             return code;
     }
-    struct buffer stored = {0};
-    uint32_t tried = 0;
-    do {
-        buffer_clear(&stored);
-        code = read_anywhere(p, frame->offset, frame->stored_length, &stored, &tried, err);
-        if (code != 0)
-            break;
-        code = open_frame(p, frame, buffer_bytes(&stored), raw, err);
-        if (code == ERROR_INTEGRITY && p->kind == BLOB_META)
-            meta_cache_drop(p->r, &p->entry.sha256);
-    } while (code == ERROR_INTEGRITY);
-    buffer_free(&stored);
-    if (code == ERROR_INTEGRITY)
-        error_prefix(err, "%s", p->name);
+    struct error first;
+    code = fetch_frame(p, frame, raw, &first);
+    while (code == ERROR_INTEGRITY && load_slots(p, NULL) == 0)
+        code = fetch_frame(p, frame, raw, &first);
+    if (code != 0 && err)
+        *err = first;
     return code;
 }

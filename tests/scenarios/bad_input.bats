@@ -113,7 +113,7 @@ all_well() {
 
 # Two targets with three snapshots, two events and what a killed run leaves, and a second repository beside it.
 make_pair() {
-    make_repo 2 "" 'lease_live = "1h";'
+    make_repo 2
     make_small_tree
     holdfast -q backup
     holdfast -q pin latest
@@ -247,18 +247,20 @@ foreign_object() {
 }
 
 @test "a damaged, cut, replaced or foreign lease still protects a writer at work" {
-    make_repo 1 "" 'lease_live = "1h";'
-    make_small_tree
+    make_repo
+    head -c 3000000 /dev/urandom >"$WORK/source/gone"
     holdfast -q backup
-    rm "$WORK/source/random"
+    rm "$WORK/source/gone"
+    make_small_tree
     holdfast -q backup
     holdfast -q forget "$(holdfast --json snapshots | jq -r '.snapshots[0].id')" 2>/dev/null
     # A lease of before: of a writer on another machine that was killed.
     holdfast -q host add second --out "$WORK/second.key"
     sed -e 's|host.key|second.key|; s|/state"|/state2"|' \
-        -e 's|type = "files"; paths = .*; }|type = "command"; command = [ "sleep", "100" ]; filename = "x"; }|' \
+        -e 's|type = "files"; paths = [^}]* }|type = "command"; command = [ "sleep", "100" ]; filename = "x"; }|' \
         "$WORK/holdfast.conf" >"$WORK/second.conf"
-    "$HOLDFAST_BIN" -q -c "$WORK/second.conf" backup &
+    sleep 6 # packs about as young as the lease would not be condemned at all
+    "$HOLDFAST_BIN" -q -c "$WORK/second.conf" backup >/dev/null 2>&1 3>&- &
     writer=$!
     for _ in $(seq 100); do
         [ -n "$(ls "$WORK/repo1/leases" 2>/dev/null)" ] && break
@@ -548,9 +550,9 @@ small_disk() {
     make_repo
     make_small_tree
     holdfast -q backup
-    sed 's|type = "files"; paths = .*; }|type = "command"; command = [ "sleep", "100" ]; filename = "x"; }|' \
+    sed 's|type = "files"; paths = [^}]* }|type = "command"; command = [ "sleep", "100" ]; filename = "x"; }|' \
         "$WORK/holdfast.conf" >"$WORK/slow.conf"
-    "$HOLDFAST_BIN" -q -c "$WORK/slow.conf" backup &
+    "$HOLDFAST_BIN" -q -c "$WORK/slow.conf" backup >/dev/null 2>&1 3>&- &
     writer=$!
     for _ in $(seq 100); do
         [ -n "$(ls "$WORK/repo1/leases" 2>/dev/null)" ] && break
