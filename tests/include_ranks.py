@@ -8,7 +8,7 @@ import sys
 WALLS = {
     "openssl/": ["crypto"], "curl/": ["http"], "libconfig.h": ["config"], "sqlite3.h": ["catalog"],
     "archive.h": ["source"], "archive_entry.h": ["source"], "protobuf-c/": ["format"], ".pb-c.h": ["format"],
-    "zstd.h": ["pack"], "jansson.h": ["cli"],
+    "zstd.h": ["pack"], "jansson.h": ["cli", "storage"], "expat.h": ["storage"],
 }
 
 root = os.path.join(sys.argv[1] if len(sys.argv) > 1 else ".", "src")

@@ -8,16 +8,17 @@
 
 enum error_code {
     ERROR_NONE = 0,
-    ERROR_FAILED = -1,      /* did not work; nothing more specific is known */
-    ERROR_USAGE = -2,       /* the command line or the configuration is wrong */
-    ERROR_NOT_FOUND = -3,   /* what was asked for is not there */
-    ERROR_EXISTS = -4,      /* it is there already */
-    ERROR_INTEGRITY = -5,   /* damage or tampering: bytes are not what they must be */
-    ERROR_BUSY = -6,        /* another process holds it */
-    ERROR_DENIED = -7,      /* a key, passphrase or permission is missing or wrong */
-    ERROR_NO_SPACE = -8,    /* the disk or the quota is full */
-    ERROR_CANCELLED = -9,   /* a signal or another part of the pipeline asked to stop */
-    ERROR_UNSUPPORTED = -10 /* a newer format, or an object this platform cannot hold */
+    ERROR_FAILED = -1,       /* did not work; nothing more specific is known */
+    ERROR_USAGE = -2,        /* the command line or the configuration is wrong */
+    ERROR_NOT_FOUND = -3,    /* what was asked for is not there */
+    ERROR_EXISTS = -4,       /* it is there already */
+    ERROR_INTEGRITY = -5,    /* damage or tampering: bytes are not what they must be */
+    ERROR_BUSY = -6,         /* another process holds it */
+    ERROR_DENIED = -7,       /* a key, passphrase or permission is missing or wrong */
+    ERROR_NO_SPACE = -8,     /* the disk or the quota is full */
+    ERROR_CANCELLED = -9,    /* a signal or another part of the pipeline asked to stop */
+    ERROR_UNSUPPORTED = -10, /* a newer format, or an object this platform cannot hold */
+    ERROR_LOCKED = -11       /* an object lock forbids it until a later date */
 };
 
 struct error {

@@ -50,6 +50,8 @@ static const char *general_hint(int code)
         return "free some space there and run the command again; nothing committed is lost";
     case ERROR_CANCELLED:
         return "run the command again: what is done already is used";
+    case ERROR_LOCKED:
+        return "wait until the lock ends; prune takes it up again by itself";
     case ERROR_UNSUPPORTED:
         return "use a newer version of holdfast";
     default:

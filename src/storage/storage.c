@@ -4,6 +4,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 struct storage {
     const struct storage_driver *driver;
@@ -45,7 +46,31 @@ const char *storage_location(const struct storage *storage)
 
 unsigned storage_features(const struct storage *storage)
 {
-    return storage->driver->features;
+    return storage->driver->features ? storage->driver->features(storage->state) : 0;
+}
+
+unsigned storage_connections(const struct storage *storage)
+{
+    unsigned connections = storage->driver->connections ? storage->driver->connections(storage->state) : 1;
+    return connections ? connections : 1;
+}
+
+int64_t storage_now(const struct storage *storage)
+{
+    return storage->driver->now ? storage->driver->now(storage->state) : (int64_t)time(NULL);
+}
+
+void storage_cancel(struct storage *storage)
+{
+    if (storage->driver->cancel)
+        storage->driver->cancel(storage->state);
+}
+
+void storage_set_customer_keys(struct storage *storage, const uint8_t (*keys)[STORAGE_CUSTOMER_KEY],
+                               size_t count)
+{
+    if (storage->driver->set_customer_keys)
+        storage->driver->set_customer_keys(storage->state, keys, count);
 }
 
 static bool is_name_character(char c)
@@ -119,6 +144,18 @@ int storage_head(struct storage *storage, const char *name, uint64_t *size, int6
     return named(storage, storage->driver->head(storage->state, name, size, time, err), err);
 }
 
+/* Of "folder/" or "": USAGE if no object can have that prefix. */
+static int check_prefix(const struct storage *storage, const char *prefix, struct error *err)
+{
+    size_t n = strlen(prefix);
+    if (n == 0)
+        return 0;
+    char folder[STORAGE_NAME_MAX + 1] = "";
+    if (n <= STORAGE_NAME_MAX && prefix[n - 1] == '/')
+        memcpy(folder, prefix, n - 1);
+    return check_name(storage, folder, err);
+}
+
 struct listing {
     storage_list_callback *callback;
     void *context;
@@ -136,17 +173,11 @@ static int list_one(const struct storage_object *object, void *context)
 int storage_list(struct storage *storage, const char *prefix, storage_list_callback *callback, void *context,
                  struct error *err)
 {
-    size_t n = strlen(prefix);
-    if (n > 0) {
-        char folder[STORAGE_NAME_MAX + 1] = "";
-        if (n <= STORAGE_NAME_MAX && prefix[n - 1] == '/')
-            memcpy(folder, prefix, n - 1);
-        int code = check_name(storage, folder, err);
-        if (code != 0)
-            return code;
-    }
+    int code = check_prefix(storage, prefix, err);
+    if (code != 0)
+        return code;
     struct listing listing = {callback, context, false};
-    int code = storage->driver->list(storage->state, prefix, list_one, &listing, err);
+    code = storage->driver->list(storage->state, prefix, list_one, &listing, err);
     /* A code of the callback's own comes with the callback's own message, or with none. */
     return listing.stopped ? code : named(storage, code, err);
 }
@@ -157,6 +188,80 @@ int storage_remove(struct storage *storage, const char *name, struct error *err)
     if (code != 0)
         return code;
     return named(storage, storage->driver->remove(storage->state, name, err), err);
+}
+
+/* ---- versions and retention ---- */
+
+static int unsupported(const struct storage *storage, struct error *err)
+{
+    return error_set(err, ERROR_UNSUPPORTED, "target %s keeps no versions of objects", storage->label);
+}
+
+struct version_listing {
+    storage_versions_callback *callback;
+    void *context;
+    bool stopped;
+};
+
+static int list_version(const struct storage_version *version, void *context)
+{
+    struct version_listing *listing = context;
+    int code = listing->callback(version, listing->context);
+    listing->stopped = code != 0;
+    return code;
+}
+
+int storage_list_versions(struct storage *storage, const char *prefix, storage_versions_callback *callback,
+                          void *context, struct error *err)
+{
+    if (!storage->driver->list_versions)
+        return unsupported(storage, err);
+    int code = storage_is_name(prefix) ? 0 : check_prefix(storage, prefix, err);
+    if (code != 0)
+        return code;
+    struct version_listing listing = {callback, context, false};
+    code = storage->driver->list_versions(storage->state, prefix, list_version, &listing, err);
+    return listing.stopped ? code : named(storage, code, err);
+}
+
+int storage_get_version(struct storage *storage, const char *name, const char *version, size_t max,
+                        struct buffer *out, struct error *err)
+{
+    if (!storage->driver->get_version)
+        return unsupported(storage, err);
+    int code = check_name(storage, name, err);
+    return code ? code
+                : named(storage, storage->driver->get_version(storage->state, name, version, max, out, err),
+                        err);
+}
+
+int storage_remove_version(struct storage *storage, const char *name, const char *version, struct error *err)
+{
+    if (!storage->driver->remove_version)
+        return unsupported(storage, err);
+    int code = check_name(storage, name, err);
+    return code ? code
+                : named(storage, storage->driver->remove_version(storage->state, name, version, err), err);
+}
+
+int storage_retention(struct storage *storage, const char *name, const char *version, int64_t *until,
+                      struct error *err)
+{
+    if (!storage->driver->retention)
+        return unsupported(storage, err);
+    int code = check_name(storage, name, err);
+    return code ? code
+                : named(storage, storage->driver->retention(storage->state, name, version, until, err), err);
+}
+
+int storage_retain(struct storage *storage, const char *name, const char *version, int64_t until,
+                   struct error *err)
+{
+    if (!storage->driver->retain)
+        return unsupported(storage, err);
+    int code = check_name(storage, name, err);
+    return code ? code
+                : named(storage, storage->driver->retain(storage->state, name, version, until, err), err);
 }
 
 int storage_open_url(const char *url, struct storage **storage, struct error *err)

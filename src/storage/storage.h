@@ -1,5 +1,5 @@
 /*
- * One place where objects are stored: a small vtable that each driver fills (local folder; S3 later). Used by
+ * One place where objects are stored: a small vtable that each driver fills (local folder, S3). Used by
  * replicas and repo. It never sees keys or plaintext. Objects are immutable: a put of a name that is there
  * with the same bytes is a success that writes nothing; where the bytes differ the object is damaged (names
  * carry their hash) and is replaced. All functions may be called from several threads.
@@ -30,10 +30,24 @@ struct storage_object {
 typedef int storage_list_callback(const struct storage_object *object, void *context);
 
 #define STORAGE_INDEPENDENT_TIME 1u /* the store's clock is not this machine's */
+#define STORAGE_VERSIONS 2u         /* overwritten and removed objects are kept as versions */
+#define STORAGE_RETENTION 4u        /* objects are put with a date before which nobody removes them */
+
+/* One version of an object, or the marker of a removal. */
+struct storage_version {
+    const char *name, *version; /* valid during the callback */
+    uint64_t size;
+    int64_t time;
+    bool newest; /* what a plain get would give */
+    bool marker; /* a removal: no bytes */
+};
+
+typedef int storage_versions_callback(const struct storage_version *version, void *context);
+
+#define STORAGE_CUSTOMER_KEY 32 /* bytes */
 
 struct storage_driver {
     const char *type;
-    unsigned features;
     int (*put)(void *driver, const char *name, struct bytes data, struct error *err);
     /* Appends exactly `size` bytes from offset, or the whole object (of at most `size` bytes) when `whole`.
      */
@@ -44,9 +58,24 @@ struct storage_driver {
      * that storage_is_name() accepts; anything else there is not ours and is passed over. */
     int (*list)(void *driver, const char *prefix, storage_list_callback *callback, void *context,
                 struct error *err);
-    /* An object that is not there is a success. */
+    /* An object that is not there is a success. Where there are versions, all of them go; LOCKED if one may
+     * not yet. */
     int (*remove)(void *driver, const char *name, struct error *err);
     void (*free)(void *driver);
+
+    /* What follows may be NULL, together or alone. */
+    unsigned (*features)(void *driver);    /* NULL: none; asks the store where that is needed */
+    unsigned (*connections)(void *driver); /* NULL: 1 */
+    int64_t (*now)(void *driver);          /* NULL: this machine's clock */
+    void (*cancel)(void *driver);
+    void (*set_customer_keys)(void *driver, const uint8_t (*keys)[STORAGE_CUSTOMER_KEY], size_t count);
+    int (*list_versions)(void *driver, const char *prefix, storage_versions_callback *callback, void *context,
+                         struct error *err);
+    int (*get_version)(void *driver, const char *name, const char *version, size_t max, struct buffer *out,
+                       struct error *err);
+    int (*remove_version)(void *driver, const char *name, const char *version, struct error *err);
+    int (*retention)(void *driver, const char *name, const char *version, int64_t *until, struct error *err);
+    int (*retain)(void *driver, const char *name, const char *version, int64_t until, struct error *err);
 };
 
 /* Takes ownership of driver_state. label (the target's name) and location (path or URL) are for messages. */
@@ -55,7 +84,18 @@ struct storage *storage_new(const struct storage_driver *driver, void *driver_st
 void storage_free(struct storage *storage);
 const char *storage_label(const struct storage *storage);
 const char *storage_location(const struct storage *storage);
+/* STORAGE_...; may ask the store once, and takes what cannot be asked for as absent. */
 unsigned storage_features(const struct storage *storage);
+/* How many requests at the same time are worth while: 1 or more. */
+unsigned storage_connections(const struct storage *storage);
+/* Unix seconds by the store's clock, as far as answers have told it. */
+int64_t storage_now(const struct storage *storage);
+/* Makes calls under way in other threads end soon, and later ones at once, with CANCELLED. */
+void storage_cancel(struct storage *storage);
+/* Keys that the store encrypts under besides ours, if it is set up so: puts take the first, gets try each.
+ * Not used for config and keys/. Before other threads use the storage. */
+void storage_set_customer_keys(struct storage *storage, const uint8_t (*keys)[STORAGE_CUSTOMER_KEY],
+                               size_t count);
 
 /* All below: USAGE for a name that storage_is_name() refuses. Messages name the target. */
 
@@ -70,11 +110,27 @@ int storage_get_range(struct storage *storage, const char *name, uint64_t offset
 /* NOT_FOUND if it is not there. size and time may be NULL. */
 int storage_head(struct storage *storage, const char *name, uint64_t *size, int64_t *time, struct error *err);
 /* See the driver's list; ends with the callback's code if that is not 0. Objects that come or go meanwhile
- * may be there or not. The callback may remove objects. */
+ * may be there or not. The callback may remove objects. Where there are versions a name comes once for each
+ * that has bytes, also behind a marker: whatever hides or overwrites an object, it is still there. */
 int storage_list(struct storage *storage, const char *prefix, storage_list_callback *callback, void *context,
                  struct error *err);
 /* Durable when it returns 0, also if there was no such object. */
 int storage_remove(struct storage *storage, const char *name, struct error *err);
+
+/* The versions of objects, newest first for each name; prefix as for storage_list, or an object's name. All
+ * below are UNSUPPORTED where the target has none. */
+int storage_list_versions(struct storage *storage, const char *prefix, storage_versions_callback *callback,
+                          void *context, struct error *err);
+int storage_get_version(struct storage *storage, const char *name, const char *version, size_t max,
+                        struct buffer *out, struct error *err);
+/* LOCKED with the date in the message where a lock forbids it. */
+int storage_remove_version(struct storage *storage, const char *name, const char *version, struct error *err);
+/* *until: Unix seconds by the store's clock, 0 if it is not locked. */
+int storage_retention(struct storage *storage, const char *name, const char *version, int64_t *until,
+                      struct error *err);
+/* Moves the date on; never back. */
+int storage_retain(struct storage *storage, const char *name, const char *version, int64_t until,
+                   struct error *err);
 
 /* A folder of this machine. With create, it is made if missing with its parents; without, a missing
  * folder is NOT_FOUND with a hint (a mount that is not there must not be taken for an empty repository). */
