@@ -74,12 +74,14 @@ static int check_pack(struct repository *r, const struct inspect_object *object,
     return code;
 }
 
+/* *intact: they have the hash in the name, so that no other copy is better. */
 static int check_bytes(struct repository *r, const struct inspect_object *object, size_t target,
-                       uint64_t *read, struct error *err)
+                       uint64_t *read, bool *intact, struct error *err)
 {
     struct object_name name;
     struct buffer bytes = {0};
     struct id sha;
+    *intact = false;
     if (!object_name_parse(object->name, &name))
         return error_set(err, ERROR_INTEGRITY, "its name is malformed");
     int code = storage_get(replicas_storage(r->replicas, target), object->name, FORMAT_PACK_MAX, &bytes, err);
@@ -88,7 +90,8 @@ static int check_bytes(struct repository *r, const struct inspect_object *object
         sha256_of(buffer_bytes(&bytes), &sha);
         const struct id *wanted =
             name.folder == FOLDER_CONFIG ? &r->chain.keyring.config_sha256 : &name.sha256;
-        if (!id_equal(&sha, wanted))
+        *intact = id_equal(&sha, wanted);
+        if (!*intact)
             code = error_set(err, ERROR_INTEGRITY, "its bytes do not have the hash in its name");
     }
     if (code == 0 && (name.folder == FOLDER_KEYRING || name.folder == FOLDER_PERSON))
@@ -102,9 +105,10 @@ static int check_bytes(struct repository *r, const struct inspect_object *object
 int inspect_check(struct repository *r, const struct inspect_object *object, size_t target, bool repair,
                   bool *repaired, uint64_t *read, struct error *err)
 {
-    int code = check_bytes(r, object, target, read, err);
+    bool intact;
+    int code = check_bytes(r, object, target, read, &intact, err);
     *repaired = false;
-    if (code == 0 || !repair)
+    if (code == 0 || intact || !repair)
         return code;
     struct object_name name;
     struct buffer good = {0};
@@ -114,8 +118,8 @@ int inspect_check(struct repository *r, const struct inspect_object *object, siz
     if (name.folder == FOLDER_CONFIG) {
         buffer_append_bytes(&good, buffer_bytes(&r->config_bytes));
     } else {
+        /* Also from this target, where it keeps older versions. */
         struct object_seen other = *listing_find(r, name.folder, &name.sha256);
-        other.mask &= ~(1u << target);
         if (object_fetch(r, &other, FORMAT_PACK_MAX, &good, &why) != 0)
             log_verbose("%s", why.message);
     }

@@ -25,6 +25,7 @@ struct pack_reader {
     struct frame_opener **openers;
     struct buffer loaded; /* stored bytes from loaded_from on */
     uint64_t loaded_from;
+    struct buffer whole; /* the pack, once it was found among older versions */
 };
 
 /* ---- the cache of meta packs ---- */
@@ -165,6 +166,27 @@ static int read_range(struct pack_reader *p, uint64_t offset, size_t size, struc
 }
 
 #define TRIED_CACHE (1u << 31)
+#define TRIED_VERSIONS (1u << 30)
+
+/* On a store with versions a good pack may lie below a bad one, or below a removal. */
+static bool read_older(struct pack_reader *p, uint64_t offset, size_t size, struct buffer *out,
+                       uint32_t *tried)
+{
+    struct repository *r = p->r;
+    struct object_seen object = {.folder = FOLDER_PACKS, .sha256 = p->entry.sha256};
+    *tried |= TRIED_VERSIONS;
+    for (size_t t = 0; t < replicas_count(r->replicas); t++) {
+        if (p->present >> t & 1 && replicas_is_active(r->replicas, t) &&
+            storage_features(replicas_storage(r->replicas, t)) & STORAGE_VERSIONS)
+            object.mask |= 1u << t;
+    }
+    if (p->whole.size == 0 && object_fetch(r, &object, FORMAT_PACK_MAX, &p->whole, NULL) != 0)
+        return false;
+    if (offset + size > p->whole.size)
+        return false;
+    buffer_append(out, p->whole.data + offset, size);
+    return true;
+}
 
 static int read_anywhere(struct pack_reader *p, uint64_t offset, size_t size, struct buffer *out,
                          uint32_t *tried, struct error *err)
@@ -176,7 +198,10 @@ static int read_anywhere(struct pack_reader *p, uint64_t offset, size_t size, st
         if (meta_cache_fill(p, err) == 0 && meta_cache_get(p->r, &p->entry.sha256, offset, size, out))
             return 0;
     }
-    return read_range(p, offset, size, out, tried, err);
+    int code = read_range(p, offset, size, out, tried, err);
+    if (code == 0 || code == ERROR_CANCELLED || *tried & TRIED_VERSIONS)
+        return code;
+    return read_older(p, offset, size, out, tried) ? 0 : code;
 }
 
 /* ---- opening ---- */
@@ -235,6 +260,7 @@ void pack_reader_free(struct pack_reader *p)
         frame_opener_free(p->openers[i]);
     free(p->openers);
     buffer_free(&p->loaded);
+    buffer_free(&p->whole);
     arena_free(&p->arena);
     free(p);
 }

@@ -51,17 +51,9 @@ int object_fetch(struct repository *r, const struct object_seen *object, size_t 
             continue;
         struct storage *storage = replicas_storage(r->replicas, t);
         struct error why;
-        int got = storage_get(storage, name, max, out, &why);
-        struct id sha256;
-        if (got == 0) {
-            sha256_of(bytes_of(out->data + start, out->size - start), &sha256);
-            if (id_equal(&sha256, &object->sha256))
-                return 0;
-            got = error_set(&why, ERROR_INTEGRITY,
-                            "%s on target %s is damaged: its bytes do not have the hash in its name", name,
-                            storage_label(storage));
-            error_hint(&why, "run: holdfast heal (repairs it from another target that has a good copy)");
-        }
+        int got = storage_get_checked(storage, name, &object->sha256, max, out, &why);
+        if (got == 0)
+            return 0;
         out->size = start;
         log_verbose("%s", why.message);
         /* Damage is the worse news: it stays in the message. */

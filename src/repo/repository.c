@@ -136,14 +136,8 @@ static int fetch_keyring(const struct storage_object *object, void *context)
         return 0;
     struct buffer bytes = {0};
     struct error why;
-    struct id sha;
-    int code = storage_get(keys->storage, object->name, FORMAT_KEYRING_MAX, &bytes, &why);
-    if (code == 0) {
-        sha256_of(buffer_bytes(&bytes), &sha);
-        if (!id_equal(&sha, &name.sha256))
-            code = error_set(&why, ERROR_INTEGRITY, "%s on target %s is damaged and is ignored", object->name,
-                             storage_label(keys->storage));
-    }
+    int code =
+        storage_get_checked(keys->storage, object->name, &name.sha256, FORMAT_KEYRING_MAX, &bytes, &why);
     if (code != 0) {
         log_warning("%s", why.message);
         keys->damaged += code == ERROR_INTEGRITY;
@@ -210,18 +204,19 @@ static int fetch_config(const struct repository *r, struct storage *storage, str
                         struct error *err)
 {
     struct repository_config other;
-    struct id sha;
-    int code = storage_get(storage, "config", FORMAT_CONFIG_MAX, bytes, err);
+    int code = storage_get_checked(storage, "config", &r->chain.keyring.config_sha256, FORMAT_CONFIG_MAX,
+                                   bytes, err);
     if (code == ERROR_NOT_FOUND) {
         error_set(err, ERROR_NOT_FOUND, "no repository at %s", storage_location(storage));
         return error_hint(err,
                           "make one with: holdfast init; fill a new or emptied target with: holdfast heal");
     }
+    if (code != ERROR_INTEGRITY)
+        return code;
+    /* Whose is it? */
+    code = storage_get(storage, "config", FORMAT_CONFIG_MAX, bytes, err);
     if (code != 0)
         return code;
-    sha256_of(buffer_bytes(bytes), &sha);
-    if (id_equal(&sha, &r->chain.keyring.config_sha256))
-        return 0;
     if (config_decode(buffer_bytes(bytes), &other, NULL) == 0 &&
         !id16_equal(&other.repository, &r->chain.keyring.repository) && !holds_keyring(r, storage)) {
         error_set(err, ERROR_INTEGRITY, "%s holds another repository", storage_location(storage));
@@ -446,17 +441,10 @@ static int open_person(const struct person_search *search, const char *name, con
 {
     struct buffer sealed = {0};
     struct person_key_header header;
-    struct id sha;
-    int code = storage_get(search->storage, name, PERSON_KEY_MAX, &sealed, err);
-    if (code == 0) {
-        sha256_of(buffer_bytes(&sealed), &sha);
-        if (!id_equal(&sha, sha256)) {
-            code = error_set(err, ERROR_INTEGRITY, "%s on target %s is damaged", name,
-                             storage_label(search->storage));
-            error_hint(err, "another target or an older copy of this one has a good one: holdfast heal "
-                            "restores it; and check the passphrase, which may be wrong as well");
-        }
-    }
+    int code = storage_get_checked(search->storage, name, sha256, PERSON_KEY_MAX, &sealed, err);
+    if (code == ERROR_INTEGRITY)
+        error_hint(err, "another target or an older copy of this one has a good one: holdfast heal "
+                        "restores it; and check the passphrase, which may be wrong as well");
     if (code == 0)
         code = person_key_read_header(buffer_bytes(&sealed), &header, err);
     if (code == 0 && id16_equal(&header.repository, &search->repository) == search->strangers)

@@ -9,6 +9,7 @@
 
 #include "base/bytes.h"
 #include "base/error.h"
+#include "base/id.h"
 
 #include <stdbool.h>
 
@@ -131,6 +132,15 @@ int storage_retention(struct storage *storage, const char *name, const char *ver
 /* Moves the date on; never back. */
 int storage_retain(struct storage *storage, const char *name, const char *version, int64_t until,
                    struct error *err);
+
+/* storage_get of an object whose SHA-256 is known. Where versions are kept and the newest is not good, or is
+ * hidden, the older ones are tried. INTEGRITY with a hint if the bytes are others. */
+int storage_get_checked(struct storage *storage, const char *name, const struct id *sha256, size_t max,
+                        struct buffer *out, struct error *err);
+/* The oldest version that has the hash: its bytes are appended, *version is the caller's to free. NOT_FOUND.
+ */
+int storage_find_version(struct storage *storage, const char *name, const struct id *sha256, size_t max,
+                         struct buffer *out, char **version, struct error *err);
 
 /* A folder of this machine. With create, it is made if missing with its parents; without, a missing
  * folder is NOT_FOUND with a hint (a mount that is not there must not be taken for an empty repository). */

@@ -1,0 +1,90 @@
+/* Reading by hash: what hides or overwrites an object on a store with versions does not keep it from readers.
+ */
+#include "base/memory.h"
+#include "crypto/digest.h"
+#include "storage/storage.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+/* Whoever may put may also put garbage over an object, as often as they like. The good bytes came first. */
+#define VERSIONS_MAX 100000
+
+struct versions {
+    const char *name;
+    char **list; /* newest first */
+    size_t count, capacity;
+};
+
+static int note_version(const struct storage_version *version, void *context)
+{
+    struct versions *versions = context;
+    if (version->marker || strcmp(version->name, versions->name) != 0 || versions->count == VERSIONS_MAX)
+        return 0;
+    memory_reserve_one(versions->list, versions->count, versions->capacity);
+    versions->list[versions->count++] = memory_copy_string(version->version);
+    return 0;
+}
+
+static bool has_hash(const struct buffer *out, size_t start, const struct id *wanted)
+{
+    struct id own;
+    sha256(bytes_of(out->data + start, out->size - start), &own);
+    return id_equal(&own, wanted);
+}
+
+int storage_find_version(struct storage *storage, const char *name, const struct id *sha, size_t max,
+                         struct buffer *out, char **version, struct error *err)
+{
+    struct versions versions = {.name = name};
+    size_t start = out->size;
+    *version = NULL;
+    int code = storage_list_versions(storage, name, note_version, &versions, err);
+    for (size_t i = versions.count; i-- > 0 && code == 0 && !*version;) {
+        struct error why;
+        int got = storage_get_version(storage, name, versions.list[i], max, out, &why);
+        if (got == 0 && has_hash(out, start, sha)) {
+            *version = memory_copy_string(versions.list[i]);
+        } else {
+            out->size = start;
+            /* One that is too long or gone is one that is not good. */
+            if (got != 0 && got != ERROR_INTEGRITY && got != ERROR_NOT_FOUND) {
+                code = got;
+                if (err)
+                    *err = why;
+            }
+        }
+    }
+    for (size_t i = 0; i < versions.count; i++)
+        free(versions.list[i]);
+    free(versions.list);
+    if (code == 0 && !*version)
+        code = error_set(err, ERROR_NOT_FOUND, "%s: no version of it is good", name);
+    return code;
+}
+
+int storage_get_checked(struct storage *storage, const char *name, const struct id *sha, size_t max,
+                        struct buffer *out, struct error *err)
+{
+    size_t start = out->size;
+    struct error why;
+    char *version = NULL;
+    int code = storage_get(storage, name, max, out, &why);
+    if (code == 0 && has_hash(out, start, sha))
+        return 0;
+    out->size = start;
+    if (code == 0) {
+        code = error_set(&why, ERROR_INTEGRITY,
+                         "target %s: %s is damaged: its bytes do not have the hash in its name",
+                         storage_label(storage), name);
+        error_hint(&why, "run: holdfast heal (repairs it from another target that has a good copy)");
+    }
+    if ((code == ERROR_INTEGRITY || code == ERROR_NOT_FOUND) &&
+        storage_features(storage) & STORAGE_VERSIONS &&
+        storage_find_version(storage, name, sha, max, out, &version, NULL) == 0)
+        code = 0;
+    free(version);
+    if (code != 0 && err)
+        *err = why;
+    return code;
+}
