@@ -44,6 +44,22 @@ const char *storage_location(const struct storage *storage)
     return storage->location;
 }
 
+static int check_name(const struct storage *storage, const char *name, struct error *err)
+{
+    if (storage_is_name(name))
+        return 0;
+    return error_set(err, ERROR_USAGE, "target %s: not an object name (%zu bytes)", storage->label,
+                     strlen(name));
+}
+
+/* The driver's error, with the target's name before it. */
+static int named(const struct storage *storage, int code, struct error *err)
+{
+    if (code != 0)
+        error_prefix(err, "target %s", storage->label);
+    return code;
+}
+
 unsigned storage_features(const struct storage *storage)
 {
     return storage->driver->features ? storage->driver->features(storage->state) : 0;
@@ -58,6 +74,14 @@ unsigned storage_connections(const struct storage *storage)
 int64_t storage_now(const struct storage *storage)
 {
     return storage->driver->now ? storage->driver->now(storage->state) : (int64_t)time(NULL);
+}
+
+int storage_describe(struct storage *storage, struct storage_facts *facts, struct error *err)
+{
+    *facts = (struct storage_facts){0};
+    return storage->driver->describe
+               ? named(storage, storage->driver->describe(storage->state, facts, err), err)
+               : 0;
 }
 
 void storage_cancel(struct storage *storage)
@@ -93,22 +117,6 @@ bool storage_is_name(const char *name)
         starts_part = name[n] == '/';
     }
     return !starts_part;
-}
-
-static int check_name(const struct storage *storage, const char *name, struct error *err)
-{
-    if (storage_is_name(name))
-        return 0;
-    return error_set(err, ERROR_USAGE, "target %s: not an object name (%zu bytes)", storage->label,
-                     strlen(name));
-}
-
-/* The driver's error, with the target's name before it. */
-static int named(const struct storage *storage, int code, struct error *err)
-{
-    if (code != 0)
-        error_prefix(err, "target %s", storage->label);
-    return code;
 }
 
 int storage_put(struct storage *storage, const char *name, struct bytes data, struct error *err)

@@ -43,6 +43,14 @@ struct storage_version {
     bool marker; /* a removal: no bytes */
 };
 
+/* What a store says of itself; for init, check-config and the rule of residency. */
+struct storage_facts {
+    bool versions_known, versions;
+    bool lock_known, lock;     /* objects can be locked */
+    int64_t default_retention; /* seconds for which every new object is locked unasked; 0: none */
+    char location[65];         /* the bucket's region as the store names it; "": not known */
+};
+
 typedef int storage_versions_callback(const struct storage_version *version, void *context);
 
 #define STORAGE_CUSTOMER_KEY 32 /* bytes */
@@ -68,6 +76,7 @@ struct storage_driver {
     unsigned (*features)(void *driver);    /* NULL: none; asks the store where that is needed */
     unsigned (*connections)(void *driver); /* NULL: 1 */
     int64_t (*now)(void *driver);          /* NULL: this machine's clock */
+    int (*describe)(void *driver, struct storage_facts *facts, struct error *err);
     void (*cancel)(void *driver);
     void (*set_customer_keys)(void *driver, const uint8_t (*keys)[STORAGE_CUSTOMER_KEY], size_t count);
     int (*list_versions)(void *driver, const char *prefix, storage_versions_callback *callback, void *context,
@@ -91,6 +100,9 @@ unsigned storage_features(const struct storage *storage);
 unsigned storage_connections(const struct storage *storage);
 /* Unix seconds by the store's clock, as far as answers have told it. */
 int64_t storage_now(const struct storage *storage);
+/* Asks the store; what it does not tell, or may not be asked for, is not known. FAILED, DENIED where it does
+ * not answer at all. */
+int storage_describe(struct storage *storage, struct storage_facts *facts, struct error *err);
 /* Makes calls under way in other threads end soon, and later ones at once, with CANCELLED. */
 void storage_cancel(struct storage *storage);
 /* Keys that the store encrypts under besides ours, if it is set up so: puts take the first, gets try each.
