@@ -2,7 +2,7 @@
 #include "base/memory.h"
 #include "ops/backup_internal.h"
 #include "source/archive_reader.h"
-#include "source/command.h"
+#include "base/command.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -4,7 +4,7 @@
 #include "base/text.h"
 #include "source/archive_acl.h"
 #include "source/archive_path.h"
-#include "source/command.h"
+#include "base/command.h"
 #include "source/flags.h"
 #include "source/owners.h"
 

@@ -1,7 +1,7 @@
 /* Archives are read and written with all that their entries have, and hostile ones lead nowhere. */
 #include "source/archive_reader.h"
 #include "source/archive_writer.h"
-#include "source/command.h"
+#include "base/command.h"
 #include "source/metadata_writer.h"
 #include "source/writer.h"
 #include "tree_on_disk.h"

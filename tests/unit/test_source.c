@@ -1,5 +1,5 @@
 /* What is read from a source is what is on the disk. */
-#include "source/command.h"
+#include "base/command.h"
 #include "source/directory.h"
 #include "source/file.h"
 #include "source/metadata.h"
@@ -540,6 +540,22 @@ START_TEST(cancelling_ends_the_whole_process_group)
 }
 END_TEST
 
+START_TEST(a_command_is_given_up_after_its_time)
+{
+    static const char *const argv[] = {"sh", "-c", "echo ready; exec sleep 1000", NULL};
+    struct command *command;
+    char text[100];
+    size_t n;
+    OK(command_start(argv, NULL, NULL, &command, &err));
+    command_set_timeout(command, 1);
+    OK(command_read(command, text, sizeof text, &n, &err));
+    ck_assert_int_eq(command_read(command, text, sizeof text, &n, &err), ERROR_FAILED);
+    ck_assert(strstr(err.message, "took longer than 1 seconds") != NULL);
+    ck_assert_int_eq(command_finish(command, &err), ERROR_FAILED);
+    command_free(command);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("source");
@@ -569,6 +585,7 @@ int main(void)
     tcase_add_test(tests, a_command_that_fails_says_how);
     tcase_add_test(tests, a_command_gets_its_environment_and_folder);
     tcase_add_test(tests, cancelling_ends_the_whole_process_group);
+    tcase_add_test(tests, a_command_is_given_up_after_its_time);
     SRunner *runner = srunner_create(suite);
     srunner_run_all(runner, CK_NORMAL);
     int failed = srunner_ntests_failed(runner);

@@ -1,10 +1,10 @@
 /*
- * A command whose standard output is a source: started without a shell, in its own process group, standard
- * input empty, what it says on standard error kept for the error text. Used by the backup op (and by
- * archive.h for a command that writes a tar stream).
+ * A command whose standard output is read: started without a shell, in its own process group, standard input
+ * empty, what it says on standard error kept for the error text. Used for sources (ops, source/archive) and
+ * for a credential_process (storage).
  */
-#ifndef SOURCE_COMMAND_H
-#define SOURCE_COMMAND_H
+#ifndef BASE_COMMAND_H
+#define BASE_COMMAND_H
 
 #include "base/bytes.h"
 #include "base/error.h"
@@ -18,6 +18,8 @@ struct command;
  * NOT_FOUND or DENIED where it cannot be started. */
 int command_start(const char *const *argv, const char *const *environment, const char *folder,
                   struct command **command, struct error *err);
+/* From now on, command_read() and command_finish() fail with FAILED when so many seconds have passed. */
+void command_set_timeout(struct command *command, unsigned seconds);
 /* Up to size bytes of its output; *done is 0 at the end. Blocks. CANCELLED after command_cancel(). */
 int command_read(struct command *command, void *to, size_t size, size_t *done, struct error *err);
 /* Waits for it and checks how it ended; what it still writes gets SIGPIPE, so read to the end before. FAILED

@@ -1,10 +1,11 @@
-#include "source/command.h"
+#include "base/command.h"
 
 #include "base/memory.h"
 #include "base/text.h"
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <poll.h>
 #include <signal.h>
 #include <spawn.h>
@@ -13,6 +14,7 @@
 #include <sys/eventfd.h>
 #include <sys/pidfd.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #define GRACE_MILLISECONDS 2000
@@ -22,6 +24,8 @@ struct command {
     pid_t pid;
     int process, output, errors, cancel; /* pidfd, pipes, eventfd; -1 where closed */
     bool ended;                          /* and reaped */
+    int64_t deadline;                    /* milliseconds of the monotonic clock; 0: none */
+    unsigned timeout;                    /* seconds, for the message */
     struct buffer said;
 };
 
@@ -132,6 +136,19 @@ static void take_errors(struct command *command)
     }
 }
 
+static int64_t milliseconds_now(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
+void command_set_timeout(struct command *command, unsigned seconds)
+{
+    command->timeout = seconds;
+    command->deadline = milliseconds_now() + (int64_t)seconds * 1000;
+}
+
 /* Waits until fd can be read, keeping what the command says meanwhile. */
 static int wait_for(struct command *command, int fd, struct error *err)
 {
@@ -139,7 +156,11 @@ static int wait_for(struct command *command, int fd, struct error *err)
         struct pollfd polls[] = {{.fd = command->cancel, .events = POLLIN},
                                  {.fd = fd, .events = POLLIN},
                                  {.fd = command->errors, .events = POLLIN}};
-        int n = poll(polls, 3, -1);
+        int64_t left = command->deadline ? command->deadline - milliseconds_now() : -1;
+        if (command->deadline && left <= 0)
+            return error_set(err, ERROR_FAILED, "command %s took longer than %u seconds", command->text,
+                             command->timeout);
+        int n = poll(polls, 3, left > INT_MAX ? INT_MAX : (int)left);
         if (n < 0 && errno != EINTR)
             return error_set_errno(err, errno, "cannot wait for command %s", command->text);
         if (n <= 0)
