@@ -32,6 +32,7 @@ struct s3_parameters {
     int64_t retry_budget; /* seconds in all for one object */
     int64_t stall;        /* seconds without progress after which a connection is given up */
     struct http_limit *upload_limit, *download_limit;
+    bool keep_region; /* a bucket in another region is an error, never followed there: residency */
 };
 
 /* No request is made yet. Copies everything. USAGE for an endpoint that is no URL, plain http to a host that
@@ -45,10 +46,23 @@ struct s3_address {
     bool tls;
     char host[S3_HOST_MAX]; /* with ":port" unless it is the scheme's own: what the Host header says */
     char base[S3_HOST_MAX]; /* path before the key: "" for a virtual host, "/bucket" for path style */
-    char region[65];        /* for signing */
+    char region[STORAGE_REGION_SIZE]; /* for signing */
     bool virtual_host;
 };
-/* The provider's table, or the endpoint. USAGE as above. */
+/* The provider's table, or the endpoint. USAGE as above, and for a bucket's name that is none. Where there is
+ * an endpoint the region is not looked up: it may be newer than the table. */
 int s3_address_find(const struct s3_parameters *parameters, struct s3_address *address, struct error *err);
+
+struct s3_region {
+    enum s3_provider provider;
+    const char *name;
+    const char *country; /* two capital letters: where its disks are */
+};
+/* All that are known. */
+const struct s3_region *s3_regions(size_t *count);
+/* NULL if the provider has none of this name, as far as is known. */
+const struct s3_region *s3_region_find(enum s3_provider provider, const char *name);
+/* "aws", "digitalocean", "hetzner", "other". */
+const char *s3_provider_name(enum s3_provider provider);
 
 #endif
