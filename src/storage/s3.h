@@ -46,7 +46,7 @@ struct s3_address {
     bool tls;
     char host[S3_HOST_MAX]; /* with ":port" unless it is the scheme's own: what the Host header says */
     char base[S3_HOST_MAX]; /* path before the key: "" for a virtual host, "/bucket" for path style */
-    char region[STORAGE_REGION_SIZE]; /* for signing */
+    char region[65];        /* for signing */
     bool virtual_host;
 };
 /* The provider's table, or the endpoint. USAGE as above, and for a bucket's name that is none. Where there is

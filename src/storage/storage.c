@@ -127,14 +127,6 @@ int storage_put(struct storage *storage, const char *name, struct bytes data, st
     return named(storage, storage->driver->put(storage->state, name, data, err), err);
 }
 
-int storage_bucket_region(struct storage *storage, char region[STORAGE_REGION_SIZE], struct error *err)
-{
-    region[0] = '\0';
-    if (!storage->driver->bucket_region)
-        return 0;
-    return named(storage, storage->driver->bucket_region(storage->state, region, err), err);
-}
-
 int storage_get(struct storage *storage, const char *name, size_t max, struct buffer *out, struct error *err)
 {
     int code = check_name(storage, name, err);

@@ -54,7 +54,6 @@ struct storage_facts {
 typedef int storage_versions_callback(const struct storage_version *version, void *context);
 
 #define STORAGE_CUSTOMER_KEY 32 /* bytes */
-#define STORAGE_REGION_SIZE 65
 
 struct storage_driver {
     const char *type;
@@ -79,8 +78,6 @@ struct storage_driver {
     int64_t (*now)(void *driver);          /* NULL: this machine's clock */
     int (*describe)(void *driver, struct storage_facts *facts, struct error *err);
     void (*cancel)(void *driver);
-    /* Asks the store where the bucket is; "" where it does not say, or does not tell us. */
-    int (*bucket_region)(void *driver, char region[STORAGE_REGION_SIZE], struct error *err);
     void (*set_customer_keys)(void *driver, const uint8_t (*keys)[STORAGE_CUSTOMER_KEY], size_t count);
     int (*list_versions)(void *driver, const char *prefix, storage_versions_callback *callback, void *context,
                          struct error *err);
@@ -108,9 +105,6 @@ int64_t storage_now(const struct storage *storage);
 int storage_describe(struct storage *storage, struct storage_facts *facts, struct error *err);
 /* Makes calls under way in other threads end soon, and later ones at once, with CANCELLED. */
 void storage_cancel(struct storage *storage);
-/* The region that the store itself says the bucket is in; "" if it does not say ("default" counts as that),
- * or for a target that is no bucket. FAILED and the like where it cannot be reached. */
-int storage_bucket_region(struct storage *storage, char region[STORAGE_REGION_SIZE], struct error *err);
 /* Keys that the store encrypts under besides ours, if it is set up so: puts take the first, gets try each.
  * Not used for config and keys/. Before other threads use the storage. */
 void storage_set_customer_keys(struct storage *storage, const uint8_t (*keys)[STORAGE_CUSTOMER_KEY],
