@@ -24,16 +24,23 @@ drop_work() {
     rm -rf "$WORK"
 }
 
-# write_config [TARGETS] [JOB SETTINGS] [REPOSITORY SETTINGS]: one job "files" over $WORK/source unless settings say otherwise.
+# write_config [TARGETS] [JOB SETTINGS] [REPOSITORY SETTINGS]: so many folders as targets, see write_targets_config.
 write_config() {
-    local count=${1:-1} source=${2:-} more=${3:-} list="" i
-    [ -n "$source" ] || source="source = { type = \"files\"; paths = [ \"$WORK/source\" ]; };"
-    for i in $(seq "$count"); do
+    local list="" i
+    for i in $(seq "${1:-1}"); do
         list="$list${list:+,} { name = \"disk$i\"; type = \"local\"; path = \"$WORK/repo$i\"; }"
     done
+    write_targets_config "$list" "${@:2}"
+}
+
+# write_targets_config LIST [JOB SETTINGS] [REPOSITORY SETTINGS]: the targets in libconfig's words; one job "files" over
+# $WORK/source unless settings say otherwise.
+write_targets_config() {
+    local source=${2:-} more=${3:-}
+    [ -n "$source" ] || source="source = { type = \"files\"; paths = [ \"$WORK/source\" ]; };"
     cat >"$WORK/holdfast.conf" <<C
 repository = { name = "test"; key_file = "$WORK/host.key"; state_dir = "$WORK/state"; $more };
-targets = ( $list );
+targets = ( $1 );
 jobs = ( { name = "files"; $source } );
 C
 }

@@ -1,0 +1,87 @@
+# Helpers of the scenarios that need an S3 store: the shared gateway, buckets, users, proxies.
+# shellcheck shell=bash
+S3_LIB=$(dirname "${BASH_SOURCE[0]}")
+S3_FOLDER=${HOLDFAST_GATEWAY:-${TMPDIR:-/tmp}/holdfast-gateway-$(id -u)}
+
+# Joins the gateway, or starts it. S3_HTTP and S3_HTTPS are its addresses, S3_CA is the certificate to trust; the
+# environment carries the keys of its user "holdfast", and nothing else that AWS's tools would look at.
+s3_start() {
+    local exports
+    exports=$(python3 "$S3_LIB/gateway.py" join "$S3_FOLDER" --pid $$) || return 1
+    eval "$exports"
+    unset AWS_SESSION_TOKEN AWS_PROFILE AWS_SHARED_CREDENTIALS_FILE
+    export AWS_ACCESS_KEY_ID=$S3_ACCESS_KEY AWS_SECRET_ACCESS_KEY=$S3_SECRET_KEY AWS_DEFAULT_REGION=us-east-1
+    export AWS_EC2_METADATA_DISABLED=true AWS_CONFIG_FILE=/dev/null AWS_CA_BUNDLE=$S3_CA
+    export no_proxy=127.0.0.1,localhost
+    S3_BUCKETS=()
+}
+
+# To be called in teardown: what the test has stored leaves the gateway's memory, locked or not.
+s3_stop() {
+    local bucket pid
+    for pid in "${S3_PROXIES[@]}"; do
+        kill "$pid" 2>/dev/null || true
+    done
+    for bucket in "${S3_BUCKETS[@]}"; do
+        s3_admin bucket rm --bucket="$bucket" --purge-objects --bypass-gc >/dev/null 2>&1 || true
+    done
+}
+
+# Raw signed request, see sigv4.py: s3_request [-i] [-H HEADER:VALUE]... [-d TEXT] METHOD /BUCKET/KEY?QUERY
+# S3_URL is where it goes, by default the gateway over http.
+s3_request() {
+    local arguments=("${@:1:$#-1}")
+    python3 "$S3_LIB/sigv4.py" "${arguments[@]}" "${S3_URL:-$S3_HTTP}${!#}"
+}
+
+s3_admin() {
+    python3 "$S3_LIB/gateway.py" admin "$S3_FOLDER" "$@"
+}
+
+# Debian's awscli, not another one in the path.
+s3_aws() {
+    /usr/bin/aws --endpoint-url "${S3_URL:-$S3_HTTP}" "$@"
+}
+
+# s3_bucket NAME [lock]: makes a bucket for this test; BUCKET is its name on the gateway.
+s3_bucket() {
+    BUCKET="$1-$$-$RANDOM$RANDOM"
+    local lock=()
+    [ "${2:-}" != lock ] || lock=(-H x-amz-bucket-object-lock-enabled:true)
+    s3_request "${lock[@]}" PUT "/$BUCKET" && S3_BUCKETS+=("$BUCKET")
+}
+
+s3_versioned() { # BUCKET
+    s3_request -d '<VersioningConfiguration><Status>Enabled</Status></VersioningConfiguration>' PUT "/$1?versioning"
+}
+
+s3_policy() { # BUCKET FILE
+    s3_request -f "$2" PUT "/$1?policy"
+}
+
+# s3_user NAME: a user who may do nothing with this test's buckets until a policy allows it. USER_NAME is the
+# gateway's name (arn:aws:iam:::user/$USER_NAME), USER_FILE a credentials file.
+s3_user() {
+    local keys
+    USER_NAME="$1-$$-$RANDOM"
+    USER_FILE="$WORK/$1.credentials"
+    keys=$(python3 "$S3_LIB/gateway.py" user "$S3_FOLDER" "$USER_NAME") || return 1
+    (umask 077 && printf '[default]\naws_access_key_id = %s\naws_secret_access_key = %s\n' $keys >"$USER_FILE")
+}
+
+# s3_as FILE COMMAND...: with the keys of that credentials file in the environment.
+s3_as() {
+    local AWS_ACCESS_KEY_ID AWS_SECRET_ACCESS_KEY
+    AWS_ACCESS_KEY_ID=$(sed -n 's/^aws_access_key_id = //p' "$1")
+    AWS_SECRET_ACCESS_KEY=$(sed -n 's/^aws_secret_access_key = //p' "$1")
+    export AWS_ACCESS_KEY_ID AWS_SECRET_ACCESS_KEY
+    "${@:2}"
+}
+
+# s3_target NAME BUCKET [ENDPOINT] [SETTINGS]: a target of the configuration, see write_targets_config. The
+# endpoint is the gateway over https if none is given.
+s3_target() {
+    local endpoint=${3:-$S3_HTTPS}
+    printf '{ name = "%s"; type = "s3"; provider = "other"; region = "us-east-1"; bucket = "%s"; endpoint = "%s"; %s %s }' \
+        "$1" "$2" "$endpoint" "$([[ $endpoint = http:* ]] || echo "ca_file = \"$S3_CA\";")" "${4:-}"
+}
