@@ -57,6 +57,9 @@ osd_pool_default_pg_num=8
 osd_pool_default_pg_autoscale_mode=off
 osd_crush_chooseleaf_type=0
 osd_crush_update_on_start=true
+# Pools are made within milliseconds instead of a second each.
+paxos_propose_interval=0.02
+paxos_min_wait=0.01
 mon_allow_pool_size_one=true
 mon_data_avail_warn=1
 mon_data_avail_crit=0
