@@ -47,6 +47,12 @@ static void print_json(const struct prune_result *r, bool dry_run)
     output_json_number(o, "delayed_packs", c->delayed_packs);
     if (c->delayed_until)
         output_json_time(o, "delayed_until", c->delayed_until);
+    output_json_number(o, "locked_objects", c->locked_objects);
+    output_json_number(o, "locked_bytes", c->locked_bytes);
+    if (c->locked_until)
+        output_json_time(o, "locked_until", c->locked_until);
+    output_json_number(o, "locks_extended", c->lock_due);
+    output_json_number(o, "lock_requests", c->lock_requests);
     output_json_print(o);
 }
 
@@ -66,6 +72,19 @@ static void print_decisions(const struct prune_result *r)
     }
     output_table_print(table);
     output_table_free(table);
+}
+
+static void print_locks(const struct collect_result *c, bool dry_run)
+{
+    char size[32], time[TEXT_TIME_SIZE];
+    if (c->locked_objects)
+        printf("%llu objects (%s) are not needed but locked, %s%s\n", (unsigned long long)c->locked_objects,
+               text_format_size(c->locked_bytes, size), c->locked_until ? "until " : "until a later date",
+               c->locked_until ? text_format_time(c->locked_until, time) : "");
+    if (c->lock_due)
+        printf("the locks of %llu objects %s, at the price of %llu requests\n",
+               (unsigned long long)c->lock_due, dry_run ? "would be moved on" : "were moved on",
+               (unsigned long long)c->lock_requests);
 }
 
 static void print_text(const struct prune_result *r, bool dry_run)
@@ -91,6 +110,7 @@ static void print_text(const struct prune_result *r, bool dry_run)
     if (c->sparse_frames)
         printf("%llu frames are mostly dead: the next backup stores what they hold afresh\n",
                (unsigned long long)c->sparse_frames);
+    print_locks(c, dry_run);
     if (dry_run) {
         puts("nothing was written");
         return;

@@ -16,6 +16,7 @@ static void open_target(const struct config_target *t, bool create, struct repos
 {
     size_t i = p->target_count++;
     p->target_labels[i] = t->name;
+    p->retain[i] = t->object_lock.mode == CONFIG_LOCK_NONE ? 0 : t->object_lock.retain;
     if (t->type == CONFIG_TARGET_LOCAL) {
         if (storage_open_local(t->name, t->path, create, &p->targets[i], &p->target_errors[i]) != 0)
             p->targets[i] = NULL;

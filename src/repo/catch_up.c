@@ -3,6 +3,7 @@
 #include "base/memory.h"
 #include "base/text.h"
 #include "repo/internal.h"
+#include "repo/retention.h"
 
 #include <stdlib.h>
 #include <time.h>
@@ -32,6 +33,7 @@ static void check_clock(struct repository *r)
 int repository_sync(struct repository *r, struct error *err)
 {
     r->damage = 0;
+    retention_begin(r);
     int code = listing_load(r, err);
     if (code == 0)
         code = index_load(r, err);

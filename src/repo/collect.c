@@ -4,6 +4,7 @@
 #include "base/log.h"
 #include "base/memory.h"
 #include "repo/collect_internal.h"
+#include "repo/retention.h"
 
 #include <stdlib.h>
 #include <time.h>
@@ -26,6 +27,7 @@ int collection_new(struct repository *r, struct collection **collection, struct 
     c->now = (int64_t)time(NULL);
     c->blob_limit = catalog_blob_limit(r->catalog) + 1;
     c->live = memory_alloc_array(c->blob_limit / 8 + 1, 1);
+    c->pack_limit = r->pack_capacity;
     c->fates = memory_alloc_array(r->pack_capacity + 1, 1);
     *collection = c;
     return 0;
@@ -39,6 +41,7 @@ void collection_free(struct collection *c)
     free(c->fates);
     free(c->condemned.list);
     free(c->sparse);
+    id_map_free(c->forgotten);
     free(c);
 }
 
@@ -140,39 +143,113 @@ int object_delete(struct repository *r, struct object_seen *object, struct error
 {
     char name[OBJECT_NAME_MAX];
     object_seen_name(object, name);
+    int locked = 0;
     for (size_t t = 0; t < replicas_count(r->replicas); t++) {
         if (!(object->mask >> t & 1) || !replicas_is_active(r->replicas, t))
             continue;
-        int code = storage_remove(replicas_storage(r->replicas, t), name, err);
+        struct error why;
+        int code = storage_remove(replicas_storage(r->replicas, t), name, &why);
+        if (code != 0 && err)
+            *err = why;
+        if (code == ERROR_LOCKED) {
+            locked = code;
+            continue;
+        }
         if (code != 0)
             return code;
         object->mask &= ~(1u << t);
+        retention_drop(r, t, object);
     }
-    return 0;
+    return locked;
+}
+
+void collect_note_locked(struct collection *c, const struct object_seen *object, int64_t until)
+{
+    c->result->locked_objects++;
+    c->result->locked_bytes += object->size;
+    if (until > c->result->locked_until)
+        c->result->locked_until = until;
+}
+
+int collect_remove(struct collection *c, struct object_seen *object, struct error *err)
+{
+    struct error why;
+    int64_t until = retention_anywhere(c->r, object);
+    int code = object_delete(c->r, object, &why);
+    if (code == ERROR_LOCKED) {
+        log_verbose("%s", why.message);
+        collect_note_locked(c, object, until);
+        return 0;
+    }
+    if (code != 0 && err)
+        *err = why;
+    return code;
+}
+
+bool collect_is_live(const struct collection *c, const struct catalog_pack *pack)
+{
+    for (uint32_t k = 0; k < pack->blob_count; k++) {
+        if (blob_is_live(c, pack->first_blob + k))
+            return true;
+    }
+    return false;
 }
 
 static int delete_manifests(struct collection *c, struct error *err)
 {
-    struct id_map *forgotten = id_map_new();
     size_t first, end;
-    int code = events_each(c->r, note_forgotten, forgotten, err);
+    c->forgotten = id_map_new();
+    int code = events_each(c->r, note_forgotten, c->forgotten, err);
     listing_range(c->r, FOLDER_SNAPSHOTS, &first, &end);
     for (size_t i = first; i < end && code == 0; i++) {
         struct object_seen *object = &c->r->objects[i];
-        if (!id_map_has(forgotten, &object->sha256))
+        if (!id_map_has(c->forgotten, &object->sha256))
             continue;
-        c->result->deleted_manifests++;
-        if (!c->dry_run) {
-            code = object_delete(c->r, object, err);
-            if (code == 0)
-                code = catalog_remove_record(c->r->catalog, OBJECT_MANIFEST, &object->sha256, err);
+        if (c->dry_run) {
+            c->result->deleted_manifests++;
+            continue;
+        }
+        code = collect_remove(c, object, err);
+        if (code == 0 && object->mask == 0) {
+            c->result->deleted_manifests++;
+            code = catalog_remove_record(c->r->catalog, OBJECT_MANIFEST, &object->sha256, err);
         }
     }
-    id_map_free(forgotten);
     return code;
 }
 
 /* ---- the whole ---- */
+
+/* Whether a snapshot that stays needs the object. */
+static bool is_needed(const struct object_seen *object, void *context)
+{
+    const struct collection *c = context;
+    const struct segment_state *segment;
+    struct catalog_pack pack;
+    switch ((enum object_folder)object->folder) {
+    case FOLDER_PACKS:
+        if (catalog_find_pack(c->r->catalog, &object->sha256, &pack, NULL) != 0)
+            return false;
+        return pack.number >= c->pack_limit ||
+               (c->fates[pack.number] == FATE_KEEP && collect_is_live(c, &pack));
+    case FOLDER_INDEX:
+        segment = segment_find(c->r, &object->sha256);
+        return segment && !segment->obsolete;
+    case FOLDER_SNAPSHOTS:
+        return !id_map_has(c->forgotten, &object->sha256);
+    default:
+        return false;
+    }
+}
+
+static int keep_locks(struct collection *c, struct error *err)
+{
+    struct retention_result locks;
+    int code = retention_extend(c->r, is_needed, c, c->dry_run, &locks, err);
+    c->result->lock_due = locks.due;
+    c->result->lock_requests = locks.requests;
+    return code;
+}
 
 static int condemn(struct collection *c, struct error *err)
 {
@@ -198,7 +275,9 @@ int collection_run(struct collection *c, bool dry_run, struct collect_result *re
         code = delete_manifests(c, err);
     if (code == 0)
         code = collect_plan(c, err);
-    if (dry_run || code != 0)
+    if (dry_run && code == 0)
+        return keep_locks(c, err);
+    if (code != 0)
         return code;
     /* Each step leaves a repository that is whole: copies first, then the index that names them, then the
      * word that the old ones go, and only then their end. */
@@ -211,6 +290,8 @@ int collection_run(struct collection *c, bool dry_run, struct collect_result *re
         code = collect_read_leases(c, err);
     if (code == 0)
         code = collect_delete(c, err);
+    if (code == 0)
+        code = keep_locks(c, err);
     if (code == 0)
         code = catalog_commit(c->r->catalog, err);
     free(fresh);
@@ -235,7 +316,7 @@ bool collection_has_work(struct repository *r, struct error *err)
     struct work_search search = {.forgotten = id_map_new()};
     size_t first, end;
     events_each(r, look_for_work, &search, err);
-    bool work = search.condemned;
+    bool work = search.condemned || retention_has_due(r);
     listing_range(r, FOLDER_SNAPSHOTS, &first, &end);
     for (size_t i = first; i < end && !work; i++)
         work = id_map_has(search.forgotten, &r->objects[i].sha256);

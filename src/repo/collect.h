@@ -29,6 +29,9 @@ struct collect_result {
     uint64_t deleted_packs, deleted_bytes; /* now, on all targets together counted once */
     uint64_t delayed_packs;                /* condemned, but a writer that began before may rely on them */
     uint64_t deleted_manifests, deleted_events;
+    uint64_t locked_objects, locked_bytes; /* would be removed or copied, but are locked */
+    int64_t locked_until;                  /* Unix seconds; the latest of these that is known; 0: none is */
+    uint64_t lock_due, lock_requests;      /* objects whose locks are moved on, and what that costs */
     int64_t delayed_until; /* Unix seconds; when the last such lease ends if it is not refreshed; 0: none */
 };
 

@@ -30,11 +30,7 @@ static bool is_needed(const struct collection *c, const struct catalog_pack *pac
 {
     if (c->fates[pack->number] == FATE_REPACK)
         return false; /* copied in this run */
-    for (uint32_t k = 0; k < pack->blob_count; k++) {
-        if (blob_is_live(c, pack->first_blob + k))
-            return true;
-    }
-    return false;
+    return collect_is_live(c, pack);
 }
 
 static int delete_pack(struct collection *c, struct object_seen *object, struct error *err)
@@ -44,9 +40,12 @@ static int delete_pack(struct collection *c, struct object_seen *object, struct 
     bool known = catalog_find_pack(r->catalog, &object->sha256, &pack, NULL) == 0;
     if (known && is_needed(c, &pack))
         return 0;
-    c->result->deleted_packs++;
-    c->result->deleted_bytes += object->size;
-    int code = object_delete(r, object, err);
+    uint32_t before = object->mask;
+    int code = collect_remove(c, object, err);
+    if (code == 0 && object->mask != before) {
+        c->result->deleted_packs++;
+        c->result->deleted_bytes += object->size;
+    }
     if (code == 0 && known)
         r->packs[pack.number].present &= object->mask;
     if (code == 0 && known && object->mask == 0 &&
@@ -104,7 +103,7 @@ static int delete_segments(struct collection *c, const struct condemned_list *li
         struct object_seen part = *object;
         part.mask &= s->replaced_on;
         uint32_t before = part.mask;
-        code = object_delete(r, &part, err);
+        code = collect_remove(c, &part, err);
         object->mask &= ~(before & ~part.mask);
         s->mask = object->mask;
         if (code == 0 && object->mask == 0)

@@ -14,6 +14,7 @@ struct collection {
     uint8_t *live; /* bitmap over blob numbers */
     uint64_t blob_limit;
     uint8_t *fates;           /* by pack number */
+    uint64_t pack_limit;      /* numbers from here on were written by this collection */
     struct id_list condemned; /* packs condemned in this run */
     size_t condemned_capacity;
     struct frame_ref *sparse; /* frames condemned in this run */
@@ -22,6 +23,7 @@ struct collection {
     int64_t leases_end;
     struct collect_result *result;
     bool dry_run;
+    struct id_map *forgotten; /* snapshots */
 };
 
 static inline bool blob_is_live(const struct collection *c, uint64_t number)
@@ -29,6 +31,11 @@ static inline bool blob_is_live(const struct collection *c, uint64_t number)
     return c->live[number >> 3] >> (number & 7) & 1;
 }
 
+/* True if something in a pack of before this collection is needed. */
+bool collect_is_live(const struct collection *c, const struct catalog_pack *pack);
+/* object_delete; what is locked stays and is counted. */
+int collect_remove(struct collection *c, struct object_seen *object, struct error *err);
+void collect_note_locked(struct collection *c, const struct object_seen *object, int64_t until);
 /* Reads the leases as they are now (listed anew). */
 int collect_read_leases(struct collection *c, struct error *err);
 /* Decides the fate of each pack. */

@@ -2,6 +2,7 @@
 #include "base/log.h"
 #include "base/memory.h"
 #include "repo/collect_internal.h"
+#include "repo/retention.h"
 
 #include <stdlib.h>
 
@@ -96,7 +97,7 @@ struct tally {
 };
 
 static void tally_frames(struct collection *c, const struct catalog_pack *pack,
-                         const struct pack_entry *entry, struct tally *tally)
+                         const struct pack_entry *entry, bool locked, struct tally *tally)
 {
     const struct contents *contents = &entry->contents;
     for (uint32_t f = 0; f < contents->frame_count; f++) {
@@ -112,7 +113,7 @@ static void tally_frames(struct collection *c, const struct catalog_pack *pack,
         if (!some)
             continue;
         tally->live_stored += frame->stored_length;
-        if (live * 100 < (uint64_t)frame->raw_length * SPARSE_LIVE_PERCENT &&
+        if (!locked && live * 100 < (uint64_t)frame->raw_length * SPARSE_LIVE_PERCENT &&
             !index_is_sparse(c->r, pack->number, f)) {
             memory_reserve_one(c->sparse, c->sparse_count, c->sparse_capacity);
             c->sparse[c->sparse_count++] = (struct frame_ref){entry->sha256, f};
@@ -125,6 +126,47 @@ static bool is_young(const struct collection *c, const struct id *id)
 {
     const struct object_seen *object = listing_find(c->r, FOLDER_PACKS, id);
     return object && object->store_time >= c->oldest_lease;
+}
+
+/* Until when a pack stays because it is locked: copying what lives in it would only store that twice, and
+ * what is dead in it may be used again. It is looked at anew when its lock has ended. 0: it need not stay. */
+static int64_t locked_until(const struct collection *c, const struct pack_state *state, const struct id *id)
+{
+    const struct object_seen *object = listing_find(c->r, FOLDER_PACKS, id);
+    int64_t until = object && !(state->flags & PACK_CONDEMNED) ? retention_anywhere(c->r, object) : 0;
+    return until > c->now ? until : 0;
+}
+
+/* What becomes of a pack that is neither young nor locked. */
+static enum fate fate_of(const struct pack_state *state, const struct pack_entry *entry, uint64_t live_stored)
+{
+    uint64_t overhead = entry->size - live_stored;
+    if (live_stored == 0)
+        return FATE_DEAD;
+    /* One that is condemned or that no segment in force lists, but turned out to be needed, is copied as
+     * well. */
+    if ((state->flags & (PACK_CONDEMNED | PACK_CURRENT)) != PACK_CURRENT ||
+        overhead * 100 > entry->size * REPACK_DEAD_PERCENT + (uint64_t)entry->contents_length * 100 + 102400)
+        return FATE_REPACK;
+    return FATE_KEEP;
+}
+
+static void note_fate(struct collection *c, uint64_t number, enum fate fate, const struct pack_entry *entry,
+                      uint64_t live_stored)
+{
+    c->fates[number] = fate;
+    if (fate == FATE_KEEP)
+        return;
+    if (fate == FATE_DEAD) {
+        c->result->dead_packs++;
+        c->result->dead_bytes += entry->size;
+    } else {
+        c->result->repacked_packs++;
+        c->result->repacked_bytes += entry->size;
+        c->result->copied_bytes += live_stored;
+    }
+    if (!(c->r->packs[number].flags & PACK_CONDEMNED))
+        condemn_pack(c, &entry->sha256);
 }
 
 static int plan_pack(struct collection *c, uint64_t number, struct error *err)
@@ -142,32 +184,18 @@ static int plan_pack(struct collection *c, uint64_t number, struct error *err)
     if (code == 0)
         code = pack_entry_decode(buffer_bytes(&bytes), &arena, &entry, err);
     if (code == 0) {
-        tally_frames(c, &pack, &entry, &tally);
+        int64_t until = locked_until(c, state, &pack.sha256);
+        tally_frames(c, &pack, &entry, until != 0, &tally);
         c->result->packs++;
         c->result->bytes += pack.size;
         c->result->live_bytes += tally.live_stored;
-        uint64_t overhead = pack.size - tally.live_stored;
-        bool condemned = state->flags & PACK_CONDEMNED;
-        if (pack.pending || is_young(c, &pack.sha256)) {
-            c->fates[number] = FATE_KEEP;
-        } else if (tally.live_stored == 0) {
-            c->fates[number] = FATE_DEAD;
-            c->result->dead_packs++;
-            c->result->dead_bytes += pack.size;
-            if (!condemned)
-                condemn_pack(c, &pack.sha256);
-        } else if (condemned || !(state->flags & PACK_CURRENT) ||
-                   overhead * 100 >
-                       pack.size * REPACK_DEAD_PERCENT + (uint64_t)entry.contents_length * 100 + 102400) {
-            /* One that is condemned or that no segment in force lists, but turned out to be needed, is copied
-             * as well. */
-            c->fates[number] = FATE_REPACK;
-            c->result->repacked_packs++;
-            c->result->repacked_bytes += pack.size;
-            c->result->copied_bytes += tally.live_stored;
-            if (!condemned)
-                condemn_pack(c, &pack.sha256);
+        enum fate fate =
+            pack.pending || is_young(c, &pack.sha256) ? FATE_KEEP : fate_of(state, &entry, tally.live_stored);
+        if (fate != FATE_KEEP && until) {
+            collect_note_locked(c, listing_find(r, FOLDER_PACKS, &pack.sha256), until);
+            fate = FATE_KEEP;
         }
+        note_fate(c, number, fate, &entry, tally.live_stored);
     }
     arena_free(&arena);
     buffer_free(&bytes);
@@ -187,17 +215,14 @@ static int join_small(struct collection *c, uint8_t kind, struct error *err)
                 !(r->packs[n].flags & PACK_CURRENT) || (r->packs[n].flags & PACK_CONDEMNED))
                 continue;
             code = catalog_pack_by_number(r->catalog, n, &pack, err);
-            if (code != 0 || pack.pending || pack.size > r->config.pack_size / 4 || is_young(c, &pack.sha256))
+            if (code != 0 || pack.pending || pack.size > r->config.pack_size / 4 ||
+                is_young(c, &pack.sha256) || locked_until(c, &r->packs[n], &pack.sha256))
                 continue;
-            if (round == 0) {
+            if (round == 0)
                 small++;
-            } else {
-                c->fates[n] = FATE_REPACK;
-                c->result->repacked_packs++;
-                c->result->repacked_bytes += pack.size;
-                c->result->copied_bytes += pack.size;
-                condemn_pack(c, &pack.sha256);
-            }
+            else
+                note_fate(c, n, FATE_REPACK, &(struct pack_entry){.sha256 = pack.sha256, .size = pack.size},
+                          pack.size);
         }
         if (small < SMALL_PACKS_MAX)
             break;

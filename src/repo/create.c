@@ -53,6 +53,31 @@ static int check_empty(struct storage *storage, struct error *err)
     return code;
 }
 
+/* Locks must be possible where they are asked for; and where nothing else is asked, objects must be free to
+ * go: keys, leases and events are replaced and removed. */
+static int check_lock(struct storage *storage, int64_t retain, struct error *err)
+{
+    struct storage_facts facts;
+    int code = storage_describe(storage, &facts, err);
+    if (code != 0)
+        return code;
+    if (facts.default_retention) {
+        error_set(
+            err, ERROR_USAGE,
+            "target %s: %s locks every new object for %lld days by default, keys, leases and events too",
+            storage_label(storage), storage_location(storage), (long long)facts.default_retention / 86400);
+        return error_hint(err,
+                          "remove the bucket's default retention, and set object_lock in the configuration: "
+                          "then packs, index and snapshots are locked, and only they");
+    }
+    if (retain && facts.lock_known && !facts.lock) {
+        error_set(err, ERROR_USAGE, "target %s: object_lock is set, but %s was made without object lock",
+                  storage_label(storage), storage_location(storage));
+        return error_hint(err, "make a bucket with object lock: it is chosen when a bucket is made");
+    }
+    return 0;
+}
+
 static int put_everywhere(const struct repository_parameters *p, const char *name, struct bytes data,
                           struct error *err)
 {
@@ -111,6 +136,8 @@ static int check_targets(const struct repository_parameters *p, struct error *er
             return error_prefix(err, "target %s", p->target_labels[t]);
         }
         int code = check_empty(p->targets[t], err);
+        if (code == 0)
+            code = check_lock(p->targets[t], p->retain[t], err);
         if (code != 0)
             return code;
     }

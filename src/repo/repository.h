@@ -21,6 +21,7 @@ struct repository_parameters {
         *targets[TARGETS_MAX]; /* taken over, also on failure; NULL for a target that could not be opened */
     struct error target_errors[TARGETS_MAX]; /* why, for those that are NULL */
     const char *target_labels[TARGETS_MAX];
+    int64_t retain[TARGETS_MAX]; /* seconds for which a target locks what it gets; 0: it does not */
     size_t target_count;
     unsigned min_targets;            /* at least 1 */
     const char *state_folder;        /* NULL: a temporary one that is removed at close */

@@ -1,5 +1,6 @@
 #include "base/memory.h"
 #include "policy/keep.h"
+#include "policy/retention.h"
 
 #include <check.h>
 #include <stdlib.h>
@@ -264,6 +265,33 @@ START_TEST(extreme_times_do_not_overflow)
 }
 END_TEST
 
+/* A year of daily prunes, with pauses of up to a third of the lock: never is an object without its lock, and
+ * each is moved on only a few times. */
+START_TEST(locks_never_lapse_and_are_moved_on_seldom)
+{
+    const int64_t day = 86400, retain = 30 * day;
+    for (unsigned spread = 0; spread <= 65535; spread += 4369) {
+        int64_t now = 0, until = retain;
+        unsigned moved = 0;
+        uint32_t random = spread + 1;
+        while (now < 365 * day) {
+            if (retention_is_due(now, until, retain, (uint16_t)spread)) {
+                until = now + retain;
+                moved++;
+            }
+            random = random * 1103515245 + 12345;
+            now += random >> 16 & 7 ? day : retain / 3;
+            ck_assert(until >= now);
+        }
+        ck_assert_uint_le(moved, 365 * 2 / 30 + 3);
+        ck_assert_uint_ge(moved, 11);
+    }
+    ck_assert(!retention_is_due(5, 0, 0, 0));
+    ck_assert(retention_is_due(5, 0, 1, 0));
+    ck_assert(retention_is_due(INT64_MAX, 0, INT64_MAX, 65535));
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("policy");
@@ -276,6 +304,7 @@ int main(void)
     tcase_add_test(tests, ten_years_of_daily_runs_leave_what_keep_says);
     tcase_add_test(tests, reasons_say_why);
     tcase_add_test(tests, extreme_times_do_not_overflow);
+    tcase_add_test(tests, locks_never_lapse_and_are_moved_on_seldom);
     suite_add_tcase(suite, tests);
     SRunner *runner = srunner_create(suite);
     srunner_run_all(runner, CK_NORMAL);

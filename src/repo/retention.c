@@ -1,0 +1,269 @@
+#include "repo/retention.h"
+
+#include "base/id_map.h"
+#include "base/log.h"
+#include "base/memory.h"
+#include "base/parallel.h"
+#include "policy/retention.h"
+
+#include <stdlib.h>
+
+#define LIST_PAGE 1000
+
+/* ---- what is known of dates ---- */
+
+static bool is_lockable(const struct object_seen *object)
+{
+    return object->folder == FOLDER_PACKS || object->folder == FOLDER_INDEX ||
+           object->folder == FOLDER_SNAPSHOTS;
+}
+
+static int64_t number_value(struct repository *r, const char *key)
+{
+    struct buffer value = {0};
+    int64_t number = 0;
+    if (catalog_get_value(r->catalog, key, &value, NULL) == 0 && value.size == sizeof(uint64_t))
+        number = (int64_t)bytes_load_u64(value.data);
+    buffer_free(&value);
+    return number;
+}
+
+static int put_number(struct repository *r, const char *key, int64_t number, struct error *err)
+{
+    uint8_t bytes[8];
+    bytes_store_u64(bytes, (uint64_t)number);
+    return catalog_put_value(r->catalog, key, bytes_of(bytes, sizeof bytes), err);
+}
+
+static char *object_key(struct repository *r, size_t target, const struct object_seen *object)
+{
+    char hex[ID_HEX_SIZE];
+    id_to_hex(&object->sha256, hex);
+    return memory_format("lock/%s/%s", r->parameters.target_labels[target], hex);
+}
+
+static bool keeps_locks(struct repository *r, size_t target)
+{
+    return r->parameters.retain[target] && replicas_is_active(r->replicas, target);
+}
+
+/* Since when this state folder has put objects with the lock that is configured now; INT64_MAX: it has not.
+ */
+static int64_t locked_since(struct repository *r, size_t target)
+{
+    const char *label = r->parameters.target_labels[target];
+    char *retain_key = memory_format("lock-retain/%s", label);
+    char *since_key = memory_format("lock-since/%s", label);
+    int64_t since = INT64_MAX;
+    if (number_value(r, retain_key) == r->parameters.retain[target]) {
+        since = number_value(r, since_key);
+    } else if (r->mode == REPOSITORY_WRITE) {
+        int64_t now = storage_now(replicas_storage(r->replicas, target));
+        if (put_number(r, since_key, now, NULL) == 0)
+            put_number(r, retain_key, r->parameters.retain[target], NULL);
+    }
+    free(retain_key);
+    free(since_key);
+    return since;
+}
+
+void retention_begin(struct repository *r)
+{
+    for (size_t t = 0; t < replicas_count(r->replicas); t++) {
+        if (keeps_locks(r, t))
+            locked_since(r, t);
+    }
+}
+
+static bool is_own(struct repository *r, const struct object_seen *object)
+{
+    struct catalog_pack pack;
+    if (object->folder == FOLDER_PACKS)
+        return catalog_find_pack(r->catalog, &object->sha256, &pack, NULL) == 0 &&
+               id16_equal(&pack.author, &r->host_key.host);
+    const struct segment_state *segment =
+        object->folder == FOLDER_INDEX ? segment_find(r, &object->sha256) : NULL;
+    return segment && id16_equal(&segment->host, &r->host_key.host);
+}
+
+int64_t retention_until(struct repository *r, size_t target, const struct object_seen *object)
+{
+    if (!r->parameters.retain[target] || !is_lockable(object) || !(object->mask >> target & 1))
+        return 0;
+    char *key = object_key(r, target, object);
+    int64_t until = number_value(r, key);
+    free(key);
+    /* What this host put here is locked from its arrival; what others put may not be. */
+    int64_t arrival = object->arrival ? object->arrival : object->store_time;
+    if (!until && arrival >= locked_since(r, target) && is_own(r, object))
+        until = arrival + r->parameters.retain[target];
+    return until;
+}
+
+void retention_drop(struct repository *r, size_t target, const struct object_seen *object)
+{
+    if (!r->parameters.retain[target] || !is_lockable(object))
+        return;
+    char *key = object_key(r, target, object);
+    catalog_remove_value(r->catalog, key, NULL);
+    free(key);
+}
+
+int64_t retention_anywhere(struct repository *r, const struct object_seen *object)
+{
+    int64_t latest = 0;
+    for (size_t t = 0; t < replicas_count(r->replicas); t++) {
+        int64_t until = replicas_is_active(r->replicas, t) ? retention_until(r, t, object) : 0;
+        latest = until > latest ? until : latest;
+    }
+    return latest;
+}
+
+static bool is_due(struct repository *r, size_t target, const struct object_seen *object, int64_t now)
+{
+    uint16_t spread = (uint16_t)(object->sha256.b[30] << 8 | object->sha256.b[31]);
+    return is_lockable(object) && object->mask >> target & 1 &&
+           retention_is_due(now, retention_until(r, target, object), r->parameters.retain[target], spread);
+}
+
+bool retention_has_due(struct repository *r)
+{
+    for (size_t t = 0; t < replicas_count(r->replicas); t++) {
+        if (!keeps_locks(r, t))
+            continue;
+        int64_t now = storage_now(replicas_storage(r->replicas, t));
+        for (size_t i = 0; i < r->object_count; i++) {
+            if (is_due(r, t, &r->objects[i], now))
+                return true;
+        }
+    }
+    return false;
+}
+
+/* ---- moving dates on ---- */
+
+struct due {
+    const struct object_seen *object;
+    char *version; /* NULL: not found yet */
+    bool several;  /* versions with bytes */
+    bool extended;
+};
+
+struct extension {
+    struct repository *r;
+    struct storage *storage;
+    struct due *list;
+    size_t count, capacity;
+    struct id_map *places; /* by SHA-256: index + 1 */
+    int64_t until;
+};
+
+static int note_version(const struct storage_version *version, void *context)
+{
+    struct extension *e = context;
+    struct object_name name;
+    uint64_t place;
+    if (version->marker || !object_name_parse(version->name, &name) ||
+        !id_map_get(e->places, &name.sha256, &place))
+        return 0;
+    struct due *due = &e->list[place];
+    due->several |= due->version != NULL;
+    if (!due->version)
+        due->version = memory_copy_string(version->version);
+    return 0;
+}
+
+/* Among several the one that is good: a lock on garbage protects nothing. */
+static int choose_version(struct extension *e, struct due *due, const char *name, struct error *err)
+{
+    struct buffer bytes = {0};
+    if (due->version && !due->several)
+        return 0;
+    free(due->version);
+    due->version = NULL;
+    int code = storage_find_version(e->storage, name, &due->object->sha256, FORMAT_PACK_MAX, &bytes,
+                                    &due->version, err);
+    buffer_free(&bytes);
+    return code;
+}
+
+static int extend_one(size_t index, void *context, struct error *err)
+{
+    struct extension *e = context;
+    struct due *due = &e->list[index];
+    char name[OBJECT_NAME_MAX];
+    object_seen_name(due->object, name);
+    int code = choose_version(e, due, name, err);
+    if (code == 0)
+        code = storage_retain(e->storage, name, due->version, e->until, err);
+    due->extended = code == 0;
+    return code;
+}
+
+/* The catalog learns it only now: before, nobody may rely on it. */
+static int record_dates(struct extension *e, size_t target, struct retention_result *result,
+                        struct error *err)
+{
+    int code = 0;
+    for (size_t i = 0; i < e->count && code == 0; i++) {
+        if (!e->list[i].extended)
+            continue;
+        char *key = object_key(e->r, target, e->list[i].object);
+        code = put_number(e->r, key, e->until, err);
+        free(key);
+        result->extended++;
+    }
+    return code;
+}
+
+static int extend_target(struct repository *r, size_t target,
+                         bool (*needed)(const struct object_seen *object, void *context), void *context,
+                         bool dry_run, struct retention_result *result, struct error *err)
+{
+    struct extension e = {.r = r, .storage = replicas_storage(r->replicas, target), .places = id_map_new()};
+    int64_t now = storage_now(e.storage);
+    int code = 0;
+    e.until = now + r->parameters.retain[target];
+    for (size_t i = 0; i < r->object_count; i++) {
+        if (!is_due(r, target, &r->objects[i], now) || !needed(&r->objects[i], context))
+            continue;
+        id_map_put(e.places, &r->objects[i].sha256, e.count);
+        memory_reserve_one(e.list, e.count, e.capacity);
+        e.list[e.count++] = (struct due){.object = &r->objects[i]};
+    }
+    result->due += e.count;
+    if (e.count)
+        result->requests += e.count + r->object_count / LIST_PAGE + 1;
+    if (e.count && !dry_run) {
+        code = storage_list_versions(e.storage, "", note_version, &e, err);
+        if (code == 0)
+            code = parallel_run(e.count, storage_connections(e.storage), extend_one, &e, err);
+        int recorded = record_dates(&e, target, result, code == 0 ? err : NULL);
+        code = code == 0 ? recorded : code;
+    }
+    for (size_t i = 0; i < e.count; i++)
+        free(e.list[i].version);
+    free(e.list);
+    id_map_free(e.places);
+    return code;
+}
+
+int retention_extend(struct repository *r, bool (*needed)(const struct object_seen *object, void *context),
+                     void *context, bool dry_run, struct retention_result *result, struct error *err)
+{
+    int code = 0;
+    *result = (struct retention_result){0};
+    for (size_t t = 0; t < replicas_count(r->replicas); t++) {
+        struct error why;
+        if (!keeps_locks(r, t))
+            continue;
+        int one = extend_target(r, t, needed, context, dry_run, result, &why);
+        if (one != 0 && code == 0) {
+            code = one;
+            error_prefix(&why, "locks cannot be kept up");
+            if (err)
+                *err = why;
+        }
+    }
+    return code;
+}
