@@ -13,6 +13,7 @@
 #include <sys/stat.h>
 
 #define SUFFIX ".conf"
+#define DAY (24 * 3600)
 #define FILES_MAX 10000
 
 /* ---- rules that involve more than one setting ---- */
@@ -122,7 +123,53 @@ static bool same_place(const struct config_target *a, const struct config_target
            strcmp(a->endpoint ? a->endpoint : "", b->endpoint ? b->endpoint : "") == 0;
 }
 
-static int check_target(const struct config *config, const struct config_target *t, struct error *err)
+/* What the provider would take without doing it, or do with a result that breaks a restore. */
+static int check_offer(const struct config *config, const struct config_target *t, struct error *err)
+{
+    static const char *const names[] = {"aws", "digitalocean", "hetzner", "other"};
+    const char *class = t->storage_class;
+    bool aws = t->provider == CONFIG_PROVIDER_AWS, other = t->provider == CONFIG_PROVIDER_OTHER;
+    if (t->sse == CONFIG_SSE_AES256 && !aws && !other) {
+        reader_fail(config, t->line, err,
+                    "target \"%s\": provider %s takes sse = \"AES256\" and encrypts nothing by it", t->name,
+                    names[t->provider]);
+        return error_hint(err,
+                          "leave sse out: contents are encrypted before they leave; or set \"customer\"");
+    }
+    if (class && (strcmp(class, "GLACIER") == 0 || strcmp(class, "DEEP_ARCHIVE") == 0)) {
+        reader_fail(config, t->line, err, "target \"%s\": objects of storage class %s cannot be read at once",
+                    t->name, class);
+        return error_hint(err, "prune, verify and restore read objects; GLACIER_IR can be read at once");
+    }
+    if (class && !aws && !other && strcmp(class, "STANDARD") != 0) {
+        reader_fail(config, t->line, err, "target \"%s\": provider %s has no storage class %s", t->name,
+                    names[t->provider], class);
+        return error_hint(err, "leave storage_class out");
+    }
+    return 0;
+}
+
+static int check_lock(const struct config *config, const struct config_target *t, struct error *err)
+{
+    const struct config_object_lock *lock = &t->object_lock;
+    /* Short locks are for trials, on a store that one runs oneself. */
+    if (lock->mode != CONFIG_LOCK_NONE && lock->retain < DAY && t->provider != CONFIG_PROVIDER_OTHER) {
+        reader_fail(config, t->line, err, "target \"%s\": a lock of less than a day protects nothing",
+                    t->name);
+        return error_hint(err, "retain is a duration like \"30d\": long enough to notice an attack");
+    }
+    if (lock->mode == CONFIG_LOCK_COMPLIANCE && lock->retain > 10 * 366 * DAY) {
+        reader_fail(
+            config, t->line, err,
+            "target \"%s\": nobody, the provider included, can shorten a lock in compliance mode, and "
+            "this one lasts over 10 years",
+            t->name);
+        return error_hint(err, "locks are extended as long as snapshots need them: retain can be short");
+    }
+    return 0;
+}
+
+static int check_target(const struct config *config, struct config_target *t, struct error *err)
 {
     int code = check_name(config, t->line, t->name, err);
     if (code || t->type == CONFIG_TARGET_LOCAL)
@@ -130,18 +177,22 @@ static int check_target(const struct config *config, const struct config_target 
     if (t->provider == CONFIG_PROVIDER_OTHER && !t->endpoint)
         return reader_fail(config, t->line, err, "target \"%s\": provider \"other\" needs an endpoint",
                            t->name);
-    if (t->endpoint && strncmp(t->endpoint, "https://", 8) != 0 && strncmp(t->endpoint, "http://", 7) != 0)
-        return reader_fail(config, t->line, err, "target \"%s\": the endpoint must begin with https://",
-                           t->name);
+    if (!t->region && t->provider == CONFIG_PROVIDER_OTHER)
+        t->region = "us-east-1"; /* what such stores take who have no regions */
+    if (!t->region) {
+        reader_fail(config, t->line, err, "target \"%s\": \"region\" is missing", t->name);
+        return error_hint(err, "it is in the provider's console, and in the bucket's address");
+    }
     if (t->prefix[0] == '/' || strstr(t->prefix, "//"))
         return reader_fail(config, t->line, err, "target \"%s\": the prefix has an empty part", t->name);
-    return 0;
+    code = check_offer(config, t, err);
+    return code ? code : check_lock(config, t, err);
 }
 
 static int check_targets(const struct config *config, struct error *err)
 {
     for (size_t i = 0; i < config->target_count; i++) {
-        const struct config_target *t = &config->targets[i];
+        struct config_target *t = &config->targets[i];
         int code = check_target(config, t, err);
         if (code)
             return code;

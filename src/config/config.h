@@ -31,8 +31,9 @@ struct config_repository {
     const char *state_dir;           /* absolute; default: /var/lib/holdfast/NAME */
     struct config_strings residency; /* "EU", "DE"; none: everywhere */
     int64_t min_targets;
-    int64_t compression;              /* zstd level; 0: not set */
-    int64_t upload_limit;             /* bytes a second; 0: none */
+    int64_t compression;  /* zstd level; 0: not set */
+    int64_t upload_limit; /* bytes a second, of all targets together; 0: none */
+    int64_t download_limit;
     int64_t workers;                  /* 0: as many as there are processors */
     int64_t meta_cache;               /* bytes of meta packs kept in state_dir */
     int64_t chunk_average, pack_size; /* read by init only: fixed from then on */
@@ -41,7 +42,8 @@ struct config_repository {
     int64_t condemn_grace;   /* a condemned pack is deleted no earlier than this after its event */
     int64_t clock_tolerance; /* a manifest that disagrees more with its arrival is uncounted */
     int64_t target_lag;      /* a target that holds up the others for longer is left to catch up later */
-    int64_t retry_budget;    /* how long a failing target is tried again */
+    int64_t retry_budget;    /* how long a failing operation on a target is tried again */
+    int64_t stall_timeout;   /* a connection without progress for so long is given up */
 };
 
 enum config_target_type { CONFIG_TARGET_LOCAL, CONFIG_TARGET_S3 };
@@ -51,6 +53,8 @@ enum config_provider {
     CONFIG_PROVIDER_HETZNER,
     CONFIG_PROVIDER_OTHER
 };
+enum config_addressing { CONFIG_ADDRESSING_AUTO, CONFIG_ADDRESSING_PATH, CONFIG_ADDRESSING_VIRTUAL };
+enum config_sse { CONFIG_SSE_NONE, CONFIG_SSE_AES256, CONFIG_SSE_CUSTOMER };
 enum config_lock_mode { CONFIG_LOCK_NONE, CONFIG_LOCK_GOVERNANCE, CONFIG_LOCK_COMPLIANCE };
 
 struct config_object_lock {
@@ -65,10 +69,16 @@ struct config_target {
     const char *jurisdiction; /* two capital letters, or NULL */
     /* s3; what is not set is NULL unless noted */
     enum config_provider provider;
-    const char *region, *bucket, *endpoint;
+    const char *region; /* "us-east-1" by default for the provider other, else never NULL */
+    const char *bucket, *endpoint;
     const char *prefix; /* "" by default; never begins with a slash */
-    const char *credentials_file;
-    const char *profile; /* "default" by default */
+    const char *credentials_file, *profile;
+    const char *ca_file; /* absolute */
+    const char *storage_class;
+    enum config_addressing addressing;
+    enum config_sse sse;
+    bool allow_insecure_http;
+    int64_t connections;
     struct config_object_lock object_lock;
     unsigned line; /* where it stands in the file */
 };

@@ -28,6 +28,7 @@ static const struct setting repository_settings[] = {
     {"min_targets", SETTING_INTEGER, AT(min_targets), .min = 1, .max = CONFIG_TARGETS_MAX, .fallback = "1"},
     {"compression", SETTING_INTEGER, AT(compression), .min = 1, .max = 19},
     {"upload_limit", SETTING_SIZE, AT(upload_limit), .min = KIB, .max = TIB},
+    {"download_limit", SETTING_SIZE, AT(download_limit), .min = KIB, .max = TIB},
     {"workers", SETTING_INTEGER, AT(workers), .min = 1, .max = 64},
     {"meta_cache", SETTING_SIZE, AT(meta_cache), .min = 0, .max = TIB, .fallback = "512M"},
     {"chunk_average", SETTING_SIZE, AT(chunk_average), .min = 16 * KIB, .max = 16 * MIB, .fallback = "1M"},
@@ -41,6 +42,7 @@ static const struct setting repository_settings[] = {
     {"clock_tolerance", SETTING_DURATION, AT(clock_tolerance), .min = 1, .max = YEAR, .fallback = "1d"},
     {"target_lag", SETTING_DURATION, AT(target_lag), .min = 1, .max = DAY, .fallback = "2m"},
     {"retry_budget", SETTING_DURATION, AT(retry_budget), .min = 0, .max = DAY, .fallback = "15m"},
+    {"stall_timeout", SETTING_DURATION, AT(stall_timeout), .min = 1, .max = DAY, .fallback = "1m"},
 };
 static const struct section repository_section = SECTION("repository", repository_settings);
 #undef AT
@@ -57,6 +59,8 @@ static const struct section lock_section = SECTION("object_lock", lock_settings)
 
 static const char *const target_types[] = {"local", "s3", NULL};
 static const char *const providers[] = {"aws", "digitalocean", "hetzner", "other", NULL};
+static const char *const addressings[] = {"auto", "path", "virtual", NULL};
+static const char *const sses[] = {"none", "AES256", "customer", NULL};
 #define AT(member) .offset = offsetof(struct config_target, member)
 static const struct setting target_settings[] = {
     {"name", SETTING_STRING, AT(name), .required = true, .min = 1, .max = 64, .characters = NAME},
@@ -64,7 +68,7 @@ static const struct setting target_settings[] = {
     {"jurisdiction", SETTING_STRING, AT(jurisdiction), .min = 2, .max = 2, .characters = UPPER},
     {"path", SETTING_PATH, AT(path), .required = true, .only = " local "},
     {"provider", SETTING_CHOICE, AT(provider), .required = true, .only = " s3 ", .choices = providers},
-    {"region", SETTING_STRING, AT(region), .required = true, .only = " s3 ", .min = 1, .max = 64,
+    {"region", SETTING_STRING, AT(region), .only = " s3 ", .min = 1, .max = 64,
      .characters = LOWER DIGITS "-"},
     {"bucket", SETTING_STRING, AT(bucket), .required = true, .only = " s3 ", .min = 3, .max = 63,
      .characters = LOWER DIGITS ".-"},
@@ -72,8 +76,15 @@ static const struct setting target_settings[] = {
     {"prefix", SETTING_STRING, AT(prefix), .only = " s3 ", .max = 512, .fallback = "",
      .characters = NAME "/"},
     {"credentials_file", SETTING_PATH, AT(credentials_file), .only = " s3 "},
-    {"profile", SETTING_STRING, AT(profile), .only = " s3 ", .min = 1, .max = 64, .fallback = "default",
-     .characters = NAME},
+    {"profile", SETTING_STRING, AT(profile), .only = " s3 ", .min = 1, .max = 64, .characters = NAME},
+    {"ca_file", SETTING_PATH, AT(ca_file), .only = " s3 "},
+    {"allow_insecure_http", SETTING_BOOLEAN, AT(allow_insecure_http), .only = " s3 ", .fallback = "false"},
+    {"addressing", SETTING_CHOICE, AT(addressing), .only = " s3 ", .choices = addressings,
+     .fallback = "auto"},
+    {"sse", SETTING_CHOICE, AT(sse), .only = " s3 ", .choices = sses, .fallback = "none"},
+    {"storage_class", SETTING_STRING, AT(storage_class), .only = " s3 ", .min = 1, .max = 32,
+     .characters = UPPER DIGITS "_"},
+    {"connections", SETTING_INTEGER, AT(connections), .only = " s3 ", .min = 1, .max = 64, .fallback = "4"},
     {"object_lock", SETTING_GROUP, AT(object_lock), .only = " s3 ", .section = &lock_section},
 };
 static const struct section target_section = SECTION("targets", target_settings);

@@ -76,7 +76,8 @@ END_TEST
 static const char full[] =
     "repository = { name = \"web1\";  key_file = \"/etc/holdfast/web1.key\";  state_dir = "
     "\"/var/lib/x/web1\";\n"
-    "  residency = [ \"EU\", \"CH\" ];  min_targets = 2;  compression = 3;  upload_limit = \"20M\"; };\n"
+    "  residency = [ \"EU\", \"CH\" ];  min_targets = 2;  compression = 3;  upload_limit = \"20M\";\n"
+    "  download_limit = \"50M\";  stall_timeout = 20; };\n"
     "targets = (\n"
     "  { name = \"disk\";    type = \"local\"; path = \"/srv/backup/web1\"; },\n"
     "  { name = \"hetzner\"; type = \"s3\"; provider = \"hetzner\"; region = \"fsn1\"; bucket = "
@@ -85,7 +86,11 @@ static const char full[] =
     "    object_lock = { mode = \"governance\"; retain = \"30d\"; }; },\n"
     "  { name = \"minio\";   type = \"s3\"; provider = \"other\"; endpoint = "
     "\"https://s3.example.net:9000\";\n"
-    "    region = \"us-east-1\"; bucket = \"web1\"; jurisdiction = \"DE\"; } );\n"
+    "    bucket = \"web1\"; jurisdiction = \"DE\"; },\n"
+    "  { name = \"cloud\";   type = \"s3\"; provider = \"aws\"; region = \"eu-west-1\"; bucket = "
+    "\"acme.web1\";\n"
+    "    addressing = \"path\"; sse = \"AES256\"; storage_class = \"STANDARD_IA\"; connections = 8;\n"
+    "    ca_file = \"/etc/ssl/acme.pem\"; allow_insecure_http = true; } );\n"
     "jobs = (\n"
     "  { name = \"files\";\n"
     "    source   = { type = \"files\"; paths = [ \"/etc\", \"/srv\" ]; exclude = [ \"*.tmp\", "
@@ -106,7 +111,9 @@ START_TEST(every_setting_of_the_design_is_read)
     ck_assert_str_eq(c->repository.residency.list[1], "CH");
     ck_assert_int_eq(c->repository.upload_limit, 20 << 20);
     ck_assert_int_eq(c->repository.compression, 3);
-    ck_assert_uint_eq(c->target_count, 3);
+    ck_assert_int_eq(c->repository.download_limit, 50 << 20);
+    ck_assert_int_eq(c->repository.stall_timeout, 20);
+    ck_assert_uint_eq(c->target_count, 4);
     const struct config_target *t = config_find_target(c, "hetzner");
     ck_assert_int_eq(t->type, CONFIG_TARGET_S3);
     ck_assert_int_eq(t->provider, CONFIG_PROVIDER_HETZNER);
@@ -116,8 +123,16 @@ START_TEST(every_setting_of_the_design_is_read)
     t = config_find_target(c, "minio");
     ck_assert_int_eq(t->provider, CONFIG_PROVIDER_OTHER);
     ck_assert_str_eq(t->jurisdiction, "DE");
-    ck_assert_str_eq(t->profile, "default");
+    ck_assert_ptr_null(t->profile);
     ck_assert_int_eq(t->object_lock.mode, CONFIG_LOCK_NONE);
+    ck_assert(t->addressing == CONFIG_ADDRESSING_AUTO && t->sse == CONFIG_SSE_NONE && t->connections == 4);
+    ck_assert(!t->allow_insecure_http && !t->ca_file && !t->storage_class);
+    ck_assert_str_eq(t->region, "us-east-1");
+    t = config_find_target(c, "cloud");
+    ck_assert(t->addressing == CONFIG_ADDRESSING_PATH && t->sse == CONFIG_SSE_AES256 && t->connections == 8);
+    ck_assert_str_eq(t->storage_class, "STANDARD_IA");
+    ck_assert_str_eq(t->ca_file, "/etc/ssl/acme.pem");
+    ck_assert(t->allow_insecure_http);
     const struct config_job *job = config_find_job(c, "files");
     ck_assert(job->source.one_file_system && !job->source.exclude_caches);
     ck_assert_str_eq(job->source.exclude.list[1], "/srv/cache");
@@ -152,6 +167,10 @@ END_TEST
 
 #define REPOSITORY_WITH(setting) "repository = { key_file = \"/k/key\"; " setting " };\n" TARGETS JOBS
 #define TARGET_WITH(settings) REPOSITORY "targets = ( { name = \"a\"; " settings " } );\n" JOBS
+#define AWS_WITH(settings)                                                                                   \
+    TARGET_WITH("type = \"s3\"; provider = \"aws\"; region = \"eu-west-1\"; bucket = \"abc\"; " settings)
+#define HETZNER_WITH(settings)                                                                               \
+    TARGET_WITH("type = \"s3\"; provider = \"hetzner\"; region = \"fsn1\"; bucket = \"abc\"; " settings)
 #define JOB_WITH(settings) REPOSITORY TARGETS "jobs = ( { name = \"a\"; " settings " } );\n"
 
 static const struct {
@@ -197,7 +216,24 @@ static const struct {
     {TARGET_WITH("type = \"local\"; path = \"/x\"; bucket = \"abc\";"), "does not go with", "s3"},
     {TARGET_WITH("type = \"s3\"; provider = \"aws\"; region = \"eu-1\"; bucket = \"A_B\";"), "not allowed",
      NULL},
-    {TARGET_WITH("type = \"s3\"; provider = \"aws\"; bucket = \"abc\";"), "\"region\" is missing", NULL},
+    {TARGET_WITH("type = \"s3\"; provider = \"aws\"; bucket = \"abc\";"),
+     "2: target \"a\": \"region\" is missing", "console"},
+    {AWS_WITH("connections = 0;"), "takes 1 to 64", NULL},
+    {AWS_WITH("connections = 65;"), "takes 1 to 64", NULL},
+    {AWS_WITH("addressing = \"dns\";"), "cannot be \"dns\"", "\"auto\", \"path\", \"virtual\""},
+    {AWS_WITH("sse = \"aes256\";"), "cannot be \"aes256\"", "\"AES256\""},
+    {AWS_WITH("ca_file = \"ca.pem\";"), "not an absolute path", NULL},
+    {AWS_WITH("allow_insecure_http = \"yes\";"), "wrong type", "true or false"},
+    {AWS_WITH("storage_class = \"standard\";"), "not allowed", NULL},
+    {AWS_WITH("storage_class = \"DEEP_ARCHIVE\";"), "cannot be read at once", "GLACIER_IR"},
+    {AWS_WITH("prefix = \"a//b\";"), "empty part", NULL},
+    {AWS_WITH("object_lock = { mode = \"governance\"; retain = \"1h\"; };"), "protects nothing", "30d"},
+    {AWS_WITH("object_lock = { mode = \"compliance\"; retain = \"5000d\"; };"), "over 10 years", "extended"},
+    {HETZNER_WITH("sse = \"AES256\";"), "2: target \"a\": provider hetzner takes", "leave sse out"},
+    {HETZNER_WITH("storage_class = \"STANDARD_IA\";"), "hetzner has no storage class",
+     "leave storage_class out"},
+    {REPOSITORY_WITH("download_limit = 1;"), "1.0 KiB", NULL},
+    {REPOSITORY_WITH("stall_timeout = 0;"), "takes 1 s", NULL},
     {TARGET_WITH("type = \"s3\"; provider = \"other\"; region = \"r\"; bucket = \"abc\";"),
      "needs an endpoint", NULL},
     {TARGET_WITH("type = \"s3\"; provider = \"aws\"; region = \"r\"; bucket = \"abc\"; object_lock = { };"),
