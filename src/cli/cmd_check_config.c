@@ -2,6 +2,7 @@
 #include "cli/commands.h"
 #include "cli/output.h"
 #include "cli/status.h"
+#include "cli/targets.h"
 #include "config/config.h"
 
 #include <stdio.h>
@@ -73,7 +74,7 @@ int cmd_check_config(const struct options *options)
     json_t *items = json_array();
     for (size_t i = 0; i < count; i++) {
         struct config *config;
-        if (config_load(files[i], &config, &err)) {
+        if (targets_load(files[i], true, &config, &err)) {
             status = status_worse(status, status_report(&err));
             continue;
         }

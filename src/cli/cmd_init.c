@@ -4,6 +4,7 @@
 #include "cli/output.h"
 #include "cli/passphrase.h"
 #include "cli/status.h"
+#include "cli/targets.h"
 #include "cli/wire.h"
 
 #include <pwd.h>
@@ -36,7 +37,7 @@ static int create(const struct options *options, const struct config *config, st
     struct repository_parameters p;
     struct buffer passphrase = {0};
     char host[KEY_NAME_SIZE];
-    int code = wire_parameters(config, true, &p, err);
+    int code = wire_parameters(config, true, true, &p, err);
     if (code != 0)
         return code;
     host_name(host);
@@ -80,7 +81,7 @@ static int run(const struct options *options, const char *file)
 {
     struct error err = {0};
     struct config *config;
-    int code = config_load(file, &config, &err);
+    int code = targets_load(file, true, &config, &err);
     if (code != 0)
         return status_report(&err);
     code = create(options, config, &err);

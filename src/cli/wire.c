@@ -5,6 +5,7 @@
 #include "base/text.h"
 #include "cli/passphrase.h"
 #include "cli/status.h"
+#include "cli/targets.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -12,21 +13,13 @@
 /* On real trees 7 % less is stored than at level 1, for a fifth more processor time. */
 #define DEFAULT_COMPRESSION 3
 
-static void open_target(const struct config_target *t, bool create, struct repository_parameters *p)
+static void close_targets(struct repository_parameters *p)
 {
-    size_t i = p->target_count++;
-    p->target_labels[i] = t->name;
-    p->retain[i] = t->object_lock.mode == CONFIG_LOCK_NONE ? 0 : t->object_lock.retain;
-    if (t->type == CONFIG_TARGET_LOCAL) {
-        if (storage_open_local(t->name, t->path, create, &p->targets[i], &p->target_errors[i]) != 0)
-            p->targets[i] = NULL;
-        return;
-    }
-    error_set(&p->target_errors[i], ERROR_UNSUPPORTED, "target %s: this version has no S3 driver", t->name);
-    error_hint(&p->target_errors[i], "use a target of type \"local\"");
+    for (size_t i = 0; i < p->target_count; i++)
+        storage_free(p->targets[i]);
 }
 
-int wire_parameters(const struct config *config, bool create, struct repository_parameters *p,
+int wire_parameters(const struct config *config, bool create, bool writing, struct repository_parameters *p,
                     struct error *err)
 {
     const struct config_repository *c = &config->repository;
@@ -46,8 +39,22 @@ int wire_parameters(const struct config *config, bool create, struct repository_
     p->checkpoint = c->checkpoint_interval;
     p->stall = c->target_lag;
     p->meta_cache_bytes = (uint64_t)c->meta_cache;
-    for (size_t i = 0; i < config->target_count; i++)
-        open_target(&config->targets[i], create, p);
+    for (size_t i = 0; i < config->target_count; i++) {
+        bool elsewhere;
+        const struct config_target *t = &config->targets[i];
+        p->target_labels[i] = t->name;
+        p->retain[i] = t->object_lock.mode == CONFIG_LOCK_NONE ? 0 : t->object_lock.retain;
+        int code = targets_open(config, t, create, writing, &p->targets[i], &elsewhere, &p->target_errors[i]);
+        if (code != 0)
+            p->targets[i] = NULL;
+        p->target_count++;
+        if (elsewhere) {
+            if (err)
+                *err = p->target_errors[i];
+            close_targets(p);
+            return code;
+        }
+    }
     return 0;
 }
 
@@ -107,12 +114,6 @@ static int choose_target(const char *name, struct repository_parameters *p, stru
                 : error_hint(err, "holdfast check-config shows them");
 }
 
-static void close_targets(struct repository_parameters *p)
-{
-    for (size_t i = 0; i < p->target_count; i++)
-        storage_free(p->targets[i]);
-}
-
 int wire_open(const struct options *options, const char *config_file, enum repository_mode mode,
               enum wire_key key, struct wire *wire, struct error *err)
 {
@@ -122,9 +123,10 @@ int wire_open(const struct options *options, const char *config_file, enum repos
     if (options->target) {
         code = url_parameters(options->target, &p, err);
     } else {
-        code = config_load(config_file, &wire->config, err);
+        bool writing = mode == REPOSITORY_WRITE;
+        code = targets_load(config_file, writing, &wire->config, err);
         if (code == 0)
-            code = wire_parameters(wire->config, options->command == COMMAND_HEAL, &p, err);
+            code = wire_parameters(wire->config, options->command == COMMAND_HEAL, writing, &p, err);
     }
     if (code != 0) {
         wire_close(wire);

@@ -29,9 +29,10 @@ struct wire {
 int wire_open(const struct options *options, const char *config_file, enum repository_mode mode,
               enum wire_key key, struct wire *wire, struct error *err);
 void wire_close(struct wire *wire);
-/* The parameters alone (init): targets are made if they are missing. */
-int wire_parameters(const struct config *config, bool create, struct repository_parameters *parameters,
-                    struct error *err);
+/* The parameters alone (init). `create`: folders are made if they are missing; `writing`: a bucket must be
+ * where residency allows it. */
+int wire_parameters(const struct config *config, bool create, bool writing,
+                    struct repository_parameters *parameters, struct error *err);
 
 /* Runs `command` for the configuration file that -c names, or for each of a folder; the worst exit status. */
 int wire_each_config(const struct options *options,
