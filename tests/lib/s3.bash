@@ -13,13 +13,13 @@ s3_start() {
     export AWS_ACCESS_KEY_ID=$S3_ACCESS_KEY AWS_SECRET_ACCESS_KEY=$S3_SECRET_KEY AWS_DEFAULT_REGION=us-east-1
     export AWS_EC2_METADATA_DISABLED=true AWS_CONFIG_FILE=/dev/null AWS_CA_BUNDLE=$S3_CA
     export no_proxy=127.0.0.1,localhost
-    S3_BUCKETS=()
+    S3_BUCKETS=() S3_SERVERS=()
 }
 
 # To be called in teardown: what the test has stored leaves the gateway's memory, locked or not.
 s3_stop() {
     local bucket pid
-    for pid in "${S3_PROXIES[@]}"; do
+    for pid in "${S3_SERVERS[@]}"; do
         kill "$pid" 2>/dev/null || true
     done
     for bucket in "${S3_BUCKETS[@]}"; do
@@ -76,6 +76,39 @@ s3_as() {
     AWS_SECRET_ACCESS_KEY=$(sed -n 's/^aws_secret_access_key = //p' "$1")
     export AWS_ACCESS_KEY_ID AWS_SECRET_ACCESS_KEY
     "${@:2}"
+}
+
+# s3_proxy NAME [SCRIPT] [http|https] [PORT]: a proxy before the gateway, see fault_proxy.py. PROXY is its URL, PROXY_PID
+# its process; $WORK/NAME.log gets a line per request. It begins with SCRIPT (JSON), by default without faults.
+s3_proxy() {
+    local options=(--upstream "$S3_HTTP_PORT" --script "$WORK/$1.json" --log "$WORK/$1.log" --port "${4:-0}" --pid $$)
+    [ "${3:-http}" = http ] || options+=(--certificate "$S3_CERTIFICATE")
+    s3_faults "$1" "${2:-}"
+    s3_server "$1" python3 "$S3_LIB/fault_proxy.py" "${options[@]}" || return 1
+    PROXY=${3:-http}://127.0.0.1:$SERVER_PORT PROXY_PID=$SERVER_PID
+}
+
+# s3_server NAME COMMAND...: a server that prints its port as its first line; SERVER_PORT, SERVER_PID. Ended by s3_stop.
+s3_server() {
+    : >"$WORK/$1.port"
+    "${@:2}" >"$WORK/$1.port" 2>"$WORK/$1.errors" 3>&- &
+    SERVER_PID=$!
+    S3_SERVERS+=("$SERVER_PID")
+    until read -r SERVER_PORT <"$WORK/$1.port"; do
+        kill -0 "$SERVER_PID" || { cat "$WORK/$1.errors"; return 1; }
+        sleep 0.02
+    done
+}
+
+# s3_faults NAME [SCRIPT]: what the proxy NAME does from now on.
+s3_faults() {
+    printf '%s\n' "${2:-{\}}" >"$WORK/$1.json.new"
+    mv "$WORK/$1.json.new" "$WORK/$1.json"
+}
+
+# s3_count NAME [FILTER]: how many requests of the proxy's log match a filter of jq: '.method == "PUT"'.
+s3_count() {
+    jq -s "map(select(${2:-true})) | length" "$WORK/$1.log"
 }
 
 # s3_target NAME BUCKET [ENDPOINT] [SETTINGS]: a target of the configuration, see write_targets_config. The
