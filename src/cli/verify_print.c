@@ -8,23 +8,44 @@
 #include "cli/status.h"
 
 #include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
 
 #define PROBLEMS_MAX 1000
+
+struct notes {
+    json_t *problems, *lost;
+};
 
 static void note_problem(void *context, const char *target, const char *object, const char *what,
                          bool repaired)
 {
-    json_t *list = context;
+    struct notes *notes = context;
     log_warning("target %s: %s: %s%s", target, object, what,
                 repaired ? "; repaired from another target" : "");
-    if (json_array_size(list) >= PROBLEMS_MAX)
+    if (json_array_size(notes->problems) >= PROBLEMS_MAX)
         return;
     json_t *item = json_object();
     json_object_set_new(item, "target", json_string(target));
     output_json_bytes(item, "object", bytes_of_string(object));
     json_object_set_new(item, "problem", json_string(what));
     json_object_set_new(item, "repaired", json_boolean(repaired));
-    json_array_append_new(list, item);
+    json_array_append_new(notes->problems, item);
+}
+
+static void note_lost(void *context, const struct snapshot *snapshot, const char *path)
+{
+    struct notes *notes = context;
+    char id[OUTPUT_SHORT_ID_SIZE];
+    char *visible = text_visible(path);
+    output_short_id(&snapshot->sha256, id);
+    log_warning("snapshot %s of %s: %s cannot be restored", id, snapshot->manifest.job,
+                strcmp(path, "/") == 0 ? "what is not named here" : visible);
+    free(visible);
+    json_t *item = json_object();
+    output_json_id(item, "snapshot", &snapshot->sha256);
+    output_json_bytes(item, "path", bytes_of_string(path));
+    json_array_append_new(notes->lost, item);
 }
 
 static void show_progress(void *context, uint64_t bytes, uint64_t total)
@@ -32,7 +53,8 @@ static void show_progress(void *context, uint64_t bytes, uint64_t total)
     progress_update(context, bytes, total);
 }
 
-static void print(const struct options *options, const struct verify_result *r, json_t *problems, int status)
+static void print(const struct options *options, const struct verify_result *r, const struct notes *notes,
+                  int status)
 {
     if (options->json) {
         json_t *o = json_object();
@@ -44,7 +66,9 @@ static void print(const struct options *options, const struct verify_result *r, 
         output_json_number(o, "targets_behind", r->targets_behind);
         output_json_number(o, "problem_count", r->problems);
         output_json_number(o, "repaired", r->repaired);
-        json_object_set(o, "problems", problems);
+        json_object_set(o, "problems", notes->problems);
+        output_json_number(o, "lost_count", r->lost_files);
+        json_object_set(o, "lost", notes->lost);
         json_object_set_new(o, "seconds", json_real(r->seconds));
         output_json_print(o);
     } else if (!options->quiet) {
@@ -56,6 +80,8 @@ static void print(const struct options *options, const struct verify_result *r, 
         printf("; %llu problems", (unsigned long long)r->problems);
         if (r->repaired)
             printf(", %llu repaired", (unsigned long long)r->repaired);
+        if (r->lost_files)
+            printf("; %llu files of snapshots cannot be restored", (unsigned long long)r->lost_files);
         printf("; %s\n", text_format_duration(r->seconds, seconds));
     }
 }
@@ -65,11 +91,12 @@ int verify_and_print(const struct options *options, struct session *s, struct ve
 {
     struct verify_result result;
     struct error err = {0};
-    json_t *problems = json_array();
+    struct notes notes = {json_array(), json_array()};
     struct progress *progress = progress_new(options, what);
     signals_install();
     p->problem = note_problem;
-    p->problem_context = problems;
+    p->lost = note_lost;
+    p->problem_context = &notes;
     p->progress = progress ? show_progress : NULL;
     p->progress_context = progress;
     p->cancelled = signals_stop();
@@ -79,7 +106,8 @@ int verify_and_print(const struct options *options, struct session *s, struct ve
     if (result.targets_behind)
         log_hint("the next backup, or holdfast heal, brings them");
     status = status_worse(status, result.targets_behind ? STATUS_BEHIND : session_behind(s));
-    print(options, &result, problems, status);
-    json_decref(problems);
+    print(options, &result, &notes, status);
+    json_decref(notes.problems);
+    json_decref(notes.lost);
     return status;
 }

@@ -1,6 +1,5 @@
-#include "ops/verify.h"
+#include "ops/verify_internal.h"
 
-#include "base/id_map.h"
 #include "base/log.h"
 #include "base/memory.h"
 #include "crypto/random.h"
@@ -11,16 +10,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
-
-struct verify {
-    struct repository *repository;
-    const struct verify_parameters *parameters;
-    struct verify_result *result;
-    struct id_map *seen; /* blobs that were looked up; value: on which targets */
-    uint32_t wanted;     /* the active targets that have the snapshot at hand */
-    struct blob_hasher *hasher;
-    uint64_t total;
-};
 
 static void problem(struct verify *v, const char *target, const char *object, const char *what, bool repaired)
 {
@@ -118,6 +107,14 @@ static int check_snapshot(struct verify *v, const struct snapshot *s, struct err
 
 /* ---- are the bytes right? ---- */
 
+static void note_bad(struct verify *v, uint64_t pack, uint32_t targets)
+{
+    if (pack == 0 || pack >= v->bad_count)
+        return;
+    v->bad[pack] |= targets;
+    v->some_bad = true;
+}
+
 static bool is_chosen(double percent)
 {
     uint32_t random;
@@ -173,15 +170,36 @@ static int check_object(const struct inspect_object *object, void *context, stru
             return code;
         if (code != 0)
             problem(v, label, object->name, why.message, repaired);
+        if (code != 0 && !repaired)
+            note_bad(v, object->pack, 1u << t);
         if (code == 0 && p->content && object->is_pack && object->pack && !content_checked) {
             content_checked = true;
-            if (check_content(v, object, &why) != 0)
+            if (check_content(v, object, &why) != 0) {
                 problem(v, label, object->name, why.message, false);
+                note_bad(v, object->pack, UINT32_MAX);
+            }
         }
         if (p->progress)
             p->progress(p->progress_context, v->result->bytes, v->total);
     }
     return 0;
+}
+
+/* Packs of which no good copy is left: backups must not rely on them any more. */
+static int distrust_bad(struct verify *v, struct error *err)
+{
+    uint64_t *packs = NULL;
+    size_t count = 0, capacity = 0;
+    uint32_t active = repository_active_mask(v->repository);
+    for (uint64_t n = 1; n < v->bad_count; n++) {
+        if (!v->bad[n] || inspect_present(v->repository, n) & active & ~v->bad[n])
+            continue;
+        memory_reserve_one(packs, count, capacity);
+        packs[count++] = n;
+    }
+    int code = count ? inspect_distrust(v->repository, packs, count, err) : 0;
+    free(packs);
+    return code;
 }
 
 static void find_behind(const struct verify *v, const struct snapshot_list *list)
@@ -208,6 +226,8 @@ int verify_run(struct repository *r, const struct snapshot_list *list, const str
         return error_set(err, ERROR_DENIED, "checking contents needs a person's key");
     struct verify v = {.repository = r, .parameters = p, .result = result, .seen = id_map_new()};
     v.hasher = blob_hasher_new(repository_secrets(r));
+    v.bad_count = catalog_pack_limit(repository_catalog(r)) + 1;
+    v.bad = memory_alloc_array(v.bad_count, sizeof *v.bad);
     result->problems = repository_damage(r) + repository_damaged_targets(r);
     int code = 0;
     for (size_t i = 0; i < list->count && code == 0; i++)
@@ -217,6 +237,11 @@ int verify_run(struct repository *r, const struct snapshot_list *list, const str
         v.total = inspect_bytes(r, p->sample);
         code = inspect_each(r, check_object, &v, err);
     }
+    if (code == 0 && v.some_bad && p->repair && repository_may_prune(r))
+        code = distrust_bad(&v, err);
+    if (code == 0 && (v.some_bad || result->missing_files))
+        code = verify_report_lost(&v, list, err);
+    free(v.bad);
     blob_hasher_free(v.hasher);
     id_map_free(v.seen);
     clock_gettime(CLOCK_MONOTONIC, &to);

@@ -11,7 +11,10 @@ struct verify_parameters {
     bool content;  /* open every frame that is read and check every blob: needs a person's key */
     bool repair;   /* put damaged and missing objects anew from another target */
     void (*problem)(void *context, const char *target, const char *object, const char *what, bool repaired);
-    void *problem_context;
+    /* A file of which not all can be restored, or a directory whose listing cannot; "/" for a whole snapshot.
+     */
+    void (*lost)(void *context, const struct snapshot *snapshot, const char *path);
+    void *problem_context; /* of both */
     void (*progress)(void *context, uint64_t bytes, uint64_t total);
     void *progress_context;
     const volatile int *cancelled;
@@ -24,6 +27,7 @@ struct verify_result {
     uint64_t
         targets_behind; /* active ones that lack whole snapshots: no damage, the next backup brings them */
     uint64_t missing_files; /* entries of snapshots that need a blob which no target has */
+    uint64_t lost_files;    /* reported as lost, in all snapshots together */
     double seconds;
 };
 

@@ -1,8 +1,11 @@
 #include "repo/inspect.h"
 
 #include "base/log.h"
+#include "base/memory.h"
 #include "pack/pack.h"
 #include "repo/internal.h"
+
+#include <stdlib.h>
 
 static struct inspect_object describe(struct repository *r, const struct object_seen *object,
                                       char name[OBJECT_NAME_MAX])
@@ -120,7 +123,8 @@ int inspect_check(struct repository *r, const struct inspect_object *object, siz
     } else {
         /* Also from this target, where it keeps older versions. */
         struct object_seen other = *listing_find(r, name.folder, &name.sha256);
-        if (object_fetch(r, &other, FORMAT_PACK_MAX, &good, &why) != 0)
+        if (object_fetch(r, &other, FORMAT_PACK_MAX, &good, &why) != 0 &&
+            !(object->kind == BLOB_META && meta_cache_read(r, &name.sha256, &good)))
             log_verbose("%s", why.message);
     }
     if (good.size) {
@@ -130,5 +134,40 @@ int inspect_check(struct repository *r, const struct inspect_object *object, siz
             log_warning("%s", why.message);
     }
     buffer_free(&good);
+    return code;
+}
+
+static int distrust_frames(struct repository *r, uint64_t number, struct frame_ref **list, size_t *count,
+                           size_t *capacity, struct error *err)
+{
+    struct arena arena = {0};
+    struct buffer bytes = {0};
+    struct pack_entry entry;
+    int code = catalog_pack_entry(r->catalog, number, &bytes, err);
+    if (code == 0)
+        code = pack_entry_decode(buffer_bytes(&bytes), &arena, &entry, err);
+    for (uint32_t f = 0; code == 0 && f < entry.contents.frame_count; f++) {
+        if (index_is_sparse(r, number, f))
+            continue;
+        memory_reserve_one(*list, *count, *capacity);
+        (*list)[(*count)++] = (struct frame_ref){entry.sha256, f};
+    }
+    arena_free(&arena);
+    buffer_free(&bytes);
+    return code;
+}
+
+int inspect_distrust(struct repository *r, const uint64_t *packs, size_t count, struct error *err)
+{
+    struct event event = {.type = EVENT_CONDEMN, .reason = "damaged"};
+    struct frame_ref *list = NULL;
+    size_t capacity = 0;
+    int code = 0;
+    for (size_t i = 0; i < count && code == 0; i++)
+        code = distrust_frames(r, packs[i], &list, &event.frame_count, &capacity, err);
+    event.frames = list;
+    if (code == 0 && event.frame_count)
+        code = event_write(r, &event, err);
+    free(list);
     return code;
 }

@@ -27,6 +27,10 @@ uint64_t inspect_bytes(struct repository *repository, double percent);
 int inspect_check(struct repository *repository, const struct inspect_object *object, size_t target,
                   bool repair, bool *repaired, uint64_t *read, struct error *err);
 
+/* Writers treat what these packs hold as absent from now on, so that the next backup stores anew what the
+ * files still hold: for packs of which no good copy is left. Needs the role prune. */
+int inspect_distrust(struct repository *repository, const uint64_t *packs, size_t count, struct error *err);
+
 /* Targets that hold a pack. */
 uint32_t inspect_present(struct repository *repository, uint64_t pack);
 

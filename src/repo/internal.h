@@ -181,6 +181,8 @@ int events_apply(struct repository *r, struct error *err);
 
 struct frame_cache *frame_cache_new(const struct secrets *secrets);
 void frame_cache_free(struct frame_cache *cache);
+/* Appends a whole meta pack that the state folder keeps; false if it keeps none, or none that is good. */
+bool meta_cache_read(struct repository *r, const struct id *sha256, struct buffer *out);
 /* Keeps a meta pack in the state folder. Errors are ignored: it is a cache. */
 void meta_cache_put(struct repository *r, const struct id *sha256, struct bytes pack);
 
