@@ -39,6 +39,22 @@ bool hex_decode(const char *text, size_t length, void *data, size_t size)
     return true;
 }
 
+void base64_encode(const void *data, size_t size, char *text)
+{
+    static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    const uint8_t *from = data;
+    for (size_t i = 0; i < size; i += 3) {
+        uint32_t bits = (uint32_t)from[i] << 16;
+        bits |= i + 1 < size ? (uint32_t)from[i + 1] << 8 : 0;
+        bits |= i + 2 < size ? from[i + 2] : 0;
+        *text++ = digits[bits >> 18];
+        *text++ = digits[bits >> 12 & 63];
+        *text++ = i + 1 < size ? digits[bits >> 6 & 63] : '=';
+        *text++ = i + 2 < size ? digits[bits & 63] : '=';
+    }
+    *text = '\0';
+}
+
 void id_to_hex(const struct id *id, char text[ID_HEX_SIZE])
 {
     hex_encode(id->b, sizeof id->b, text);

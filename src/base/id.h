@@ -37,6 +37,9 @@ void hex_encode(const void *data, size_t size, char *text);
 /* Exactly 2 * size hex digits, lower case; anything else gives false. */
 bool hex_decode(const char *text, size_t length, void *data, size_t size);
 
+/* Into text, which holds 4 * ((size + 2) / 3) + 1 characters. */
+void base64_encode(const void *data, size_t size, char *text);
+
 void id_to_hex(const struct id *id, char text[ID_HEX_SIZE]);
 void id16_to_hex(const struct id16 *id, char text[ID16_HEX_SIZE]);
 

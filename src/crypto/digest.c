@@ -48,6 +48,11 @@ void sha256(struct bytes data, struct id *out)
     evp_must(EVP_Digest(data.data, data.size, out->b, NULL, evp_sha256(), NULL), "SHA-256");
 }
 
+void md5(struct bytes data, uint8_t out[16])
+{
+    evp_must(evp_md5() && EVP_Digest(data.data, data.size, out, NULL, evp_md5(), NULL), "MD5");
+}
+
 #define BLOCK_SIZE 64
 
 struct hmac {

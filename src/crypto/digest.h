@@ -10,6 +10,9 @@
 
 void sha256(struct bytes data, struct id *out);
 
+/* For headers that demand it (Content-MD5), never for security. */
+void md5(struct bytes data, uint8_t out[16]);
+
 struct sha256;
 struct sha256 *sha256_new(void);
 void sha256_free(struct sha256 *state);

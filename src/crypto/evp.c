@@ -5,7 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-static EVP_MD *fetched_sha256;
+static EVP_MD *fetched_sha256, *fetched_md5;
 static EVP_CIPHER *fetched_aes;
 static pthread_once_t once = PTHREAD_ONCE_INIT;
 
@@ -13,6 +13,7 @@ static pthread_once_t once = PTHREAD_ONCE_INIT;
 static void fetch(void)
 {
     fetched_sha256 = EVP_MD_fetch(NULL, "SHA256", NULL);
+    fetched_md5 = EVP_MD_fetch(NULL, "MD5", NULL); /* not there where only approved algorithms are */
     fetched_aes = EVP_CIPHER_fetch(NULL, "AES-256-GCM", NULL);
     evp_must(fetched_sha256 && fetched_aes, "fetch of SHA-256 and AES-256-GCM");
 }
@@ -34,6 +35,12 @@ const EVP_MD *evp_sha256(void)
 {
     pthread_once(&once, fetch);
     return fetched_sha256;
+}
+
+const EVP_MD *evp_md5(void)
+{
+    pthread_once(&once, fetch);
+    return fetched_md5;
 }
 
 const EVP_CIPHER *evp_aes256_gcm(void)

@@ -10,6 +10,7 @@
 /* Ends the process with OpenSSL's reason if ok is false. */
 void evp_must(int ok, const char *what);
 const EVP_MD *evp_sha256(void);
+const EVP_MD *evp_md5(void);
 const EVP_CIPHER *evp_aes256_gcm(void);
 
 #endif
