@@ -1,7 +1,11 @@
 #include "cli/targets.h"
 
 #include "base/log.h"
+#include "base/text.h"
 #include "policy/residency.h"
+
+#include <stdlib.h>
+#include <string.h>
 
 struct s3_parameters targets_s3_parameters(const struct config *config, const struct config_target *t)
 {
@@ -121,14 +125,56 @@ int targets_load(const char *file, bool writing, struct config **config, struct 
     return code;
 }
 
-int targets_open(const struct config *config, const struct config_target *t, bool create, bool writing,
-                 struct storage **storage, bool *elsewhere, struct error *err)
+struct targets_limits targets_limits_new(const struct config *config)
 {
-    (void)config;
-    (void)writing;
+    const struct config_repository *c = &config->repository;
+    return (struct targets_limits){
+        .upload = c->upload_limit ? http_limit_new((uint64_t)c->upload_limit) : NULL,
+        .download = c->download_limit ? http_limit_new((uint64_t)c->download_limit) : NULL,
+    };
+}
+
+void targets_limits_free(struct targets_limits *limits)
+{
+    http_limit_free(limits->upload);
+    http_limit_free(limits->download);
+}
+
+/* A store that does not say where the bucket is leaves it to the endpoint. */
+static int check_location(const struct config_target *t, struct storage *storage, bool *elsewhere,
+                          struct error *err)
+{
+    struct storage_facts facts;
+    int code = storage_describe(storage, &facts, err);
+    *elsewhere = code == 0 && *facts.location && strcmp(facts.location, t->region) != 0;
+    if (!*elsewhere)
+        return code;
+    char *shown = text_visible(facts.location);
+    error_set(err, ERROR_USAGE, "target %s: %s says that it is in %s, not in %s, and residency is set",
+              t->name, storage_location(storage), shown, t->region);
+    free(shown);
+    error_hint(err, "correct the region, or use a bucket in the region that was meant; nothing was sent");
+    return ERROR_USAGE;
+}
+
+int targets_open(const struct config *config, const struct config_target *t,
+                 const struct targets_limits *limits, bool create, bool writing, struct storage **storage,
+                 bool *elsewhere, struct error *err)
+{
     *elsewhere = false;
     if (t->type == CONFIG_TARGET_LOCAL)
         return storage_open_local(t->name, t->path, create, storage, err);
-    error_set(err, ERROR_UNSUPPORTED, "target %s: this version has no S3 driver", t->name);
-    return error_hint(err, "use a target of type \"local\"");
+    struct s3_parameters p = targets_s3_parameters(config, t);
+    p.upload_limit = limits->upload;
+    p.download_limit = limits->download;
+    int code = storage_open_s3(&p, storage, err);
+    if (code != 0)
+        return error_prefix(err, "target %s", t->name);
+    if (writing && config->repository.residency.count > 0)
+        code = check_location(t, *storage, elsewhere, err);
+    if (code != 0) {
+        storage_free(*storage);
+        *storage = NULL;
+    }
+    return code;
 }

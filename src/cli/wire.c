@@ -39,23 +39,27 @@ int wire_parameters(const struct config *config, bool create, bool writing, stru
     p->checkpoint = c->checkpoint_interval;
     p->stall = c->target_lag;
     p->meta_cache_bytes = (uint64_t)c->meta_cache;
-    for (size_t i = 0; i < config->target_count; i++) {
+    struct targets_limits limits = targets_limits_new(config);
+    int code = 0;
+    for (size_t i = 0; i < config->target_count && code == 0; i++) {
         bool elsewhere;
         const struct config_target *t = &config->targets[i];
         p->target_labels[i] = t->name;
         p->retain[i] = t->object_lock.mode == CONFIG_LOCK_NONE ? 0 : t->object_lock.retain;
-        int code = targets_open(config, t, create, writing, &p->targets[i], &elsewhere, &p->target_errors[i]);
-        if (code != 0)
+        int opened = targets_open(config, t, &limits, create, writing, &p->targets[i], &elsewhere,
+                                  &p->target_errors[i]);
+        if (opened != 0)
             p->targets[i] = NULL;
         p->target_count++;
         if (elsewhere) {
             if (err)
                 *err = p->target_errors[i];
             close_targets(p);
-            return code;
+            code = opened;
         }
     }
-    return 0;
+    targets_limits_free(&limits);
+    return code;
 }
 
 /* --target URL: everything there is to know lies at the target. */

@@ -193,6 +193,9 @@ int http_client_new(const struct http_options *options, struct http_client **cli
     struct http_client *c = memory_new(struct http_client);
     c->options = *options;
     c->options.connections = options->connections ? options->connections : 1;
+    c->options.ca_file = NULL; /* the caller's */
+    http_limit_share(c->options.upload_limit);
+    http_limit_share(c->options.download_limit);
     c->ca_file = options->ca_file ? memory_copy_string(options->ca_file) : NULL;
     c->idle = memory_alloc_array(c->options.connections, sizeof(CURL *));
     pthread_mutex_init(&c->lock, NULL);
@@ -209,6 +212,8 @@ void http_client_free(struct http_client *client)
         curl_easy_cleanup(client->idle[i]);
     pthread_cond_destroy(&client->returned);
     pthread_mutex_destroy(&client->lock);
+    http_limit_free(client->options.upload_limit);
+    http_limit_free(client->options.download_limit);
     free(client->idle);
     free(client->ca_file);
     free(client);
@@ -354,6 +359,14 @@ static const char *hint_of(CURLcode result)
     }
 }
 
+/* True where the same would happen again: an untrusted certificate, no version of TLS in common. */
+static bool is_lasting(CURLcode result, const char *detail)
+{
+    return result == CURLE_PEER_FAILED_VERIFICATION || result == CURLE_SSL_CACERT_BADFILE ||
+           result == CURLE_UNSUPPORTED_PROTOCOL || result == CURLE_URL_MALFORMAT ||
+           (result == CURLE_SSL_CONNECT_ERROR && strstr(detail, "SSL routines"));
+}
+
 /* Of a transfer that gave no complete answer. */
 static int failure(struct transfer *t, CURLcode result, const char *detail, struct error *err)
 {
@@ -367,9 +380,11 @@ static int failure(struct transfer *t, CURLcode result, const char *detail, stru
         return error_hint(err, "is it the right server? a proxy may have answered in its place");
     }
     char *reason = text_visible(*detail ? detail : curl_easy_strerror(result));
-    error_set(err, ERROR_FAILED, "no complete answer from %.*s: %s", origin_length(url), url, reason);
+    code = is_lasting(result, detail) ? ERROR_DENIED : ERROR_FAILED;
+    error_set(err, code, "no complete answer from %.*s: %s", origin_length(url), url, reason);
     free(reason);
-    return error_hint(err, "%s", hint_of(result));
+    error_hint(err, "%s", hint_of(result));
+    return code;
 }
 
 /* False only where the server cannot have seen the whole request. */

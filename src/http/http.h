@@ -14,6 +14,7 @@
 /* A rate that several clients share: at most so many bytes a second, over all connections, per direction. */
 struct http_limit;
 struct http_limit *http_limit_new(uint64_t bytes_per_second);
+/* Gives up a reference: it goes with the last one. */
 void http_limit_free(struct http_limit *limit);
 
 struct http_options {
@@ -23,7 +24,7 @@ struct http_options {
     unsigned connect_timeout;        /* seconds; 0: 10 */
     unsigned stall_seconds;          /* under 1 KiB/s for so long is a failure; 0: 60 */
     unsigned total_timeout;          /* seconds for a whole request; 0: none */
-    struct http_limit *upload_limit; /* shared, outlives the client; NULL: none */
+    struct http_limit *upload_limit; /* NULL: none; the client keeps a reference */
     struct http_limit *download_limit;
 };
 
@@ -52,9 +53,10 @@ struct http_response {
 };
 
 /* 0 for every complete answer, whatever its status. FAILED with the cause where there was no complete answer
- * (name resolution, connection, TLS, time-out, reset, truncated body); `*processed` (may be NULL) is false if
- * the server cannot have seen the whole request. The body is rewound to what it held before. Hints name
- * certificates, proxies, DNS. CANCELLED, INTEGRITY (too long). */
+ * (name resolution, connection, TLS, time-out, reset, truncated body), DENIED where it would be the same
+ * again (certificate, version of TLS); `*processed` (may be NULL) is false if the server cannot have seen the
+ * whole request. The body is rewound to what it held before. Hints name certificates, proxies, DNS.
+ * CANCELLED, INTEGRITY (too long; an answer that is no success may have 64 KiB in any case). */
 int http_perform(struct http_client *client, const struct http_request *request,
                  struct http_response *response, bool *processed, struct error *err);
 void http_response_free(struct http_response *response);

@@ -13,6 +13,7 @@
 #define LOOK_SECONDS 0.1  /* how often a waiting thread looks whether it is cancelled */
 
 struct http_limit {
+    atomic_uint references;
     pthread_mutex_t lock;
     double rate; /* bytes a second */
     double next; /* monotonic seconds: from when on the next piece may pass */
@@ -21,14 +22,22 @@ struct http_limit {
 struct http_limit *http_limit_new(uint64_t bytes_per_second)
 {
     struct http_limit *limit = memory_new(struct http_limit);
+    atomic_init(&limit->references, 1);
     pthread_mutex_init(&limit->lock, NULL);
     limit->rate = bytes_per_second ? (double)bytes_per_second : 1;
     return limit;
 }
 
+struct http_limit *http_limit_share(struct http_limit *limit)
+{
+    if (limit)
+        atomic_fetch_add(&limit->references, 1);
+    return limit;
+}
+
 void http_limit_free(struct http_limit *limit)
 {
-    if (!limit)
+    if (!limit || atomic_fetch_sub(&limit->references, 1) != 1)
         return;
     pthread_mutex_destroy(&limit->lock);
     free(limit);

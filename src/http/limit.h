@@ -8,6 +8,8 @@
 
 #include <stdatomic.h>
 
+/* One more reference; NULL is fine. Returns limit. */
+struct http_limit *http_limit_share(struct http_limit *limit);
 /* How many bytes may pass in one piece: small enough that others get their turn soon. */
 size_t http_limit_piece(const struct http_limit *limit);
 uint64_t http_limit_rate(const struct http_limit *limit);
