@@ -1,4 +1,5 @@
 #include "base/text.h"
+#include "cli/check_online.h"
 #include "cli/commands.h"
 #include "cli/output.h"
 #include "cli/status.h"
@@ -78,10 +79,18 @@ int cmd_check_config(const struct options *options)
             status = status_worse(status, status_report(&err));
             continue;
         }
-        if (options->json)
-            json_array_append_new(items, describe_json(config));
-        else if (!options->quiet)
+        json_t *item = options->json ? describe_json(config) : NULL;
+        if (!options->json && !options->quiet)
             describe(config);
+        targets_warn_of_locks(config);
+        if (options->online) {
+            json_t *checks = options->json ? json_array() : NULL;
+            status = status_worse(status, check_online(config, options->quiet, checks));
+            if (checks)
+                json_object_set_new(item, "online", checks);
+        }
+        if (item)
+            json_array_append_new(items, item);
         config_free(config);
     }
     if (options->json)

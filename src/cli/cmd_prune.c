@@ -5,6 +5,7 @@
 #include "cli/output.h"
 #include "cli/session.h"
 #include "cli/status.h"
+#include "cli/targets.h"
 #include "ops/prune.h"
 
 #include <stdio.h>
@@ -129,6 +130,7 @@ static int prune(const struct options *options, struct session *s)
     struct prune_result result;
     struct error err = {0};
     uint64_t copied;
+    targets_warn_of_locks(config);
     for (size_t i = 0; i < config->job_count; i++)
         jobs[i] = (struct prune_job){config->jobs[i].name, keep_of(&config->jobs[i].keep)};
     struct prune_parameters p = {.jobs = jobs,

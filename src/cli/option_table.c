@@ -47,6 +47,8 @@ static const struct option_entry option_table[] = {
     {"all", 0, OPTION_FLAG, AT(all), .commands = BIT(VERIFY), .help = "read and hash every object"},
     {"content", 0, OPTION_FLAG, AT(content), .commands = BIT(VERIFY),
      .help = "also open the frames and check every blob (needs a person's key)"},
+    {"online", 0, OPTION_FLAG, AT(online), .commands = BIT(CHECK_CONFIG),
+     .help = "try each target for real: reach, write, read, remove, lock"},
     {"out", 0, OPTION_TEXT, AT(out), "FILE", .commands = BIT(HOST_ADD), .required = BIT(HOST_ADD),
      .help = "write the new host's key file here"},
     {"group", 0, OPTION_TEXT, AT(group), "NAME", .commands = BIT(HOST_ADD),
@@ -67,7 +69,8 @@ static const struct command_entry command_table[] = {
      "create the repository on every target, the first person and this host's key",
      "Shows a passphrase of seven random words unless one is given. Keep it off this machine: without it\n"
      "nothing can be restored."},
-    {COMMAND_CHECK_CONFIG, "check-config", "", 0, 0, "check the configuration and say what it means", NULL},
+    {COMMAND_CHECK_CONFIG, "check-config", "", 0, 0, "check the configuration and say what it means",
+     "With --online each target is tried for real, with a small object that is removed again."},
     {COMMAND_BACKUP, "backup", "[JOB...]", 0, ANY, "take a snapshot of each job now",
      "Without JOB, of every job."},
     {COMMAND_SNAPSHOTS, "snapshots", "[JOB]", 0, 1, "list the snapshots, newest last", NULL},

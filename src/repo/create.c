@@ -87,6 +87,22 @@ static int put_everywhere(const struct repository_parameters *p, const char *nam
     return code;
 }
 
+/* Two inits at the same time: only one of them makes the repository, where the store can tell. */
+static int put_config(const struct repository_parameters *p, struct bytes config, struct error *err)
+{
+    int code = 0;
+    for (size_t t = 0; t < p->target_count && code == 0; t++) {
+        code = storage_put_new(p->targets[t], "config", config, err);
+        if (code == ERROR_UNSUPPORTED)
+            code = storage_put(p->targets[t], "config", config, err);
+        if (code == ERROR_EXISTS)
+            error_hint(
+                err,
+                "another init made a repository there meanwhile: use that one, or choose an empty place");
+    }
+    return code;
+}
+
 static int write_key_file(const char *path, struct buffer *text, struct error *err)
 {
     char *parent = file_parent(path);
@@ -176,7 +192,7 @@ int repository_create(const struct repository_parameters *p, const struct reposi
         if (code == 0)
             code = write_person_key(p, init, &person, err);
         if (code == 0)
-            code = put_everywhere(p, "config", buffer_bytes(&config_bytes), err);
+            code = put_config(p, buffer_bytes(&config_bytes), err);
         if (code == 0)
             code = write_host_key(p->host_key_file, &host, err);
     }

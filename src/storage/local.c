@@ -155,8 +155,23 @@ static int create_temporary(struct local *local, const char *name, int folder, c
     return error_set_errno(err, errno, "cannot create a file for %s/%s", local->path, name);
 }
 
+/* Under its name in one step; with `fresh` only if nothing is there. */
+static int name_object(int folder, const char *temporary, const char *last, const char *path, bool fresh,
+                       struct error *err)
+{
+    if (!fresh && renameat(folder, temporary, folder, last) == 0)
+        return 0;
+    if (fresh && linkat(folder, temporary, folder, last, 0) == 0) {
+        unlinkat(folder, temporary, 0);
+        return 0;
+    }
+    if (fresh && (errno == EPERM || errno == ENOTSUP))
+        return error_set(err, ERROR_UNSUPPORTED, "the file system of %s has no hard links", path);
+    return error_set_errno(err, errno, "cannot create %s", path);
+}
+
 static int write_object(struct local *local, const char *name, int folder, const char *last,
-                        struct bytes data, struct error *err)
+                        struct bytes data, bool fresh, struct error *err)
 {
     char temporary[64];
     int fd;
@@ -169,15 +184,15 @@ static int write_object(struct local *local, const char *name, int folder, const
         code = error_set_errno(err, errno, "cannot sync %s", path);
     if (close(fd) != 0 && code == 0)
         code = error_set_errno(err, errno, "cannot close %s", path);
-    if (code == 0 && renameat(folder, temporary, folder, last) != 0)
-        code = error_set_errno(err, errno, "cannot create %s", path);
+    if (code == 0)
+        code = name_object(folder, temporary, last, path, fresh, err);
     if (code != 0)
         unlinkat(folder, temporary, 0);
     free(path);
     return code;
 }
 
-static int local_put(void *driver, const char *name, struct bytes data, struct error *err)
+static int put(void *driver, const char *name, struct bytes data, bool fresh, struct error *err)
 {
     struct local *local = driver;
     int folder;
@@ -185,13 +200,23 @@ static int local_put(void *driver, const char *name, struct bytes data, struct e
     int code = open_folder(local, name, true, &folder, &last, err);
     if (code != 0)
         return code;
-    if (!is_stored(local, name, folder, last, data))
-        code = write_object(local, name, folder, last, data, err);
+    if (fresh || !is_stored(local, name, folder, last, data))
+        code = write_object(local, name, folder, last, data, fresh, err);
     /* Also for what was there: the process that wrote it may have ended before it came to this. */
     if (code == 0)
         code = sync_folder(local, folder, name, err);
     close(folder);
     return code;
+}
+
+static int local_put(void *driver, const char *name, struct bytes data, struct error *err)
+{
+    return put(driver, name, data, false, err);
+}
+
+static int local_put_new(void *driver, const char *name, struct bytes data, struct error *err)
+{
+    return put(driver, name, data, true, err);
 }
 
 static int read_range(int fd, const char *path, uint64_t offset, size_t size, struct buffer *out,
@@ -405,6 +430,7 @@ static const struct storage_driver local_driver = {
     .list = local_list,
     .remove = local_remove,
     .free = local_free,
+    .put_new = local_put_new,
 };
 
 int storage_open_local(const char *label, const char *path, bool create, struct storage **storage,

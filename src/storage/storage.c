@@ -127,6 +127,14 @@ int storage_put(struct storage *storage, const char *name, struct bytes data, st
     return named(storage, storage->driver->put(storage->state, name, data, err), err);
 }
 
+int storage_put_new(struct storage *storage, const char *name, struct bytes data, struct error *err)
+{
+    int code = check_name(storage, name, err);
+    if (code == 0 && !storage->driver->put_new)
+        code = error_set(err, ERROR_UNSUPPORTED, "target %s has no conditional put", storage->label);
+    return code ? code : named(storage, storage->driver->put_new(storage->state, name, data, err), err);
+}
+
 int storage_get(struct storage *storage, const char *name, size_t max, struct buffer *out, struct error *err)
 {
     int code = check_name(storage, name, err);

@@ -73,6 +73,8 @@ struct storage_driver {
     void (*free)(void *driver);
 
     /* What follows may be NULL, together or alone. */
+    /* EXISTS if the name is taken, whatever is there. */
+    int (*put_new)(void *driver, const char *name, struct bytes data, struct error *err);
     unsigned (*features)(void *driver);    /* NULL: none; asks the store where that is needed */
     unsigned (*connections)(void *driver); /* NULL: 1 */
     int64_t (*now)(void *driver);          /* NULL: this machine's clock */
@@ -115,6 +117,8 @@ void storage_set_customer_keys(struct storage *storage, const uint8_t (*keys)[ST
 /* Durable when it returns 0. NO_SPACE, DENIED, FAILED otherwise; nothing half-written is ever visible under
  * the name. */
 int storage_put(struct storage *storage, const char *name, struct bytes data, struct error *err);
+/* EXISTS if the name is taken, decided by the store in one step. UNSUPPORTED where it cannot. */
+int storage_put_new(struct storage *storage, const char *name, struct bytes data, struct error *err);
 /* Appends the whole object to out; INTEGRITY if it has more than max bytes; NOT_FOUND. */
 int storage_get(struct storage *storage, const char *name, size_t max, struct buffer *out, struct error *err);
 /* Appends exactly size bytes from offset; INTEGRITY if the object is shorter. */
