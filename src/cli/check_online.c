@@ -68,7 +68,7 @@ static void try_target(const struct config *config, const struct config_target *
     struct probe_parameters p = {.region = t->type == CONFIG_TARGET_S3 ? t->region : NULL,
                                  .retain =
                                      t->object_lock.mode == CONFIG_LOCK_NONE ? 0 : t->object_lock.retain};
-    if (targets_open(config, t, false, true, &storage, &elsewhere, &err) == 0) {
+    if (targets_open(config, t, &(struct targets_limits){0}, false, true, &storage, &elsewhere, &err) == 0) {
         probe_run(storage, &p, probe);
     } else {
         probe_unopened(&err, probe);

@@ -75,12 +75,28 @@ void retention_begin(struct repository *r)
     }
 }
 
+static bool is_own_manifest(struct repository *r, const struct object_seen *object)
+{
+    struct object_seen seen = *object;
+    struct buffer body = {0};
+    struct arena arena = {0};
+    struct manifest manifest;
+    bool own = record_load(r, OBJECT_MANIFEST, &seen, &body, NULL) == 0 &&
+               manifest_decode(buffer_bytes(&body), &arena, &manifest, NULL) == 0 &&
+               id16_equal(&manifest.host, &r->host_key.host);
+    arena_free(&arena);
+    buffer_free(&body);
+    return own;
+}
+
 static bool is_own(struct repository *r, const struct object_seen *object)
 {
     struct catalog_pack pack;
     if (object->folder == FOLDER_PACKS)
         return catalog_find_pack(r->catalog, &object->sha256, &pack, NULL) == 0 &&
                id16_equal(&pack.author, &r->host_key.host);
+    if (object->folder == FOLDER_SNAPSHOTS)
+        return is_own_manifest(r, object);
     const struct segment_state *segment =
         object->folder == FOLDER_INDEX ? segment_find(r, &object->sha256) : NULL;
     return segment && id16_equal(&segment->host, &r->host_key.host);

@@ -59,6 +59,7 @@ static void s3_set_customer_keys(void *driver, const uint8_t (*keys)[STORAGE_CUS
 static const struct storage_driver s3_driver = {
     .type = "s3",
     .put = s3_put,
+    .put_new = s3_put_new,
     .get = s3_get,
     .head = s3_head,
     .list = s3_list,

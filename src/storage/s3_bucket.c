@@ -29,7 +29,9 @@ static int ask(struct s3 *s3, const struct s3_call *call, struct buffer *body, b
     struct http_response response = {0};
     struct s3_refusal refusal = {0};
     int code = s3_send(s3, call, &response, &refusal, err);
-    *told = code == 0;
+    /* "There is none" is an answer. */
+    bool none = code != 0 && strcmp(refusal.code, "ObjectLockConfigurationNotFoundError") == 0;
+    *told = code == 0 || none;
     buffer_clear(body);
     if (code == 0)
         buffer_append_bytes(body, buffer_bytes(&response.body));

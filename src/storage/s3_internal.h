@@ -93,6 +93,7 @@ int s3_refuse(const struct s3 *s3, const struct s3_call *call, const struct s3_r
 
 /* ---- s3_object.c ---- */
 
+int s3_put_new(void *driver, const char *name, struct bytes data, struct error *err);
 int s3_put(void *driver, const char *name, struct bytes data, struct error *err);
 int s3_get(void *driver, const char *name, uint64_t offset, size_t size, bool whole, struct buffer *out,
            struct error *err);

@@ -200,6 +200,20 @@ int s3_put(void *driver, const char *name, struct bytes data, struct error *err)
     return put_once(s3, name, data, false, &refusal, err);
 }
 
+int s3_put_new(void *driver, const char *name, struct bytes data, struct error *err)
+{
+    struct s3 *s3 = driver;
+    struct s3_refusal refusal = {0};
+    int code = put_once(s3, name, data, true, &refusal, err);
+    if (refusal.status == 412) {
+        error_set(err, ERROR_EXISTS, "%s is in %s already", name, s3->location);
+        return ERROR_EXISTS;
+    }
+    if (refusal.status == 501)
+        return error_set(err, ERROR_UNSUPPORTED, "%s has no conditional put", s3->location);
+    return code;
+}
+
 /* ---- get ---- */
 
 struct get {
