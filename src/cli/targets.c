@@ -140,21 +140,26 @@ void targets_limits_free(struct targets_limits *limits)
     http_limit_free(limits->download);
 }
 
-/* A store that does not say where the bucket is leaves it to the endpoint. */
-static int check_location(const struct config_target *t, struct storage *storage, bool *elsewhere,
+/* The bucket may be elsewhere than the configuration says. A store that does not answer gets nothing; one
+ * that does not say where the bucket is leaves it to the address. */
+static int check_location(const struct s3_parameters *p, struct storage *storage, bool *elsewhere,
                           struct error *err)
 {
     struct storage_facts facts;
     int code = storage_describe(storage, &facts, err);
-    *elsewhere = code == 0 && *facts.location && strcmp(facts.location, t->region) != 0;
-    if (!*elsewhere)
+    if (code != 0)
         return code;
+    bool listed = s3_region_find(p->provider, facts.location) != NULL;
+    bool closed = p->provider == S3_DIGITALOCEAN || p->provider == S3_HETZNER;
+    *elsewhere = residency_is_elsewhere(p->region, facts.location, listed, closed);
+    if (!*elsewhere)
+        return 0;
     char *shown = text_visible(facts.location);
     error_set(err, ERROR_USAGE, "target %s: %s says that it is in %s, not in %s, and residency is set",
-              t->name, storage_location(storage), shown, t->region);
+              p->label, storage_location(storage), shown, p->region);
     free(shown);
-    error_hint(err, "correct the region, or use a bucket in the region that was meant; nothing was sent");
-    return ERROR_USAGE;
+    return error_hint(err,
+                      "correct the region, or use a bucket in the region that was meant; nothing was sent");
 }
 
 int targets_open(const struct config *config, const struct config_target *t,
@@ -171,7 +176,7 @@ int targets_open(const struct config *config, const struct config_target *t,
     if (code != 0)
         return error_prefix(err, "target %s", t->name);
     if (writing && config->repository.residency.count > 0)
-        code = check_location(t, *storage, elsewhere, err);
+        code = check_location(&p, *storage, elsewhere, err);
     if (code != 0) {
         storage_free(*storage);
         *storage = NULL;

@@ -35,9 +35,6 @@ enum residency residency_decide(const char *const *allowed, size_t count, const 
 
 bool residency_is_elsewhere(const char *region, const char *location, bool listed, bool closed)
 {
-    if (!*location || strcmp(location, "default") == 0 || strcmp(location, region) == 0)
-        return false;
-    if (strcmp(location, "EU") == 0 && strcmp(region, "eu-west-1") == 0) /* what AWS called it at first */
-        return false;
-    return listed || !closed;
+    bool elsewhere = *location && strcmp(location, region) != 0;
+    return elsewhere && (listed || !closed);
 }

@@ -24,7 +24,7 @@ enum residency residency_decide(const char *const *allowed, size_t count, const 
 bool residency_is_eu(const char *country);
 
 /* True if a store that says its bucket is in `location` says so of another region than `region`. An empty
- * answer and "default" say nothing. `listed`: the provider has a region called `location`; `closed`: it has
+ * answer says nothing. `listed`: the provider has a region called `location`; `closed`: it has
  * no others, so that a name that is not listed is no region's but the store's own for all of itself. */
 bool residency_is_elsewhere(const char *region, const char *location, bool listed, bool closed);
 

@@ -52,7 +52,7 @@ bool credentials_parse_time(const char *text, int64_t *seconds)
 static bool take(const json_t *object, const char *name, bool required, char *to, size_t size)
 {
     const json_t *value = json_object_get(object, name);
-    if (!value || json_is_null(value))
+    if (!value || json_is_null(value) || (json_is_string(value) && json_string_length(value) == 0))
         return !required;
     return json_is_string(value) &&
            credentials_copy(to, size, json_string_value(value), json_string_length(value));
@@ -77,8 +77,8 @@ int credentials_parse_json(struct bytes text, enum credentials_form form, struct
         wrong = "AccessKeyId is missing or malformed";
     else if (!take(object, "SecretAccessKey", true, out->secret, sizeof out->secret))
         wrong = "SecretAccessKey is missing or malformed";
-    else if (!take(object, process ? "SessionToken" : "Token", !process, out->token, sizeof out->token))
-        wrong = process ? "SessionToken is malformed" : "Token is missing or malformed";
+    else if (!take(object, process ? "SessionToken" : "Token", false, out->token, sizeof out->token))
+        wrong = "the session token is malformed";
     else if ((!process || (expiration && !json_is_null(expiration))) &&
              (!json_is_string(expiration) ||
               !credentials_parse_time(json_string_value(expiration), &out->expires)))

@@ -303,7 +303,7 @@ static const struct {
     {PRINTS("{\"Version\":1,\"AccessKeyId\":\"id\",\"SecretAccessKey\":\"HUSH\\r\\nX: y\"}"),
      "SecretAccessKey is"},
     {PRINTS("{\"Version\":1,\"AccessKeyId\":7,\"SecretAccessKey\":\"HUSH\"}"), "AccessKeyId is"},
-    {PRINTS("{" GOOD ",\"SessionToken\":\"\"}"), "SessionToken is malformed"},
+    {PRINTS("{" GOOD ",\"SessionToken\":\"a b\"}"), "session token is malformed"},
     {PRINTS("{" GOOD ",\"Expiration\":\"soon\"}"), "Expiration is"},
     {PRINTS("{" GOOD ",\"Expiration\":1}"), "Expiration is"},
     {PRINTS("{" GOOD ",\"Expiration\":\"2001-01-01T00:00:00Z\"}"), "expired at 2001-01-01T00:00:00Z"},
@@ -365,10 +365,11 @@ START_TEST(the_metadata_services_form_is_read)
         "\"SecretAccessKey\":\"HUSH\",\"Token\":\"t\",\"Expiration\":\"2199-05-29T00:21:43Z\"}";
     OK(credentials_parse_json(bytes_of_string(good), CREDENTIALS_IMDS, &c, &err));
     ck_assert_str_eq(c.token, "t");
-    static const char *const bad[] = {
-        "{\"Code\":\"AssumeRoleUnauthorizedAccess\"}", "{\"AccessKeyId\":\"id\"}",
-        "{\"AccessKeyId\":\"id\",\"SecretAccessKey\":\"s\",\"Token\":\"t\"}",
-        "{\"AccessKeyId\":\"id\",\"SecretAccessKey\":\"s\",\"Expiration\":\"2199-05-29T00:21:43Z\"}"};
+    static const char *const bad[] = {"{\"Code\":\"AssumeRoleUnauthorizedAccess\"}",
+                                      "{\"AccessKeyId\":\"id\"}",
+                                      "{\"AccessKeyId\":\"id\",\"SecretAccessKey\":\"s\",\"Token\":\"t\"}",
+                                      "{\"AccessKeyId\":\"id\",\"SecretAccessKey\":\"s\",\"Token\":7,"
+                                      "\"Expiration\":\"2199-05-29T00:21:43Z\"}"};
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
         ck_assert_int_eq(credentials_parse_json(bytes_of_string(bad[i]), CREDENTIALS_IMDS, &c, &err),
                          ERROR_DENIED);
