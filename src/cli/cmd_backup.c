@@ -127,7 +127,6 @@ static int run_job(const struct options *options, const struct wire *wire, const
     struct error err = {0};
     int code = backup_job(options, wire, job, &result, &err);
     int status = code != 0                    ? status_of_error(code)
-                 : result.targets_behind      ? STATUS_BEHIND
                  : result.statistics.warnings ? STATUS_WARNINGS
                                               : STATUS_DONE;
     if (code != 0) {
@@ -175,8 +174,28 @@ static int prepare(const struct wire *wire, struct error *err)
     if (code == 0)
         code = repository_sync(wire->repository, err);
     if (code == 0)
-        code = repository_catch_up(wire->repository, false, &copied, err);
+        code = repository_catch_up(wire->repository, false,
+                                   (unsigned)repository_parameters(wire->repository)->stall, &copied, err);
     return code;
+}
+
+/* When all jobs are done, targets that could not keep up get what they lack. */
+static int recover(const struct wire *wire, json_t *jobs)
+{
+    struct error err = {0};
+    size_t configured = repository_parameters(wire->repository)->target_count;
+    if (!*signals_stop() && repository_recover(wire->repository, &err) != 0)
+        status_report(&err);
+    size_t behind = configured - replicas_active_count(repository_replicas(wire->repository));
+    for (size_t i = 0; i < json_array_size(jobs); i++) {
+        json_t *job = json_array_get(jobs, i);
+        if (!json_object_get(job, "targets_behind"))
+            continue;
+        output_json_number(job, "targets_behind", behind);
+        if (behind)
+            json_object_set_new(job, "exit_status", json_integer(STATUS_BEHIND));
+    }
+    return behind ? STATUS_BEHIND : STATUS_DONE;
 }
 
 static int run(const struct options *options, const char *file)
@@ -196,6 +215,8 @@ static int run(const struct options *options, const char *file)
         if (is_chosen(options, &wire.config->jobs[i]))
             status = status_worse(status, run_job(options, &wire, &wire.config->jobs[i], list));
     }
+    if (code == 0)
+        status = status_worse(status, recover(&wire, list));
     if (options->json)
         output_json_print(json_pack("{s:i, s:o}", "exit_status", status, "jobs", list));
     else

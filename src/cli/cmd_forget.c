@@ -13,7 +13,7 @@ static int write_event(const struct options *options, struct session *s, const s
                        struct error *err)
 {
     uint64_t copied;
-    int code = repository_catch_up(s->wire.repository, false, &copied, err);
+    int code = repository_catch_up(s->wire.repository, false, 0, &copied, err);
     if (code != 0)
         return code;
     if (options->command == COMMAND_FORGET)

@@ -8,7 +8,7 @@ static int heal(const struct options *options, struct session *s)
     struct error err = {0};
     uint64_t copied;
     struct verify_parameters p = {.sample = 100, .repair = true};
-    int code = repository_catch_up(s->wire.repository, false, &copied, &err);
+    int code = repository_catch_up(s->wire.repository, false, 0, &copied, &err);
     if (code == 0) {
         snapshots_free(&s->snapshots); /* they are on more targets now */
         code = snapshots_load(s->wire.repository, &s->snapshots, &err);

@@ -138,7 +138,7 @@ static int prune(const struct options *options, struct session *s)
                                  .only_job = options->operand_count ? options->operands[0] : NULL,
                                  .dry_run = options->dry_run,
                                  .force = options->force};
-    int code = options->dry_run ? 0 : repository_catch_up(s->wire.repository, false, &copied, &err);
+    int code = options->dry_run ? 0 : repository_catch_up(s->wire.repository, false, 0, &copied, &err);
     if (code == 0)
         code = prune_run(s->wire.repository, &s->snapshots, &p, &result, &err);
     else

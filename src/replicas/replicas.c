@@ -5,36 +5,51 @@
 
 #include <pthread.h>
 #include <signal.h>
-#include <stdatomic.h>
 #include <stdlib.h>
 #include <time.h>
 
 #define TARGETS_MAX 16
-#define TICK_NS 100000000 /* how often a waiting call looks for stalled targets */
+#define LANES_MAX 32
+#define TICK_NS 100000000 /* how often a waiting call looks for targets that lag */
+#define HUNG_SECONDS 1800 /* drivers give up earlier; a file system that does not answer never does */
 
-/* Shared by the queues of all targets; freed by the last that lets go. */
+/* Shared by the queues of all targets. */
 struct object {
-    atomic_uint references;
+    size_t references, live; /* live: those of active targets */
+    bool barrier;
     char *name;
     struct buffer data;
-    replicas_done_callback *done;
-    void *context;
+};
+
+struct entry {
+    struct entry *next;
+    struct object *object;
+    uint64_t sequence; /* grows along the queue of its target */
+};
+
+/* One thread of a target. */
+struct lane {
+    struct target *target;
+    pthread_t thread;
+    struct object *object; /* in hand */
+    uint64_t sequence;     /* of it; 0: none */
 };
 
 struct target {
     struct replicas *replicas;
     struct storage *storage;
-    size_t index;
-    pthread_t thread;
-    pthread_cond_t work;   /* something was queued, or the end has come */
-    struct object **queue; /* a ring */
-    size_t first, count;
-    uint64_t queued, ended; /* objects, ever */
+    struct lane lanes[LANES_MAX];
+    size_t lane_count, busy; /* threads, and those that have an object in hand */
+    pthread_cond_t work;     /* something can be taken, or the end has come */
+    struct entry *first, *last;
+    size_t queued;
+    uint64_t sequence; /* of what was queued last */
+    bool barrier;      /* one is in hand */
     bool active;
-    bool working; /* an object is in the thread's hands */
-    bool in_callback;
-    double full_since; /* monotonic seconds; 0: not full, or drained to a half since */
-    double progress;   /* when something last went on */
+    bool may_return; /* demoted, but not for good */
+    unsigned order;  /* of demotions */
+    double held_up;  /* seconds for which others waited for it, in all */
+    double progress; /* monotonic seconds: when something last went on */
     struct error why;
 };
 
@@ -42,10 +57,14 @@ struct replicas {
     pthread_mutex_t lock; /* guards all below and all targets */
     pthread_cond_t changed;
     struct target targets[TARGETS_MAX];
-    size_t count;
-    size_t capacity;
-    double stall_seconds;
-    struct target *first_failed;
+    size_t count, keep;
+    uint64_t bytes, bytes_max; /* in objects that some queue or thread has */
+    uint64_t live_bytes;       /* of them, in those that active targets have */
+    double lag_seconds;
+    double patience, patient_until; /* monotonic seconds; 0: not patient */
+    size_t waiting;                 /* calls that wait */
+    double accounted;               /* until when their waiting was charged */
+    unsigned demotions;
     bool closing;
     bool cancelled;
 };
@@ -57,56 +76,88 @@ static double monotonic_now(void)
     return (double)now.tv_sec + (double)now.tv_nsec / 1e9;
 }
 
-static void object_release(struct object *object)
+/* ---- with the lock held ---- */
+
+static void object_release(struct replicas *replicas, struct object *object, bool live)
 {
-    if (atomic_fetch_sub(&object->references, 1) != 1)
+    if (live && --object->live == 0)
+        replicas->live_bytes -= object->data.size;
+    if (--object->references > 0)
         return;
+    replicas->bytes -= object->data.size;
     buffer_free(&object->data);
     free(object->name);
     free(object);
 }
 
-/* ---- with the lock held ---- */
-
-static struct object *take(struct target *target)
+/* What demoted targets have in hand stays in memory until their requests end; the others go on meanwhile,
+ * with little. */
+static bool has_room(const struct replicas *replicas, uint64_t size)
 {
-    struct object *object = target->queue[target->first];
-    target->first = (target->first + 1) % target->replicas->capacity;
-    target->count--;
-    if (target->count <= target->replicas->capacity / 2)
-        target->full_since = 0;
-    return object;
+    return replicas->bytes + size <= replicas->bytes_max || replicas->live_bytes == 0 ||
+           (replicas->bytes > replicas->live_bytes && replicas->live_bytes + size <= replicas->bytes_max / 4);
 }
 
-static void append(struct target *target, struct object *object)
+static bool can_take(const struct target *target)
 {
-    size_t capacity = target->replicas->capacity;
-    if (target->count == 0 && !target->working)
-        target->progress = monotonic_now();
-    atomic_fetch_add(&object->references, 1);
-    target->queue[(target->first + target->count++) % capacity] = object;
-    target->queued++;
-    if (target->count == capacity && target->full_since == 0)
-        target->full_since = monotonic_now();
-    pthread_cond_signal(&target->work);
+    return target->first && !target->barrier && !(target->first->object->barrier && target->busy);
+}
+
+static struct object *take(struct target *target, uint64_t *sequence)
+{
+    struct entry *entry = target->first;
+    struct object *object = entry->object;
+    *sequence = entry->sequence;
+    target->first = entry->next;
+    if (!target->first)
+        target->last = NULL;
+    target->queued--;
+    free(entry);
+    return object;
 }
 
 static void drop_queue(struct target *target)
 {
-    while (target->count > 0)
-        object_release(take(target));
+    uint64_t sequence;
+    while (target->first)
+        object_release(target->replicas, take(target, &sequence), true);
 }
 
-static void demote(struct target *target, const struct error *why)
+static size_t backlog(const struct target *target)
+{
+    return target->queued + target->busy;
+}
+
+static bool is_idle(const struct target *target)
+{
+    return target->active && backlog(target) == 0;
+}
+
+static size_t active_count(const struct replicas *replicas)
+{
+    size_t active = 0;
+    for (size_t i = 0; i < replicas->count; i++)
+        active += replicas->targets[i].active;
+    return active;
+}
+
+static void demote(struct target *target, const struct error *why, bool may_return)
 {
     struct replicas *replicas = target->replicas;
-    if (!target->active)
+    if (!target->active) {
+        target->may_return &= may_return;
         return;
+    }
     target->active = false;
+    target->may_return = may_return;
+    target->order = ++replicas->demotions;
     target->why = *why;
-    if (!replicas->first_failed)
-        replicas->first_failed = target;
     drop_queue(target);
+    for (size_t i = 0; i < target->lane_count; i++) {
+        struct object *object = target->lanes[i].object;
+        if (object && --object->live == 0)
+            replicas->live_bytes -= object->data.size;
+    }
     pthread_cond_broadcast(&replicas->changed);
 }
 
@@ -118,43 +169,65 @@ static void demote_and_warn(struct target *target, const struct error *why)
     log_warning("%s", why->message);
     if (*why->hint)
         log_hint("%s", why->hint);
-    demote(target, why);
+    /* A full disk or a missing permission will not be gone when the others are done. */
+    demote(target, why, why->code == ERROR_FAILED);
 }
 
-static void demote_stalled(struct target *target)
+static void demote_slow(struct target *target, const char *what, double seconds)
 {
     struct error why;
-    error_set(&why, ERROR_FAILED, "target %s: it held the others up for %.0f s",
-              storage_label(target->storage), target->replicas->stall_seconds);
-    error_hint(&why, "what it lacks is copied to it by the next run; look at its connection or disk");
+    error_set(&why, ERROR_FAILED, "target %s: %s %.0f s", storage_label(target->storage), what, seconds);
+    error_hint(&why,
+               "what it lacks is copied to it when the others are done, or by the next run; look at its "
+               "connection or disk");
     demote_and_warn(target, &why);
-}
-
-static bool is_idle(const struct target *target)
-{
-    return target->active && target->count == 0 && !target->working;
-}
-
-static size_t active_count(const struct replicas *replicas)
-{
-    size_t active = 0;
-    for (size_t i = 0; i < replicas->count; i++)
-        active += replicas->targets[i].active;
-    return active;
 }
 
 /* 0, or why a waiting call must return. */
 static int state(const struct replicas *replicas, struct error *err)
 {
+    const struct target *first = NULL;
     if (replicas->cancelled)
         return error_set(err, ERROR_CANCELLED, "cancelled");
     if (active_count(replicas) > 0)
         return 0;
-    if (!replicas->first_failed)
+    for (size_t i = 0; i < replicas->count; i++) {
+        if (!first || replicas->targets[i].order < first->order)
+            first = &replicas->targets[i];
+    }
+    if (!first)
         return error_set(err, ERROR_FAILED, "there is no target");
     if (err)
-        *err = replicas->first_failed->why;
-    return replicas->first_failed->why.code;
+        *err = first->why;
+    return first->why.code;
+}
+
+/* Charges the time since the last look to whoever is furthest behind, if another target could go on. */
+static void charge(struct replicas *replicas)
+{
+    double now = monotonic_now(), passed = now - replicas->accounted;
+    size_t longest = 1;
+    bool another_waits = false;
+    replicas->accounted = now;
+    for (size_t i = 0; i < replicas->count; i++) {
+        const struct target *target = &replicas->targets[i];
+        another_waits |= is_idle(target);
+        if (target->active && backlog(target) > longest)
+            longest = backlog(target);
+    }
+    for (size_t i = 0; i < replicas->count && active_count(replicas) > replicas->keep; i++) {
+        struct target *target = &replicas->targets[i];
+        if (!target->active || is_idle(target))
+            continue;
+        if (another_waits && !replicas->patient_until && backlog(target) == longest)
+            target->held_up += passed;
+        if (target->held_up > replicas->lag_seconds)
+            demote_slow(target, "it held the others up for", target->held_up);
+        else if (now - target->progress > HUNG_SECONDS)
+            demote_slow(target, "nothing went on for", now - target->progress);
+        else if (replicas->patient_until && now > replicas->patient_until)
+            demote_slow(target, "it is still behind after", replicas->patience);
+    }
 }
 
 static void wait_a_tick(struct replicas *replicas)
@@ -164,55 +237,11 @@ static void wait_a_tick(struct replicas *replicas)
     until.tv_nsec += TICK_NS;
     until.tv_sec += until.tv_nsec / 1000000000;
     until.tv_nsec %= 1000000000;
+    if (replicas->waiting++ == 0)
+        replicas->accounted = monotonic_now();
     pthread_cond_timedwait(&replicas->changed, &replicas->lock, &until);
-}
-
-/* Among the targets of a put: whoever was behind for too long while another has nothing to do. */
-static void check_stalls(struct replicas *replicas, unsigned mask)
-{
-    bool another_waits = false;
-    for (size_t i = 0; i < replicas->count; i++)
-        another_waits |= (mask >> i & 1) && is_idle(&replicas->targets[i]);
-    if (!another_waits)
-        return;
-    double limit = monotonic_now() - replicas->stall_seconds;
-    for (size_t i = 0; i < replicas->count; i++) {
-        struct target *target = &replicas->targets[i];
-        if ((mask >> i & 1) && target->active && target->full_since != 0 && target->full_since <= limit)
-            demote_stalled(target);
-    }
-}
-
-/* At a flush: whoever got nothing done for too long while another is ready. */
-static void check_progress(struct replicas *replicas)
-{
-    bool another_is_ready = false;
-    for (size_t i = 0; i < replicas->count; i++)
-        another_is_ready |= is_idle(&replicas->targets[i]);
-    if (!another_is_ready)
-        return;
-    double limit = monotonic_now() - replicas->stall_seconds;
-    for (size_t i = 0; i < replicas->count; i++) {
-        struct target *target = &replicas->targets[i];
-        if (target->active && !is_idle(target) && !target->in_callback && target->progress <= limit)
-            demote_stalled(target);
-    }
-}
-
-/* Gives the object to those of the mask that have room. Returns those that have not. */
-static unsigned offer(struct replicas *replicas, unsigned mask, struct object *object)
-{
-    unsigned full = 0;
-    for (size_t i = 0; i < replicas->count; i++) {
-        struct target *target = &replicas->targets[i];
-        if (!(mask >> i & 1) || !target->active)
-            continue;
-        if (target->count < replicas->capacity)
-            append(target, object);
-        else
-            full |= 1u << i;
-    }
-    return full;
+    replicas->waiting--;
+    charge(replicas);
 }
 
 /* ---- the threads ---- */
@@ -225,64 +254,76 @@ static void store(struct target *target, struct object *object)
     pthread_mutex_unlock(&replicas->lock);
     int code = storage_put(target->storage, object->name, buffer_bytes(&object->data), &err);
     pthread_mutex_lock(&replicas->lock);
-    if (code != 0) {
-        demote_and_warn(target, &err);
-        return;
-    }
     target->progress = monotonic_now();
-    /* After a demotion or a cancel the caller may have gone on, and its context with it. */
-    if (!object->done || !target->active || replicas->cancelled)
-        return;
-    target->in_callback = true;
-    pthread_mutex_unlock(&replicas->lock);
-    object->done(target->index, object->name, object->context);
-    pthread_mutex_lock(&replicas->lock);
-    target->in_callback = false;
+    if (code != 0 && !replicas->cancelled)
+        demote_and_warn(target, &err);
 }
 
 static void *serve(void *argument)
 {
-    struct target *target = argument;
+    struct lane *lane = argument;
+    struct target *target = lane->target;
     struct replicas *replicas = target->replicas;
     pthread_mutex_lock(&replicas->lock);
     for (;;) {
-        while (target->count == 0 && !replicas->closing)
+        while (!can_take(target) && !(replicas->closing && !target->first))
             pthread_cond_wait(&target->work, &replicas->lock);
-        if (target->count == 0)
+        if (!target->first)
             break;
-        struct object *object = take(target);
-        target->working = true;
-        pthread_cond_broadcast(&replicas->changed);
-        store(target, object);
-        object_release(object);
-        target->working = false;
-        target->ended++;
+        lane->object = take(target, &lane->sequence);
+        target->busy++;
+        target->barrier = lane->object->barrier;
+        store(target, lane->object);
+        object_release(replicas, lane->object, target->active);
+        target->barrier = false;
+        target->busy--;
+        lane->object = NULL;
+        lane->sequence = 0;
+        /* A barrier may be over, or its turn may have come; and nobody is left to take what is not there. */
+        pthread_cond_broadcast(&target->work);
         pthread_cond_broadcast(&replicas->changed);
     }
     pthread_mutex_unlock(&replicas->lock);
     return NULL;
 }
 
-static void start(struct replicas *replicas, size_t index, struct storage *storage)
+static void start_lane(struct target *target)
 {
-    struct target *target = &replicas->targets[index];
-    target->replicas = replicas;
-    target->storage = storage;
-    target->index = index;
-    target->queue = memory_alloc_array(replicas->capacity, sizeof *target->queue);
-    target->active = true;
-    pthread_cond_init(&target->work, NULL);
+    struct lane *lane = &target->lanes[target->lane_count++];
+    lane->target = target;
     /* Signals are for the main thread. */
     sigset_t all, before;
     sigfillset(&all);
     pthread_sigmask(SIG_SETMASK, &all, &before);
-    if (pthread_create(&target->thread, NULL, serve, target) != 0)
+    if (pthread_create(&lane->thread, NULL, serve, lane) != 0)
         abort(); /* as for memory: nothing can be reported better */
     pthread_sigmask(SIG_SETMASK, &before, NULL);
 }
 
-struct replicas *replicas_new(struct storage **targets, size_t count, size_t queue_objects,
-                              unsigned stall_seconds)
+static void append(struct target *target, struct object *object)
+{
+    struct entry *entry = memory_new(struct entry);
+    if (backlog(target) == 0)
+        target->progress = monotonic_now();
+    entry->object = object;
+    entry->sequence = ++target->sequence;
+    object->references++;
+    object->live++;
+    if (target->last)
+        target->last->next = entry;
+    else
+        target->first = entry;
+    target->last = entry;
+    target->queued++;
+    /* Threads come with the work: who only reads needs none. */
+    if (backlog(target) > target->lane_count && target->lane_count < LANES_MAX &&
+        target->lane_count < storage_connections(target->storage))
+        start_lane(target);
+    pthread_cond_signal(&target->work);
+}
+
+struct replicas *replicas_new(struct storage **targets, size_t count, uint64_t bytes_max,
+                              unsigned lag_seconds, size_t keep)
 {
     struct replicas *replicas = memory_new(struct replicas);
     pthread_condattr_t attributes;
@@ -291,11 +332,17 @@ struct replicas *replicas_new(struct storage **targets, size_t count, size_t que
     pthread_cond_init(&replicas->changed, &attributes);
     pthread_condattr_destroy(&attributes);
     pthread_mutex_init(&replicas->lock, NULL);
-    replicas->capacity = queue_objects > 0 ? queue_objects : 1;
-    replicas->stall_seconds = stall_seconds;
+    replicas->bytes_max = bytes_max;
+    replicas->lag_seconds = lag_seconds;
+    replicas->keep = keep > 0 ? keep : 1;
     replicas->count = count < TARGETS_MAX ? count : TARGETS_MAX;
-    for (size_t i = 0; i < replicas->count; i++)
-        start(replicas, i, targets[i]);
+    for (size_t i = 0; i < replicas->count; i++) {
+        struct target *target = &replicas->targets[i];
+        target->replicas = replicas;
+        target->storage = targets[i];
+        target->active = true;
+        pthread_cond_init(&target->work, NULL);
+    }
     return replicas;
 }
 
@@ -305,15 +352,20 @@ void replicas_free(struct replicas *replicas)
         return;
     pthread_mutex_lock(&replicas->lock);
     replicas->closing = true;
-    for (size_t i = 0; i < replicas->count; i++)
-        pthread_cond_signal(&replicas->targets[i].work);
+    for (size_t i = 0; i < replicas->count; i++) {
+        struct target *target = &replicas->targets[i];
+        /* Nobody waits any more for what it has in hand. */
+        if (!target->active && target->busy)
+            storage_cancel(target->storage);
+        pthread_cond_broadcast(&target->work);
+    }
     pthread_mutex_unlock(&replicas->lock);
     for (size_t i = 0; i < replicas->count; i++) {
         struct target *target = &replicas->targets[i];
-        pthread_join(target->thread, NULL);
+        for (size_t k = 0; k < target->lane_count; k++)
+            pthread_join(target->lanes[k].thread, NULL);
         pthread_cond_destroy(&target->work);
         storage_free(target->storage);
-        free(target->queue);
     }
     pthread_cond_destroy(&replicas->changed);
     pthread_mutex_destroy(&replicas->lock);
@@ -348,8 +400,50 @@ const struct error *replicas_failure(const struct replicas *replicas, size_t tar
 void replicas_demote(struct replicas *replicas, size_t target, const struct error *why)
 {
     pthread_mutex_lock(&replicas->lock);
-    demote(&replicas->targets[target], why);
+    demote(&replicas->targets[target], why, false);
     pthread_mutex_unlock(&replicas->lock);
+}
+
+void replicas_leave_behind(struct replicas *replicas, size_t target, const struct error *why)
+{
+    pthread_mutex_lock(&replicas->lock);
+    if (active_count(replicas) > replicas->keep)
+        demote(&replicas->targets[target], why, true);
+    pthread_mutex_unlock(&replicas->lock);
+}
+
+void replicas_be_patient(struct replicas *replicas, unsigned seconds)
+{
+    pthread_mutex_lock(&replicas->lock);
+    replicas->patience = seconds;
+    replicas->patient_until = seconds ? monotonic_now() + seconds : 0;
+    pthread_mutex_unlock(&replicas->lock);
+}
+
+/* Waits for the target's requests under way; false if the time is over. */
+static bool becomes_quiet(struct target *target, double until)
+{
+    struct replicas *replicas = target->replicas;
+    while (target->busy && !replicas->cancelled && monotonic_now() < until)
+        wait_a_tick(replicas);
+    return !target->busy && !replicas->cancelled;
+}
+
+uint32_t replicas_reinstate(struct replicas *replicas, unsigned seconds)
+{
+    uint32_t mask = 0;
+    pthread_mutex_lock(&replicas->lock);
+    double until = monotonic_now() + seconds;
+    for (size_t i = 0; i < replicas->count; i++) {
+        struct target *target = &replicas->targets[i];
+        if (target->active || !target->may_return || !becomes_quiet(target, until))
+            continue;
+        target->active = true;
+        target->held_up = 0;
+        mask |= 1u << i;
+    }
+    pthread_mutex_unlock(&replicas->lock);
+    return mask;
 }
 
 size_t replicas_active_count(struct replicas *replicas)
@@ -360,36 +454,41 @@ size_t replicas_active_count(struct replicas *replicas)
     return active;
 }
 
-int replicas_put(struct replicas *replicas, unsigned mask, const char *name, struct buffer *data,
-                 replicas_done_callback *done, void *context, struct error *err)
+int replicas_put(struct replicas *replicas, uint32_t mask, enum replicas_order order, const char *name,
+                 struct buffer *data, struct error *err)
 {
     struct object *object = memory_new(struct object);
-    atomic_init(&object->references, 1);
+    object->references = object->live = 1;
+    object->barrier = order == REPLICAS_BARRIER;
     object->name = memory_copy_string(name);
     object->data = *data;
     *data = (struct buffer){0};
-    object->done = done;
-    object->context = context;
 
     pthread_mutex_lock(&replicas->lock);
     int code;
-    unsigned waiting = mask;
-    while ((code = state(replicas, err)) == 0) {
-        waiting = offer(replicas, waiting, object);
-        if (waiting == 0)
-            break;
+    while ((code = state(replicas, err)) == 0 && !has_room(replicas, object->data.size))
         wait_a_tick(replicas);
-        check_stalls(replicas, mask);
+    replicas->bytes += object->data.size;
+    replicas->live_bytes += object->data.size;
+    for (size_t i = 0; i < replicas->count && code == 0; i++) {
+        if ((mask >> i & 1) && replicas->targets[i].active)
+            append(&replicas->targets[i], object);
     }
+    object_release(replicas, object, true);
     pthread_mutex_unlock(&replicas->lock);
-    object_release(object);
     return code;
 }
 
-/* A demoted target is waited for only as long as it is in a callback. */
-static bool is_flushed(const struct target *target, uint64_t until)
+/* True if nothing up to that number is queued or in hand. */
+static bool is_past(const struct target *target, uint64_t sequence)
 {
-    return !target->in_callback && (!target->active || target->ended >= until);
+    if (target->first && target->first->sequence <= sequence)
+        return false;
+    for (size_t i = 0; i < target->lane_count; i++) {
+        if (target->lanes[i].sequence && target->lanes[i].sequence <= sequence)
+            return false;
+    }
+    return true;
 }
 
 int replicas_flush(struct replicas *replicas, struct error *err)
@@ -397,13 +496,11 @@ int replicas_flush(struct replicas *replicas, struct error *err)
     uint64_t until[TARGETS_MAX];
     pthread_mutex_lock(&replicas->lock);
     for (size_t i = 0; i < replicas->count; i++)
-        until[i] = replicas->targets[i].queued;
+        until[i] = replicas->targets[i].sequence;
     for (size_t i = 0; i < replicas->count; i++) {
         const struct target *target = &replicas->targets[i];
-        while (!is_flushed(target, until[i]) && !(replicas->cancelled && !target->in_callback)) {
+        while (target->active && !replicas->cancelled && !is_past(target, until[i]))
             wait_a_tick(replicas);
-            check_progress(replicas);
-        }
     }
     int code = state(replicas, err);
     pthread_mutex_unlock(&replicas->lock);
@@ -414,8 +511,12 @@ void replicas_cancel(struct replicas *replicas)
 {
     pthread_mutex_lock(&replicas->lock);
     replicas->cancelled = true;
-    for (size_t i = 0; i < replicas->count; i++)
-        drop_queue(&replicas->targets[i]);
+    for (size_t i = 0; i < replicas->count; i++) {
+        if (replicas->targets[i].active)
+            drop_queue(&replicas->targets[i]);
+        if (replicas->targets[i].storage)
+            storage_cancel(replicas->targets[i].storage);
+    }
     pthread_cond_broadcast(&replicas->changed);
     pthread_mutex_unlock(&replicas->lock);
 }

@@ -1,7 +1,8 @@
 /*
- * The targets of one repository written together: one queue and one thread per target, objects shared by all
- * queues. A target that fails or lags is demoted: it takes no more writes and is caught up later. Used by
- * repo. Knows names and bytes only.
+ * The targets of one repository written together: a queue per target, served by as many threads as the target
+ * is worth requests at a time; objects are shared by all queues. Each target goes at its own pace. One that
+ * fails or holds the others up is demoted: it takes no more writes and is caught up later. Used by repo.
+ * Knows names and bytes only.
  */
 #ifndef REPLICAS_REPLICAS_H
 #define REPLICAS_REPLICAS_H
@@ -12,13 +13,13 @@
 
 struct replicas;
 
-/* Takes ownership of the storages (count at most 16). queue_objects: how many objects may wait per target
- * (memory bound: queue_objects x pack size in all, as objects are shared). stall_seconds: a target that fell
- * behind that long ago (its queue filled and never drained to a half since) while another target of the same
- * put waits for work is demoted; so is one that gets nothing done for that long during a flush that another
- * target has behind it. The last active target never is. */
-struct replicas *replicas_new(struct storage **targets, size_t count, size_t queue_objects,
-                              unsigned stall_seconds);
+/* Takes ownership of the storages (count at most 16; NULL for one that is demoted at once). bytes_max: how
+ * much may be queued and on its way, all targets together (an object counts once; one larger object goes
+ * alone). lag_seconds: for how long, in all, a target may keep callers waiting while another one has nothing
+ * left to do; then it is demoted. One that gets nothing done for half an hour is, too. Neither leaves fewer
+ * than `keep` targets active. */
+struct replicas *replicas_new(struct storage **targets, size_t count, uint64_t bytes_max,
+                              unsigned lag_seconds, size_t keep);
 /* Waits for what is queued on targets that still work, then stops the threads. */
 void replicas_free(struct replicas *replicas);
 
@@ -27,24 +28,35 @@ struct storage *replicas_storage(const struct replicas *replicas, size_t target)
 bool replicas_is_active(struct replicas *replicas, size_t target);
 /* Why a target was demoted; only valid if it is not active. */
 const struct error *replicas_failure(const struct replicas *replicas, size_t target);
-/* Takes a target out (unreachable at start, refused by a check). */
+/* Takes a target out for good (unreachable at start, refused by a check). */
 void replicas_demote(struct replicas *replicas, size_t target, const struct error *why);
+/* As if it had lagged: replicas_reinstate takes it back. Not if fewer than `keep` would be left. */
+void replicas_leave_behind(struct replicas *replicas, size_t target, const struct error *why);
+/* From now on no target is demoted because it holds others up, but every one that still has work after so
+ * many seconds is. 0: as it was at first. */
+void replicas_be_patient(struct replicas *replicas, unsigned seconds);
+/* Makes targets that were demoted because they lagged or because of a passing failure active again; how long
+ * to wait for requests that they still work on. Returns a bit for each. What they hold must be looked at
+ * anew. */
+uint32_t replicas_reinstate(struct replicas *replicas, unsigned seconds);
 size_t replicas_active_count(struct replicas *replicas);
 
-/* Called on a target's thread when an object is durable there; not after the target was demoted or all was
- * cancelled. No callback runs any more when a flush has returned. It must not call replicas_put or _flush. */
-typedef void replicas_done_callback(size_t target, const char *name, void *context);
+enum replicas_order {
+    REPLICAS_ANY_ORDER,
+    REPLICAS_BARRIER /* on each target: begun when all queued before is durable, and done before the next
+                        begins */
+};
 
-/* Queues an object for every active target (mask: bit per target, ~0u for all; inactive ones are passed
- * over). Takes ownership of *data (which is emptied). Blocks while queues are full. Fails only when no target
- * is left (the error of the one demoted first) or after a cancel. */
-int replicas_put(struct replicas *replicas, unsigned mask, const char *name, struct buffer *data,
-                 replicas_done_callback *done, void *context, struct error *err);
-/* Waits until everything queued so far is durable or its target demoted. Fails only when no target is left,
- * or after a cancel. */
+/* Queues an object for every active target of mask (bit per target, ~0u for all; inactive ones are passed
+ * over). Takes ownership of *data (which is emptied). Blocks while too much is queued. Fails only when no
+ * target is left (the error of the one demoted first) or after a cancel. */
+int replicas_put(struct replicas *replicas, uint32_t mask, enum replicas_order order, const char *name,
+                 struct buffer *data, struct error *err);
+/* Waits until everything queued so far is durable or its target demoted: what is active afterwards has it
+ * all. Fails only when no target is left, or after a cancel. */
 int replicas_flush(struct replicas *replicas, struct error *err);
-/* Makes waiting and later calls return CANCELLED and drops what is queued. For the thread that waits for
- * signals: not to be called in a signal handler. */
+/* Makes waiting and later calls return CANCELLED, drops what is queued and ends what is on its way. For the
+ * thread that waits for signals: not to be called in a signal handler. */
 void replicas_cancel(struct replicas *replicas);
 
 #endif

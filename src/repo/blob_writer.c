@@ -22,7 +22,9 @@ struct open_pack {
 
 struct blob_writer {
     struct repository *r;
-    pthread_mutex_t lock;      /* packs, in_flight, uploaded, totals */
+    pthread_mutex_t lock; /* packs, finishing, in_flight, uploaded, totals */
+    pthread_cond_t finished;
+    bool finishing; /* a full pack is on its way to the queues: the next one waits, as its memory counts */
     struct open_pack packs[2]; /* data, meta */
     struct id_map *in_flight;
     uint64_t *uploaded[2]; /* packs that were queued and that no segment lists yet */
@@ -63,11 +65,13 @@ static void note_uploaded(struct blob_writer *w, enum blob_kind kind, uint64_t n
     w->uploaded[k][w->uploaded_count[k]++] = number;
 }
 
-/* Packs that an earlier run uploaded everywhere but could not list any more. */
+/* Packs that an earlier run uploaded but could not list any more, and that are everywhere by now. */
 static int adopt(const struct catalog_pack *pack, void *context)
 {
     struct blob_writer *w = context;
-    if (pack->pending)
+    uint32_t active = repository_active_mask(w->r);
+    if (pack->pending && pack->number < w->r->pack_capacity &&
+        (w->r->packs[pack->number].present & active) == active)
         note_uploaded(w, (enum blob_kind)pack->kind, pack->number);
     return 0;
 }
@@ -77,12 +81,16 @@ int blob_writer_new(struct repository *r, struct blob_writer **writer, struct er
     struct blob_writer *w = memory_new(struct blob_writer);
     w->r = r;
     pthread_mutex_init(&w->lock, NULL);
+    pthread_cond_init(&w->finished, NULL);
     pthread_mutex_init(&w->meta_lock, NULL);
     w->in_flight = id_map_new();
     w->last_checkpoint = (int64_t)time(NULL);
     w->meta = blob_group_new(w, BLOB_META);
     w->meta_hasher = blob_hasher_new(&r->secrets);
-    int code = catalog_each_pack(r->catalog, adopt, w, err);
+    /* What a failed job of this session left first. */
+    int code = segments_settle(r, err);
+    if (code == 0)
+        code = catalog_each_pack(r->catalog, adopt, w, err);
     if (code != 0) {
         blob_writer_free(w);
         return code;
@@ -102,6 +110,7 @@ void blob_writer_free(struct blob_writer *w)
     id_map_free(w->in_flight);
     blob_group_free(w->meta);
     blob_hasher_free(w->meta_hasher);
+    pthread_cond_destroy(&w->finished);
     pthread_mutex_destroy(&w->lock);
     pthread_mutex_destroy(&w->meta_lock);
     free(w);
@@ -184,7 +193,7 @@ static int finish_pack(struct blob_writer *w, enum blob_kind kind, struct pack_b
     if (kind == BLOB_META)
         meta_cache_put(r, &entry.sha256, buffer_bytes(&bytes));
     object_name_pack(&entry.sha256, name);
-    code = replicas_put(r->replicas, ~0u, name, &bytes, NULL, NULL, err);
+    code = replicas_put(r->replicas, ~0u, REPLICAS_ANY_ORDER, name, &bytes, err);
     if (code == 0) {
         pthread_mutex_lock(&w->lock);
         note_uploaded(w, kind, number);
@@ -198,14 +207,39 @@ out:
     return code;
 }
 
+static bool is_full(const struct blob_writer *w, const struct open_pack *open)
+{
+    return open->builder &&
+           (pack_builder_size(open->builder) >= w->r->config.pack_size || open->blobs >= PACK_BLOBS_MAX);
+}
+
+/* The lock is held; others may add to other packs meanwhile. */
+static int finish_alone(struct blob_writer *w, enum blob_kind kind, struct error *err)
+{
+    struct open_pack *open = &w->packs[kind_index(kind)];
+    while (w->finishing)
+        pthread_cond_wait(&w->finished, &w->lock);
+    struct pack_builder *builder = open->builder;
+    *open = (struct open_pack){0};
+    w->finishing = true;
+    pthread_cond_broadcast(&w->finished); /* those that waited for a pack that is not full */
+    pthread_mutex_unlock(&w->lock);
+    int code = finish_pack(w, kind, builder, err);
+    pthread_mutex_lock(&w->lock);
+    w->finishing = false;
+    pthread_cond_broadcast(&w->finished);
+    return code;
+}
+
 static int add_frame(struct blob_writer *w, enum blob_kind kind, struct bytes payload, uint8_t codec,
                      uint32_t raw_length, const struct blob_entry *blobs, size_t count, struct error *err)
 {
     struct repository *r = w->r;
     struct open_pack *open = &w->packs[kind_index(kind)];
-    struct pack_builder *full = NULL;
     int code = 0;
     pthread_mutex_lock(&w->lock);
+    while (is_full(w, open))
+        pthread_cond_wait(&w->finished, &w->lock);
     if (!open->builder) {
         size_t hint = kind == BLOB_DATA ? r->config.pack_size + r->config.chunk_max / 2 : 1u << 20;
         code = pack_builder_new(&r->secrets, kind,
@@ -217,13 +251,11 @@ static int add_frame(struct blob_writer *w, enum blob_kind kind, struct bytes pa
         open->blobs += count;
         if (kind == BLOB_DATA)
             w->new_bytes += raw_length;
-        if (pack_builder_size(open->builder) >= r->config.pack_size || open->blobs >= PACK_BLOBS_MAX) {
-            full = open->builder;
-            *open = (struct open_pack){0};
-        }
+        if (is_full(w, open))
+            code = finish_alone(w, kind, err);
     }
     pthread_mutex_unlock(&w->lock);
-    return code == 0 && full ? finish_pack(w, kind, full, err) : code;
+    return code;
 }
 
 /* ---- groups ---- */
@@ -331,7 +363,8 @@ int blob_writer_store_tree(void *writer, struct bytes blob, struct id *id, struc
 
 /* ---- commit ---- */
 
-static int write_segments(struct blob_writer *w, struct error *err)
+/* Packs are noted when they are queued, so the segments come behind them on each target. */
+static int queue_segments(struct blob_writer *w, struct error *err)
 {
     int code = 0;
     for (size_t k = 0; k < 2 && code == 0; k++) {
@@ -341,16 +374,12 @@ static int write_segments(struct blob_writer *w, struct error *err)
         w->uploaded[k] = NULL;
         w->uploaded_count[k] = w->uploaded_capacity[k] = 0;
         pthread_mutex_unlock(&w->lock);
-        /* Behind this flush all of them are durable; what is queued later is not in the list. */
-        if (count) {
-            code = replicas_flush(w->r->replicas, err);
-            if (code == 0)
-                code = index_write_segments(w->r, k == 0 ? BLOB_DATA : BLOB_META, numbers, count, NULL, err);
-        }
+        if (count)
+            code = segments_queue(w->r, k == 0 ? BLOB_DATA : BLOB_META, numbers, count, NULL, err);
         free(numbers);
     }
     w->last_checkpoint = (int64_t)time(NULL);
-    return code == 0 ? catalog_commit(w->r->catalog, err) : code;
+    return code;
 }
 
 int blob_writer_commit(struct blob_writer *w, struct error *err)
@@ -366,9 +395,7 @@ int blob_writer_commit(struct blob_writer *w, struct error *err)
         if (builder)
             code = finish_pack(w, k == 0 ? BLOB_DATA : BLOB_META, builder, err);
     }
-    if (code == 0)
-        code = replicas_flush(w->r->replicas, err);
-    return code == 0 ? write_segments(w, err) : code;
+    return code == 0 ? queue_segments(w, err) : code;
 }
 
 int blob_writer_checkpoint(struct blob_writer *w, struct error *err)
@@ -376,7 +403,7 @@ int blob_writer_checkpoint(struct blob_writer *w, struct error *err)
     int64_t now = (int64_t)time(NULL);
     if (now >= w->last_checkpoint && now - w->last_checkpoint < w->r->parameters.checkpoint)
         return 0;
-    return write_segments(w, err);
+    return queue_segments(w, err);
 }
 
 void blob_writer_totals(struct blob_writer *w, uint64_t *new_bytes, uint64_t *stored_bytes)

@@ -31,10 +31,11 @@ int blob_group_flush(struct blob_group *group, struct error *err);
 /* Stores a meta blob through the writer's own group: a tree_store_blob; context is the writer. Any thread. */
 int blob_writer_store_tree(void *writer, struct bytes blob, struct id *id, struct error *err);
 
-/* Seals open packs and waits until all are durable on the active targets, then writes index segments for them
- * and waits again. Groups must be flushed before. */
+/* Seals open packs and queues them, and index segments for them behind: each target stores those when it has
+ * the packs, whatever the others do. Waits for none; a manifest is queued behind again. Groups must be
+ * flushed before. */
 int blob_writer_commit(struct blob_writer *writer, struct error *err);
-/* Writes a checkpoint (as blob_writer_commit, without closing packs) if the interval has passed. */
+/* Queues a checkpoint (as blob_writer_commit, without closing packs) if the interval has passed. */
 int blob_writer_checkpoint(struct blob_writer *writer, struct error *err);
 
 /* Plaintext bytes of new data blobs, and bytes of packs written. */

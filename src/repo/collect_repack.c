@@ -55,7 +55,7 @@ static int finish(struct repacker *p, struct error *err)
             object_name_pack(&entry.sha256, name);
             memory_reserve_one(p->fresh, p->fresh_count, p->fresh_capacity);
             p->fresh[p->fresh_count++] = number;
-            code = replicas_put(r->replicas, ~0u, name, &bytes, NULL, NULL, err);
+            code = replicas_put(r->replicas, ~0u, REPLICAS_ANY_ORDER, name, &bytes, err);
         }
     }
     pack_builder_free(builder);
@@ -305,7 +305,7 @@ static int replace_kind(struct collection *c, enum blob_kind kind, const uint64_
     }
     if (code == 0 && some) {
         remove_duplicates(&rep);
-        code = index_write_segments(r, kind, rep.packs, rep.pack_count, &rep.supersedes, err);
+        code = segments_queue(r, kind, rep.packs, rep.pack_count, &rep.supersedes, err);
     }
     free(goes);
     free(rep.packs);
@@ -320,5 +320,7 @@ int collect_replace_segments(struct collection *c, const uint64_t *fresh, size_t
     for (size_t i = 0; i < fresh_count; i++)
         limit = fresh[i] < limit ? fresh[i] : limit;
     int code = replace_kind(c, BLOB_DATA, fresh, fresh_count, limit, err);
-    return code == 0 ? replace_kind(c, BLOB_META, fresh, fresh_count, limit, err) : code;
+    if (code == 0)
+        code = replace_kind(c, BLOB_META, fresh, fresh_count, limit, err);
+    return code == 0 ? segments_settle(c->r, err) : code;
 }

@@ -219,7 +219,7 @@ int repository_add_host(struct repository *r, const char *name, enum role role, 
         char object[OBJECT_NAME_MAX];
         sha256_of(buffer_bytes(&keyring), &id);
         object_name_keyring(r->chain.keyring.version + 1, &id, object);
-        code = replicas_put(r->replicas, ~0u, object, &keyring, NULL, NULL, err);
+        code = replicas_put(r->replicas, ~0u, REPLICAS_BARRIER, object, &keyring, err);
         if (code == 0)
             code = replicas_flush(r->replicas, err);
     }

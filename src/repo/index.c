@@ -3,226 +3,11 @@
  * catalog; the state of each pack (where it is present, whether it is condemned) is worked out anew in each
  * session.
  */
-#include "base/log.h"
 #include "base/memory.h"
-#include "crypto/random.h"
 #include "repo/entry_cache.h"
 #include "repo/internal.h"
 
 #include <stdlib.h>
-#include <time.h>
-
-/* ---- segments ---- */
-
-/* What the catalog keeps of a segment besides its packs. */
-static void encode_state(const struct segment *s, struct buffer *out)
-{
-    buffer_append(out, s->host.b, 16);
-    buffer_u8(out, (uint8_t)s->kind);
-    buffer_u32(out, s->part);
-    buffer_u32(out, s->parts);
-    buffer_u64(out, (uint64_t)s->created);
-    buffer_append(out, s->replacement.b, 16);
-    buffer_u32(out, (uint32_t)s->supersedes.count);
-    for (size_t i = 0; i < s->supersedes.count; i++)
-        buffer_append(out, s->supersedes.list[i].b, 32);
-}
-
-static bool decode_state(struct bytes body, struct arena *arena, struct segment_state *s)
-{
-    struct reader reader = reader_of(body);
-    reader_copy(&reader, s->host.b, 16);
-    s->kind = reader_u8(&reader);
-    s->part = reader_u32(&reader);
-    s->parts = reader_u32(&reader);
-    s->created = (int64_t)reader_u64(&reader);
-    reader_copy(&reader, s->replacement.b, 16);
-    s->supersedes.count = reader_u32(&reader);
-    struct bytes ids = reader_take(&reader, s->supersedes.count * sizeof(struct id));
-    if (!reader_finished(&reader))
-        return false;
-    s->supersedes.list = (struct id *)(uintptr_t)arena_copy(arena, ids).data;
-    return true;
-}
-
-/* A host vouches for its own packs only, unless it prunes. */
-static int check_segment(struct repository *r, const struct segment *s, const struct id16 *signer,
-                         struct error *err)
-{
-    if (!id16_equal(&s->host, signer))
-        return error_set(err, ERROR_INTEGRITY, "it speaks for another host than the one that signed it");
-    if (s->supersedes.count && !keyring_host_may_prune(&r->chain.keyring, signer))
-        return error_set(err, ERROR_INTEGRITY, "it replaces other segments, but its host may not prune");
-    return 0;
-}
-
-static int add_segment_pack(struct repository *r, const struct segment *s, struct bytes serialised,
-                            bool may_prune, uint64_t *number, struct error *err)
-{
-    struct arena arena = {0};
-    struct pack_entry entry;
-    int code = pack_entry_decode(serialised, &arena, &entry, err);
-    if (code == 0 && !may_prune && !id16_equal(&entry.author, &s->host))
-        code = error_set(err, ERROR_INTEGRITY, "it lists a pack that its host did not write");
-    if (code == 0) {
-        struct id *ids = arena_alloc_array(&arena, entry.contents.blob_count, sizeof *ids);
-        for (size_t i = 0; i < entry.contents.blob_count; i++)
-            ids[i] = entry.contents.blobs[i].id;
-        struct catalog_pack pack = {.sha256 = entry.sha256,
-                                    .kind = (uint8_t)s->kind,
-                                    .size = entry.size,
-                                    .author = entry.author,
-                                    .blob_count = (uint32_t)entry.contents.blob_count};
-        code = catalog_add_pack(r->catalog, &pack, serialised, ids, number, err);
-    }
-    arena_free(&arena);
-    return code;
-}
-
-static int read_segment(struct repository *r, const struct object_seen *object, struct error *err)
-{
-    struct buffer body = {0}, state = {0};
-    struct arena arena = {0};
-    struct segment segment;
-    struct id16 signer;
-    uint64_t *numbers = NULL;
-    int code = record_fetch(r, OBJECT_INDEX, object, &body, &signer, err);
-    bool fetched = code == 0;
-    if (code == 0)
-        code = segment_decode(buffer_bytes(&body), &arena, &segment, err);
-    if (code == 0)
-        code = check_segment(r, &segment, &signer, err);
-    if (code == 0) {
-        bool may_prune = keyring_host_may_prune(&r->chain.keyring, &signer);
-        numbers = memory_alloc_array(segment.pack_count, sizeof *numbers);
-        for (size_t i = 0; i < segment.pack_count && code == 0; i++)
-            code = add_segment_pack(r, &segment, segment.packs[i], may_prune, &numbers[i], err);
-    }
-    if (code == 0) {
-        encode_state(&segment, &state);
-        code = catalog_add_segment(r->catalog, &object->sha256, buffer_bytes(&state), numbers,
-                                   segment.pack_count, err);
-    }
-    if (code != 0 && fetched) {
-        char name[OBJECT_NAME_MAX];
-        object_seen_name(object, name);
-        error_prefix(err, "%s", name);
-    }
-    free(numbers);
-    buffer_free(&state);
-    buffer_free(&body);
-    arena_free(&arena);
-    return code;
-}
-
-static int read_new_segments(struct repository *r, struct error *err)
-{
-    size_t first, end;
-    listing_range(r, FOLDER_INDEX, &first, &end);
-    for (size_t i = first; i < end; i++) {
-        struct object_seen *object = &r->objects[i];
-        if (catalog_has_segment(r->catalog, &object->sha256))
-            continue;
-        struct error why;
-        if (read_segment(r, object, &why) == 0)
-            continue;
-        if (why.code == ERROR_NO_SPACE || why.code == ERROR_CANCELLED) {
-            *err = why;
-            return why.code;
-        }
-        record_warn("an index segment", &why);
-        object->damaged = true;
-        r->damage++;
-    }
-    return 0;
-}
-
-struct segment_load {
-    struct repository *r;
-    size_t capacity;
-    struct id *gone;
-    size_t gone_count, gone_capacity;
-};
-
-static int note_segment(const struct id *id, struct bytes body, void *context)
-{
-    struct segment_load *load = context;
-    struct repository *r = load->r;
-    const struct object_seen *object = listing_find(r, FOLDER_INDEX, id);
-    struct segment_state state = {.sha256 = *id};
-    if (!object || !decode_state(body, &r->segment_arena, &state)) {
-        memory_reserve_one(load->gone, load->gone_count, load->gone_capacity);
-        load->gone[load->gone_count++] = *id;
-        return 0;
-    }
-    state.mask = object->mask;
-    memory_reserve_one(r->segments, r->segment_count, load->capacity);
-    r->segments[r->segment_count++] = state;
-    return 0;
-}
-
-static int compare_segments(const void *a, const void *b)
-{
-    const struct segment_state *x = a, *y = b;
-    return id_compare(&x->sha256, &y->sha256);
-}
-
-struct segment_state *segment_find(struct repository *r, const struct id *id)
-{
-    struct segment_state key = {.sha256 = *id};
-    return r->segment_count ? bsearch(&key, r->segments, r->segment_count, sizeof key, compare_segments)
-                            : NULL;
-}
-
-/* The targets that hold every part of the replacement that s belongs to. */
-static uint32_t replacement_mask(const struct repository *r, const struct segment_state *s, bool *complete)
-{
-    uint32_t mask = ~0u;
-    uint32_t found = 0;
-    for (size_t i = 0; i < r->segment_count; i++) {
-        const struct segment_state *part = &r->segments[i];
-        if (part->supersedes.count && id16_equal(&part->replacement, &s->replacement) &&
-            id16_equal(&part->host, &s->host)) {
-            mask &= part->mask;
-            found++;
-        }
-    }
-    *complete = found >= (s->parts ? s->parts : 1);
-    return mask;
-}
-
-void segments_find_obsolete(struct repository *r)
-{
-    for (size_t i = 0; i < r->segment_count; i++) {
-        const struct segment_state *s = &r->segments[i];
-        if (s->supersedes.count == 0)
-            continue;
-        bool complete;
-        uint32_t mask = replacement_mask(r, s, &complete);
-        for (size_t k = 0; complete && k < s->supersedes.count; k++) {
-            struct segment_state *old = segment_find(r, &s->supersedes.list[k]);
-            if (old && old != s) {
-                old->obsolete = true;
-                old->replaced_on |= mask;
-            }
-        }
-    }
-}
-
-static int load_segments(struct repository *r, struct error *err)
-{
-    struct segment_load load = {.r = r};
-    int code = catalog_each_segment(r->catalog, note_segment, &load, err);
-    for (size_t i = 0; i < load.gone_count && code == 0; i++)
-        code = catalog_remove_segment(r->catalog, &load.gone[i], err);
-    free(load.gone);
-    if (code == 0) {
-        if (r->segment_count)
-            qsort(r->segments, r->segment_count, sizeof *r->segments, compare_segments);
-        segments_find_obsolete(r);
-    }
-    return code;
-}
 
 /* ---- packs ---- */
 
@@ -279,8 +64,8 @@ static int note_pack(const struct catalog_pack *pack, void *context)
     if (object && object->size && object->size != pack->size)
         present = 0; /* cut short, or not this pack: as good as absent */
     uint32_t active = repository_active_mask(r);
-    if (pack->pending && (present & active) != active) {
-        /* Uploaded by a run that ended early, and not to every target: nothing relies on it yet. */
+    if (pack->pending && !(present & active)) {
+        /* Of a run that ended before it was uploaded: nothing relies on it yet. */
         memory_reserve_one(load->dropped, load->dropped_count, load->dropped_capacity);
         load->dropped[load->dropped_count++] = pack->number;
         return 0;
@@ -325,6 +110,7 @@ static void clear(struct repository *r)
     free(r->sparse);
     free(r->segments);
     arena_free(&r->segment_arena);
+    segments_drop_writes(r);
     r->packs = NULL;
     r->pack_order = NULL;
     r->sparse = NULL;
@@ -339,9 +125,9 @@ int index_load(struct repository *r, struct error *err)
         r->entries = entry_cache_new(r->catalog);
     if (!r->frames)
         r->frames = frame_cache_new(&r->secrets);
-    int code = read_new_segments(r, err);
+    int code = segments_read_new(r, err);
     if (code == 0)
-        code = load_segments(r, err);
+        code = segments_load(r, err);
     if (code == 0)
         code = load_packs(r, err);
     if (code == 0)
@@ -520,102 +306,5 @@ int index_copies(struct repository *r, const struct id *id, struct index_copy *l
     int code = each_copy(r, id, collect_index_copy, &copies, err);
     pthread_mutex_unlock(&r->index_lock);
     *count = copies.count;
-    return code;
-}
-
-/* ---- writing segments ---- */
-
-/* Room for the envelope, and for the other fields. */
-#define SEGMENT_BODY_MAX (FORMAT_SEGMENT_MAX - (64u << 10))
-
-struct part {
-    size_t first, count;
-};
-
-/* Cuts the packs into parts that fit an object each. */
-static int plan_parts(struct repository *r, const uint64_t *packs, size_t count, size_t reserved,
-                      struct buffer *entries, struct part **parts, size_t *part_count, struct error *err)
-{
-    size_t capacity = 0, size = reserved;
-    *parts = NULL;
-    *part_count = 0;
-    for (size_t i = 0; i < count; i++) {
-        int code = catalog_pack_entry(r->catalog, packs[i], &entries[i], err);
-        if (code != 0)
-            return code;
-        if (*part_count == 0 || size + entries[i].size + 16 > SEGMENT_BODY_MAX) {
-            memory_reserve_one(*parts, *part_count, capacity);
-            (*parts)[(*part_count)++] = (struct part){i, 0};
-            size = reserved;
-        }
-        (*parts)[*part_count - 1].count++;
-        size += entries[i].size + 16;
-    }
-    if (*part_count == 0) {
-        *parts = memory_alloc_array(1, sizeof **parts);
-        *part_count = 1;
-    }
-    return 0;
-}
-
-static int remember_segment(struct repository *r, const struct segment *segment, const struct id *id,
-                            const uint64_t *packs, struct error *err)
-{
-    struct buffer state = {0};
-    encode_state(segment, &state);
-    int code = catalog_add_segment(r->catalog, id, buffer_bytes(&state), packs, segment->pack_count, err);
-    struct segment_state added = {.sha256 = *id, .mask = repository_active_mask(r)};
-    if (code == 0 && decode_state(buffer_bytes(&state), &r->segment_arena, &added)) {
-        r->segments = memory_resize_array(r->segments, r->segment_count + 1, sizeof *r->segments);
-        r->segments[r->segment_count++] = added;
-        qsort(r->segments, r->segment_count, sizeof *r->segments, compare_segments);
-        segments_find_obsolete(r);
-    }
-    buffer_free(&state);
-    for (size_t i = 0; i < segment->pack_count && code == 0; i++) {
-        struct catalog_pack pack;
-        uint64_t number;
-        code = catalog_pack_by_number(r->catalog, packs[i], &pack, err);
-        pack.pending = false;
-        if (code == 0)
-            code = catalog_add_pack(r->catalog, &pack, (struct bytes){0}, NULL, &number, err);
-    }
-    return code;
-}
-
-int index_write_segments(struct repository *r, enum blob_kind kind, const uint64_t *packs, size_t count,
-                         const struct id_list *supersedes, struct error *err)
-{
-    struct buffer *entries = memory_alloc_array(count, sizeof *entries);
-    struct bytes *views = memory_alloc_array(count, sizeof *views);
-    struct part *parts = NULL;
-    size_t part_count = 0;
-    size_t reserved = supersedes ? supersedes->count * 36 : 0;
-    struct segment segment = {.host = r->host_key.host, .created = (int64_t)time(NULL), .kind = kind};
-    if (supersedes && supersedes->count) {
-        segment.supersedes = *supersedes;
-        random_bytes(segment.replacement.b, sizeof segment.replacement.b);
-    }
-    int code = plan_parts(r, packs, count, reserved, entries, &parts, &part_count, err);
-    for (size_t i = 0; i < count; i++)
-        views[i] = buffer_bytes(&entries[i]);
-    for (size_t i = 0; i < part_count && code == 0; i++) {
-        struct buffer body = {0};
-        struct id id;
-        segment.part = (uint32_t)i;
-        segment.parts = segment.supersedes.count ? (uint32_t)part_count : 0;
-        segment.packs = views + parts[i].first;
-        segment.pack_count = parts[i].count;
-        segment_encode(&segment, &body);
-        code = record_write(r, OBJECT_INDEX, NULL, 0, buffer_bytes(&body), &id, err);
-        if (code == 0)
-            code = remember_segment(r, &segment, &id, packs + parts[i].first, err);
-        buffer_free(&body);
-    }
-    for (size_t i = 0; i < count; i++)
-        buffer_free(&entries[i]);
-    free(entries);
-    free(views);
-    free(parts);
     return code;
 }

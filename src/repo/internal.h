@@ -51,6 +51,7 @@ struct segment_state {
 };
 
 struct entry_cache;
+struct segment_write;
 struct frame_cache;
 
 struct repository {
@@ -89,6 +90,8 @@ struct repository {
     struct arena segment_arena;
     struct segment_state *segments;
     size_t segment_count;
+    struct segment_write *segment_writes;
+    size_t segment_write_count;
 
     char lease_name[OBJECT_NAME_MAX]; /* empty: none */
     struct id16 writer;
@@ -116,7 +119,11 @@ void object_seen_name(const struct object_seen *object, char name[OBJECT_NAME_MA
 
 /* ---- records (record.c) ---- */
 
-/* Signs with the host key, seals, puts on the targets of mask and waits. */
+/* Signs with the host key, seals, and queues it for the active targets behind what is queued there already.
+ */
+int record_queue(struct repository *r, enum object_type type, const char *prefix, int64_t time,
+                 struct bytes body, struct id *sha256, size_t *size, struct error *err);
+/* The same, and waits until it is durable. */
 int record_write(struct repository *r, enum object_type type, const char *prefix, int64_t time,
                  struct bytes body, struct id *sha256, struct error *err);
 /* Reads an object from the first target whose copy has the hash in its name. */
@@ -155,14 +162,25 @@ int object_delete(struct repository *r, struct object_seen *object, struct error
 /* The pack of a blob number, 0 if none. The lock is held. */
 uint64_t index_pack_of_blob(const struct repository *r, uint64_t blob);
 uint32_t contents_frame_of_blob(const struct contents *contents, uint32_t blob);
+bool index_is_sparse(const struct repository *r, uint64_t pack, uint32_t frame);
+
+/* ---- segments (segments.c) ---- */
+
+/* Fetches those that the catalog lacks. */
+int segments_read_new(struct repository *r, struct error *err);
+/* From the catalog; forgets those that no target lists. */
+int segments_load(struct repository *r, struct error *err);
 struct segment_state *segment_find(struct repository *r, const struct id *id);
 /* Works out which segments are replaced, after segments or masks changed. */
 void segments_find_obsolete(struct repository *r);
-bool index_is_sparse(const struct repository *r, uint64_t pack, uint32_t frame);
-/* Writes segments for packs (numbers) of one kind, superseding others; puts them and records them in the
- * catalog. Packs must be durable. */
-int index_write_segments(struct repository *r, enum blob_kind kind, const uint64_t *packs, size_t count,
-                         const struct id_list *supersedes, struct error *err);
+/* Queues segments for packs (numbers) of one kind, superseding others (may be NULL), behind what is queued
+ * already: the packs among it. */
+int segments_queue(struct repository *r, enum blob_kind kind, const uint64_t *packs, size_t count,
+                   const struct id_list *supersedes, struct error *err);
+/* Waits until what was queued is durable, and then lets the catalog know. */
+int segments_settle(struct repository *r, struct error *err);
+/* Forgets what was queued: the next session reads it from the targets. */
+void segments_drop_writes(struct repository *r);
 
 /* ---- events (event.c) ---- */
 
@@ -176,6 +194,11 @@ int events_each(struct repository *r,
 int event_write(struct repository *r, struct event *event, struct error *err);
 /* Applies condemn events to the index. */
 int events_apply(struct repository *r, struct error *err);
+
+/* ---- closures (closure.c) ---- */
+
+/* True if the target has every blob that the snapshot needs; false as well if its trees cannot be read. */
+bool closure_is_on(struct repository *r, struct object_seen *manifest, size_t target);
 
 /* ---- caches (blobs.c) ---- */
 

@@ -8,8 +8,9 @@
 
 #define REMOVE_HINT "if it does not belong to this repository, remove it from the target by hand"
 
-int record_write(struct repository *r, enum object_type type, const char *prefix, int64_t time,
-                 struct bytes body, struct id *sha256, struct error *err)
+/* name has room for OBJECT_NAME_MAX bytes. */
+static int queue_record(struct repository *r, enum object_type type, const char *prefix, int64_t time,
+                        struct bytes body, struct id *sha256, char *name, size_t *size, struct error *err)
 {
     if (!r->has_host) {
         error_set(err, ERROR_DENIED, "no host key: this machine cannot write to the repository");
@@ -21,21 +22,36 @@ int record_write(struct repository *r, enum object_type type, const char *prefix
     signed_encode(&(struct signed_message){body, &signature, 1}, &plain);
     int code = seal_object(&r->secrets, type, NULL, buffer_bytes(&plain), &object, err);
     if (code == 0) {
-        char name[OBJECT_NAME_MAX];
         sha256_of(buffer_bytes(&object), sha256);
         if (type == OBJECT_INDEX)
             object_name_index(sha256, name);
         else
             object_name_timed(prefix, time, sha256, name);
-        size_t size = object.size;
-        code = replicas_put(r->replicas, ~0u, name, &object, NULL, NULL, err);
-        if (code == 0)
-            code = replicas_flush(r->replicas, err);
-        if (code == 0)
-            listing_add(r, name, repository_active_mask(r), size);
+        *size = object.size;
+        code = replicas_put(r->replicas, ~0u, REPLICAS_BARRIER, name, &object, err);
     }
     buffer_free(&object);
     buffer_free(&plain);
+    return code;
+}
+
+int record_queue(struct repository *r, enum object_type type, const char *prefix, int64_t time,
+                 struct bytes body, struct id *sha256, size_t *size, struct error *err)
+{
+    char name[OBJECT_NAME_MAX];
+    return queue_record(r, type, prefix, time, body, sha256, name, size, err);
+}
+
+int record_write(struct repository *r, enum object_type type, const char *prefix, int64_t time,
+                 struct bytes body, struct id *sha256, struct error *err)
+{
+    char name[OBJECT_NAME_MAX];
+    size_t size;
+    int code = queue_record(r, type, prefix, time, body, sha256, name, &size, err);
+    if (code == 0)
+        code = replicas_flush(r->replicas, err);
+    if (code == 0)
+        listing_add(r, name, repository_active_mask(r), size);
     return code;
 }
 

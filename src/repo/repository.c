@@ -344,11 +344,15 @@ static int open_keys(struct repository *r, struct error *err)
     return code;
 }
 
+/* Four packs of the usual size on their way: each connection of a target has one to work on, and together
+ * with those that are being filled they stay within what a backup may take. */
+#define WRITES_BYTES_MAX (64u << 20)
+
 static struct replicas *take_targets(const struct repository_parameters *p)
 {
     struct storage *targets[TARGETS_MAX] = {0};
     memcpy(targets, p->targets, sizeof targets);
-    return replicas_new(targets, p->target_count, 1, (unsigned)p->stall);
+    return replicas_new(targets, p->target_count, WRITES_BYTES_MAX, (unsigned)p->stall, p->min_targets);
 }
 
 int repository_open(const struct repository_parameters *parameters, enum repository_mode mode,

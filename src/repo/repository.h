@@ -78,9 +78,14 @@ int repository_add_host(struct repository *repository, const char *name, enum ro
 int repository_sync(struct repository *repository, struct error *err);
 
 /* Copies what live snapshots need and a target lacks from another target (ciphertext only), then its index
- * and records. Targets for which that fails are demoted. *copied counts bytes; with dry_run nothing is
- * written. */
-int repository_catch_up(struct repository *repository, bool dry_run, uint64_t *copied, struct error *err);
+ * and records; a snapshot only to where all that it needs is. Targets for which that fails are demoted, and
+ * those that are not up to date after so many seconds (0: no limit) left behind, as far as min_targets
+ * allows. *copied counts bytes; with dry_run nothing is written. */
+int repository_catch_up(struct repository *repository, bool dry_run, unsigned seconds, uint64_t *copied,
+                        struct error *err);
+/* When the commits are done: takes targets that lagged or failed meanwhile back and tries, for a few hours,
+ * to bring them up to date. Those that are still behind then are not active. Syncs if there are any. */
+int repository_recover(struct repository *repository, struct error *err);
 
 /* How many objects could not be read or verified during the last sync, each with a warning. */
 unsigned repository_damage(const struct repository *repository);

@@ -92,6 +92,8 @@ int snapshot_write(struct repository *r, struct manifest *m, struct id *id, stru
         manifest_encode(m, &body);
         code = record_write(r, OBJECT_MANIFEST, "snapshots", m->ended, buffer_bytes(&body), id, err);
     }
+    if (code == 0)
+        code = segments_settle(r, err);
     if (code == 0 && replicas_active_count(r->replicas) < r->parameters.min_targets) {
         error_set(err, ERROR_FAILED, "only %zu targets took the snapshot, min_targets asks for %u",
                   replicas_active_count(r->replicas), r->parameters.min_targets);

@@ -1,0 +1,49 @@
+/* Bringing the catalog up to date with what the targets hold. */
+#include "base/log.h"
+#include "base/memory.h"
+#include "base/parallel.h"
+#include "base/text.h"
+#include "repo/internal.h"
+#include "repo/retention.h"
+
+#include <stdlib.h>
+#include <time.h>
+
+#define DAY 86400
+/* No backup for so long is more likely a clock that jumped. */
+#define LONG_PAUSE (400 * (int64_t)DAY)
+
+/* A clock that is wrong gives snapshots wrong times: whoever writes is told. */
+static void check_clock(struct repository *r)
+{
+    char now_text[TEXT_TIME_SIZE], newest_text[TEXT_TIME_SIZE];
+    int64_t now = (int64_t)time(NULL), newest = INT64_MIN;
+    size_t first, end;
+    listing_range(r, FOLDER_SNAPSHOTS, &first, &end);
+    for (size_t i = first; i < end; i++)
+        newest = r->objects[i].time > newest ? r->objects[i].time : newest;
+    if (first == end || (newest <= now + DAY && newest >= now - LONG_PAUSE))
+        return;
+    log_warning("this machine's clock says %s, but the newest snapshot is of %s",
+                text_format_time(now, now_text), text_format_time(newest, newest_text));
+    log_hint(newest > now
+                 ? "check the clock; snapshots of the future displace no others and are never removed"
+                 : "check the clock, if backups ran in between");
+}
+
+int repository_sync(struct repository *r, struct error *err)
+{
+    r->damage = 0;
+    retention_begin(r);
+    /* What is still on its way would be taken for lost. */
+    int code = r->mode == REPOSITORY_WRITE ? replicas_flush(r->replicas, err) : 0;
+    if (code == 0)
+        code = listing_load(r, err);
+    if (code == 0)
+        code = index_load(r, err);
+    if (code == 0)
+        code = events_apply(r, err);
+    if (code == 0 && r->mode == REPOSITORY_WRITE)
+        check_clock(r);
+    return code;
+}
