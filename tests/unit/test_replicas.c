@@ -138,6 +138,14 @@ static size_t stored(size_t target)
     return count;
 }
 
+static size_t begun(size_t target)
+{
+    pthread_mutex_lock(&stores[target].lock);
+    size_t count = stores[target].begun_count;
+    pthread_mutex_unlock(&stores[target].lock);
+    return count;
+}
+
 static double monotonic_now(void)
 {
     struct timespec now;
@@ -196,7 +204,7 @@ START_TEST(a_flush_waits_for_what_was_queued_before_and_not_for_a_count)
     stores[0].hangs = true;
     struct replicas *replicas = replicas_new(targets, 1, ROOMY, 60, 1);
     ck_assert_int_eq(put(replicas, 1, 0, 10), 0);
-    while (stores[0].begun_count == 0)
+    while (begun(0) == 0)
         usleep(1000);
     pthread_mutex_lock(&stores[0].lock);
     stores[0].hangs = false; /* for those that come now; the first still waits for the word */
