@@ -66,7 +66,8 @@ void buffer_reserve(struct buffer *b, size_t more)
 
 uint8_t *buffer_extend(struct buffer *b, size_t size)
 {
-    buffer_reserve(b, size);
+    /* Nothing at the end of an empty buffer is a place, too: NULL is none that others take. */
+    buffer_reserve(b, size ? size : !b->data);
     uint8_t *p = b->data + b->size;
     b->size += size;
     return p;

@@ -104,6 +104,15 @@ START_TEST(a_buffer_ends_as_a_string_without_counting_the_nul)
 }
 END_TEST
 
+START_TEST(nothing_at_the_end_of_an_empty_buffer_is_a_place)
+{
+    struct buffer b = {0};
+    ck_assert_ptr_nonnull(buffer_extend(&b, 0));
+    ck_assert_uint_eq(b.size, 0);
+    buffer_free(&b);
+}
+END_TEST
+
 START_TEST(hex_is_lower_case_and_of_one_length)
 {
     uint8_t out[2];
@@ -626,7 +635,8 @@ END_TEST
 
 RUN_TESTS("base", integers_are_big_endian_and_come_back, a_reader_never_passes_the_end,
           a_length_that_lies_is_refused, bytes_compare_as_memcmp_with_prefixes_first,
-          a_buffer_ends_as_a_string_without_counting_the_nul, hex_is_lower_case_and_of_one_length,
+          a_buffer_ends_as_a_string_without_counting_the_nul,
+          nothing_at_the_end_of_an_empty_buffer_is_a_place, hex_is_lower_case_and_of_one_length,
           an_arena_gives_zeroed_aligned_room, products_that_wrap_end_the_process,
           a_map_of_ids_agrees_with_a_plain_array, a_queue_keeps_order_and_its_bound,
           a_queue_loses_nothing_between_threads, closing_wakes_who_waits_for_room,
