@@ -36,6 +36,30 @@ int codec_malformed(struct error *err, const char *what, const char *why)
     return error_set(err, ERROR_INTEGRITY, "%s is malformed: %s", what, why);
 }
 
+/* Fields that the version does not know, in the message or in any that it holds. Depth is that of the types.
+ */
+static bool has_unknown_fields(const ProtobufCMessage *message)
+{
+    if (message->n_unknown_fields)
+        return true;
+    for (unsigned i = 0; i < message->descriptor->n_fields; i++) {
+        const ProtobufCFieldDescriptor *field = &message->descriptor->fields[i];
+        const char *member = (const char *)message + field->offset;
+        if (field->type != PROTOBUF_C_TYPE_MESSAGE)
+            continue;
+        bool many = field->label == PROTOBUF_C_LABEL_REPEATED;
+        ProtobufCMessage *const *list =
+            many ? *(ProtobufCMessage *const *const *)member : (ProtobufCMessage *const *)member;
+        size_t count =
+            many ? *(const size_t *)((const char *)message + field->quantifier_offset) : *list != NULL;
+        for (size_t k = 0; k < count; k++) {
+            if (has_unknown_fields(list[k]))
+                return true;
+        }
+    }
+    return false;
+}
+
 void *codec_unpack(const ProtobufCMessageDescriptor *descriptor, struct bytes data, size_t max,
                    struct arena *arena, struct error *err)
 {
@@ -50,7 +74,7 @@ void *codec_unpack(const ProtobufCMessageDescriptor *descriptor, struct bytes da
     ProtobufCMessage *message = protobuf_c_message_unpack(descriptor, &allocator, data.size, data.data);
     if (!message)
         codec_malformed(err, descriptor->short_name, "it does not parse");
-    else if (message->n_unknown_fields) {
+    else if (has_unknown_fields(message)) {
         error_set(err, ERROR_UNSUPPORTED, "%s has fields that this version does not know",
                   descriptor->short_name);
         error_hint(err, "a newer version of holdfast wrote it: use that one");

@@ -296,6 +296,25 @@ START_TEST(damage_never_reads_too_far)
 }
 END_TEST
 
+/* A listing of one node without and with field 31, of a file whose hole has it. */
+START_TEST(unknown_fields_in_parts_of_messages_are_refused)
+{
+    static const uint8_t known[] = {0x0a, 7, 0x0a, 1, 'a', 0x10, 4, 0x18, 1};
+    static const uint8_t node[] = {0x0a, 10, 0x0a, 1, 'a', 0x10, 4, 0x18, 1, 0xf8, 1, 1};
+    static const uint8_t hole[] = {0x0a, 15, 0x0a, 1,    'a', 0x10, 1,    0x50, 2,
+                                   0x8a, 1,  5,    0x10, 2,   0xf8, 0x01, 1};
+    struct arena arena = {0};
+    struct node *nodes;
+    size_t count;
+    ck_assert_int_eq(tree_decode(bytes_of(known, sizeof known), false, &arena, &nodes, &count, &err), 0);
+    ck_assert_int_eq(tree_decode(bytes_of(node, sizeof node), false, &arena, &nodes, &count, &err),
+                     ERROR_UNSUPPORTED);
+    ck_assert_int_eq(tree_decode(bytes_of(hole, sizeof hole), false, &arena, &nodes, &count, &err),
+                     ERROR_UNSUPPORTED);
+    arena_free(&arena);
+}
+END_TEST
+
 START_TEST(hostile_listings_are_refused)
 {
     static const char *const names[] = {"", ".", "..", "a/b", "/"};
@@ -440,6 +459,7 @@ int main(void)
     tcase_add_checked_fixture(tcase, begin, NULL);
     tcase_add_loop_test(tcase, what_is_written_comes_back, 0, KINDS);
     tcase_add_loop_test(tcase, damage_never_reads_too_far, 0, KINDS);
+    tcase_add_test(tcase, unknown_fields_in_parts_of_messages_are_refused);
     tcase_add_test(tcase, hostile_listings_are_refused);
     tcase_add_test(tcase, tables_of_contents_that_lie_are_refused);
     tcase_add_test(tcase, a_sealed_object_with_any_bit_changed_is_refused);
