@@ -33,7 +33,8 @@ static void read_name(struct text_form *form, struct host_key *key)
     struct bytes value = text_form_value(form, "name");
     if (form->code == 0 && value.size < KEY_NAME_SIZE)
         memcpy(key->name, value.data, value.size);
-    if (form->code == 0 && !key_name_is_valid(key->name))
+    /* A NUL in it would hide what follows. */
+    if (form->code == 0 && (strlen(key->name) != value.size || !key_name_is_valid(key->name)))
         form->code = error_set(form->err, ERROR_USAGE, "line %u: the name is not valid", form->line);
 }
 

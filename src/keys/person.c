@@ -13,6 +13,10 @@
 #define MAGIC "HFPS"
 #define SECRET_SIZE 64 /* private key | root fingerprint */
 #define LOG2N 17
+#define LOG2N_MIN 15
+#define LOG2N_MAX 20
+#define SCRYPT_R 8
+#define SCRYPT_P 1
 
 static const uint8_t zero_nonce[12];
 
@@ -43,7 +47,7 @@ int person_key_seal_with(const struct person_key *key, struct bytes passphrase, 
     if (passphrase.size == 0)
         return error_set(err, ERROR_USAGE, "the passphrase is empty");
     struct person_key_header header = {
-        .person = key->person, .repository = key->repository, .log2n = log2n, .r = 8, .p = 1};
+        .person = key->person, .repository = key->repository, .log2n = log2n, .r = SCRYPT_R, .p = SCRYPT_P};
     memcpy(header.salt, salt, sizeof header.salt);
     exchange_public_key(key->private_key, header.public_key);
     struct aead *aead = NULL;
@@ -103,6 +107,11 @@ static int read_header(struct bytes sealed, struct person_key_header *header, si
     if (r.failed || version != FORMAT_VERSION || public_key.size != 32 ||
         r.size - r.at != SECRET_SIZE + AEAD_TAG_SIZE)
         return error_set(err, ERROR_INTEGRITY, "the person key is damaged");
+    if (header->log2n < LOG2N_MIN || header->log2n > LOG2N_MAX || header->r != SCRYPT_R ||
+        header->p != SCRYPT_P)
+        return error_set(err, ERROR_UNSUPPORTED,
+                         "the person key's scrypt parameters log2(N)=%u r=%u p=%u are out of bounds",
+                         header->log2n, header->r, header->p);
     memcpy(header->public_key, public_key.data, 32);
     *header_size = r.at;
     return 0;

@@ -186,12 +186,14 @@ START_TEST(person_keys_open_with_their_passphrase_only)
     ck_assert_int_eq(person_key_open(buffer_bytes(&sealed), bytes_of_string("wrong"), &opened, &err),
                      ERROR_DENIED);
     size_t at = 4 + 2 + 16 + 16 + 4 + 32; /* log2N, r, p: bounded before memory is taken */
-    static const uint8_t hostile[][3] = {{14, 8, 1},   {21, 8, 1},   {63, 8, 1},
-                                         {15, 255, 1}, {15, 8, 255}, {15, 0, 1}};
+    static const uint8_t hostile[][3] = {{14, 8, 1},   {21, 8, 1}, {63, 8, 1}, {15, 255, 1},
+                                         {15, 8, 255}, {15, 0, 1}, {15, 4, 1}, {15, 8, 2}};
     for (size_t i = 0; i < sizeof hostile / sizeof *hostile; i++) {
         memcpy(sealed.data + at, hostile[i], 3);
         ck_assert_msg(person_key_open(buffer_bytes(&sealed), bytes_of_string("right"), &opened, &err) != 0,
                       "case %zu", i);
+        struct person_key_header header;
+        ck_assert_int_eq(person_key_read_header(buffer_bytes(&sealed), &header, &err), ERROR_UNSUPPORTED);
     }
     for (size_t n = 0; n < sealed.size; n++)
         ck_assert(person_key_open(bytes_of(sealed.data, n), bytes_of_string("right"), &opened, &err) != 0);
@@ -210,6 +212,10 @@ START_TEST(key_files_are_read_as_they_are_written_and_not_otherwise)
         ck_assert(host_key_parse_text(bytes_of(text.data, n), &copy, &err) != 0);
     buffer_u8(&text, 'x');
     ck_assert(host_key_parse_text(buffer_bytes(&text), &copy, &err) != 0);
+    text.size--;
+    uint8_t *name = memmem(text.data, text.size, host.name, strlen(host.name));
+    name[strlen(host.name) - 1] = '\0';
+    ck_assert_int_eq(host_key_parse_text(buffer_bytes(&text), &copy, &err), ERROR_USAGE);
     buffer_free(&text);
     struct person_key other;
     person_key_write_text(&person, &text);
