@@ -1,10 +1,10 @@
 #include "source/archive_reader.h"
 
+#include "base/command.h"
 #include "base/memory.h"
 #include "base/text.h"
 #include "source/archive_acl.h"
 #include "source/archive_path.h"
-#include "base/command.h"
 #include "source/flags.h"
 #include "source/owners.h"
 
@@ -185,13 +185,22 @@ static struct bytes copy_text(struct arena *arena, const char *text)
 static void add_xattr(struct archive_reader *reader, struct node *node, size_t *room, struct bytes name,
                       struct bytes value)
 {
-    if (value.size > SOURCE_XATTR_VALUE_MAX || name.size + value.size > *room) {
+    if (name.size > SOURCE_XATTR_NAME_MAX || value.size > SOURCE_XATTR_VALUE_MAX ||
+        name.size + value.size > *room) {
         warn(reader, archive_entry_pathname(reader->entry),
              "an extended attribute is too large and left out");
         return;
     }
     *room -= name.size + value.size;
     node->xattrs[node->xattr_count++] = (struct xattr){name, value};
+}
+
+static struct bytes owner_name(struct archive_reader *reader, struct arena *arena, const char *name)
+{
+    if (!name || strlen(name) <= SOURCE_OWNER_NAME_MAX)
+        return copy_text(arena, name);
+    warn(reader, archive_entry_pathname(reader->entry), "an owner's name is too long and left out");
+    return (struct bytes){0};
 }
 
 static int compare_xattrs(const void *a, const void *b)
@@ -243,8 +252,8 @@ static void read_node(struct archive_reader *reader, struct arena *arena, struct
         .mode = archive_entry_perm(entry) & 07777u,
         .uid = owner_of(reader, path, archive_entry_uid(entry)),
         .gid = owner_of(reader, path, archive_entry_gid(entry)),
-        .user = copy_text(arena, archive_entry_uname(entry)),
-        .group = copy_text(arena, archive_entry_gname(entry)),
+        .user = owner_name(reader, arena, archive_entry_uname(entry)),
+        .group = owner_name(reader, arena, archive_entry_gname(entry)),
         .mtime_seconds = archive_entry_mtime(entry),
         .mtime_nanoseconds = (uint32_t)archive_entry_mtime_nsec(entry),
         .flags = (uint32_t)set & flags_kept,

@@ -2,6 +2,7 @@
 
 #include "base/arena.h"
 #include "base/memory.h"
+#include "source/metadata.h"
 
 #include <errno.h>
 #include <grp.h>
@@ -101,6 +102,8 @@ struct bytes owners_name(struct owners *owners, enum owner_kind kind, uint32_t i
             return to_front(list, i)->name;
     struct owner owner = {.kind = kind, .id = id};
     owner.known = ask(owners, &owner, NULL);
+    if (owner.name.size > SOURCE_OWNER_NAME_MAX)
+        owner.name = (struct bytes){0};
     owner.id = id;
     return add(list, owner)->name;
 }

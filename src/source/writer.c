@@ -210,7 +210,8 @@ int writer_make_hard_link(const struct writer *writer, int directory, struct byt
     size_t parent = slash ? (size_t)(slash - target.data) + 1 : 0;
     int fd, code = writer_name(name, text, err);
     if (code == 0)
-        code = writer_name(bytes_of(target.data + parent, target.size - parent), last, err);
+        code = target.size ? writer_name(bytes_of(target.data + parent, target.size - parent), last, err)
+                           : error_set(err, ERROR_USAGE, "the first name of the file is empty");
     if (code == 0)
         code = writer_open_path(writer, bytes_of(target.data, parent), &fd, err);
     if (code != 0)

@@ -1,7 +1,7 @@
 /* Archives are read and written with all that their entries have, and hostile ones lead nowhere. */
+#include "base/command.h"
 #include "source/archive_reader.h"
 #include "source/archive_writer.h"
-#include "base/command.h"
 #include "source/metadata_writer.h"
 #include "source/writer.h"
 #include "tree_on_disk.h"
@@ -396,6 +396,42 @@ START_TEST(members_that_lie_elsewhere_are_left_out)
 }
 END_TEST
 
+/* A listing that a restore refuses would make the whole snapshot worthless. */
+START_TEST(names_too_long_for_a_listing_are_left_out)
+{
+    shell("python3 - <<'P'\n"
+          "import io, tarfile\n"
+          "with tarfile.open('long.tar', 'w', format=tarfile.PAX_FORMAT) as t:\n"
+          "    for name, owner, key in (('owner', 'o' * 257, 'k'), ('attribute', 'o' * 256, 'k' * 251),\n"
+          "                             ('p/' + 'n' * 256, '', 'k'), ('n' * 255, '', 'k')):\n"
+          "        m = tarfile.TarInfo(name)\n"
+          "        m.uname = m.gname = owner\n"
+          "        m.pax_headers = {'SCHILY.xattr.user.' + key: 'v'}\n"
+          "        t.addfile(m)\n"
+          "P");
+    int fd = openat(folder_fd, "long.tar", O_RDONLY | O_CLOEXEC);
+    struct archive_reader *archive;
+    struct archive_member member;
+    bool more;
+    static const size_t owners[] = {0, 256, 0}, attributes[] = {1, 0, 1};
+    OK(archive_reader_new(archive_fetch_descriptor, &fd, take_warning, NULL, &archive, &err));
+    for (size_t i = 0; i < 3; i++) {
+        OK(archive_reader_next(archive, &arena, &member, &more, &err));
+        ck_assert(more);
+        ck_assert_uint_eq(member.node.user.size, owners[i]);
+        ck_assert_uint_eq(member.node.group.size, owners[i]);
+        ck_assert_uint_eq(member.node.xattr_count, attributes[i]);
+    }
+    OK(archive_reader_next(archive, &arena, &member, &more, &err));
+    ck_assert(!more);
+    archive_reader_free(archive);
+    close(fd);
+    ck_assert_ptr_nonnull(strstr(warnings, "owner: an owner's name is too long"));
+    ck_assert_ptr_nonnull(strstr(warnings, "attribute: an extended attribute is too large"));
+    ck_assert_ptr_nonnull(strstr(warnings, "nnn: left out"));
+}
+END_TEST
+
 static int read_all(const char *name)
 {
     int fd = openat(folder_fd, name, O_RDONLY | O_CLOEXEC), code;
@@ -471,6 +507,7 @@ int main(void)
     tcase_add_test(tests, an_exported_tar_is_read_by_us_by_bsdtar_and_by_gnu_tar);
     tcase_add_test(tests, an_exported_zip_is_read_by_others);
     tcase_add_test(tests, members_that_lie_elsewhere_are_left_out);
+    tcase_add_test(tests, names_too_long_for_a_listing_are_left_out);
     tcase_add_test(tests, what_is_no_archive_or_cut_off_is_an_error);
     tcase_add_test(tests, an_archive_that_was_not_finished_cannot_be_taken_for_whole);
     SRunner *runner = srunner_create(suite);

@@ -200,6 +200,8 @@ START_TEST(hard_links_are_made_by_path)
     shell("test to/second -ef to/a/b/c/first");
     ck_assert_int_eq(writer_make_hard_link(writer, root, NAME("x"), NAME("a/gone"), true, &err),
                      ERROR_NOT_FOUND);
+    ck_assert_int_eq(writer_make_hard_link(writer, root, NAME("x"), (struct bytes){0}, true, &err),
+                     ERROR_USAGE);
 }
 END_TEST
 
