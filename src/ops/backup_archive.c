@@ -1,8 +1,8 @@
 /* Archives as trees: members come in any order, so the tree is kept until the end of the stream. */
+#include "base/command.h"
 #include "base/memory.h"
 #include "ops/backup_internal.h"
 #include "source/archive_reader.h"
-#include "base/command.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -1,7 +1,7 @@
 /* Sources that are streams: a command's output as one file, and archives as trees. */
+#include "base/command.h"
 #include "base/memory.h"
 #include "ops/backup_internal.h"
-#include "base/command.h"
 
 #include <string.h>
 #include <time.h>

@@ -154,7 +154,7 @@ static enum fate fate_of(const struct pack_state *state, const struct pack_entry
 static void note_fate(struct collection *c, uint64_t number, enum fate fate, const struct pack_entry *entry,
                       uint64_t live_stored)
 {
-    c->fates[number] = fate;
+    c->fates[number] = (uint8_t)fate;
     if (fate == FATE_KEEP)
         return;
     if (fate == FATE_DEAD) {
