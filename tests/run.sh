@@ -69,10 +69,12 @@ export ASAN_OPTIONS=detect_leaks=1:abort_on_error=1 UBSAN_OPTIONS=halt_on_error=
 export LSAN_OPTIONS="suppressions=$PWD/tests/lsan.suppressions:print_suppressions=0"
 step "clang-format" sh -c 'find src tests -name "*.[ch]" | xargs clang-format --dry-run -Werror'
 step "build with gcc, release" configure build-release -Dbuildtype=release
-step "build with clang" env CC=clang sh -c "[ -f build-clang/build.ninja ] || meson setup build-clang --werror; ninja -C build-clang"
+step "build with clang, sanitizers and fuzzers" env CC=clang sh -c "[ -f build-fuzz/build.ninja ] ||
+    meson setup build-fuzz --werror -Dfuzzers=true -Db_sanitize=address,undefined -Db_lundef=false || exit 1; ninja -C build-fuzz"
 step "build with ASan and UBSan" configure build-asan -Db_sanitize=address,undefined
 suite release build-release
 suite asan build-asan --no-suite style
+suite fuzz build-fuzz --suite fuzz
 step "build with ThreadSanitizer" configure build-tsan -Db_sanitize=thread
 suite tsan build-tsan --wrap "setarch -R" --suite thread
 suite valgrind build-release --wrap "valgrind -q --error-exitcode=9 --leak-check=full --suppressions=$PWD/tests/valgrind.suppressions" \

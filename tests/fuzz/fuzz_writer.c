@@ -1,0 +1,134 @@
+/*
+ * Names on their way to the disk. The input is a list of steps, each one byte for what, one for the length of
+ * a name or path, and that; whatever they are, nothing appears beside the destination.
+ */
+#include "fuzz.h"
+#include "source/writer.h"
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define STEPS_MAX 16
+
+static char outside[64], destination[80];
+
+static void make_folders(void)
+{
+    const char *memory = "/dev/shm";
+    snprintf(outside, sizeof outside, "%s/holdfast-fuzz-XXXXXX", access(memory, W_OK) == 0 ? memory : "/tmp");
+    must(mkdtemp(outside) != NULL);
+    snprintf(destination, sizeof destination, "%s/to", outside);
+    must(mkdir(destination, 0700) == 0);
+}
+
+static void remove_folders(void)
+{
+    if (rmdir(destination) == 0)
+        rmdir(outside);
+}
+
+/* The folder outside holds the destination and no more. */
+static void check_outside(void)
+{
+    DIR *folder = opendir(outside);
+    must(folder != NULL);
+    for (const struct dirent *e; (e = readdir(folder)) != NULL;)
+        must(strcmp(e->d_name, ".") == 0 || strcmp(e->d_name, "..") == 0 || strcmp(e->d_name, "to") == 0);
+    closedir(folder);
+}
+
+static void clear(void)
+{
+    struct error err;
+    int fd = open(destination, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    DIR *folder = fdopendir(fd);
+    must(folder != NULL);
+    for (const struct dirent *e; (e = readdir(folder)) != NULL;) {
+        if (strcmp(e->d_name, ".") != 0 && strcmp(e->d_name, "..") != 0)
+            must(writer_remove(fd, bytes_of_string(e->d_name), &err) == 0);
+    }
+    closedir(folder);
+}
+
+static void write_file(int directory, struct bytes name, bool update, bool replace)
+{
+    struct error err = {0};
+    struct writer_file file;
+    int code = update ? writer_file_update(directory, name, &file, &err)
+                      : writer_file_create(directory, name, 0, replace, &file, &err);
+    if (!worked(code, &err))
+        return;
+    worked(writer_file_write(&file, "text", 4, name.size, &err), &err);
+    worked(writer_file_hole(&file, 1, 2, &err), &err);
+    if (replace)
+        worked(writer_file_commit(&file, &err), &err);
+    else
+        writer_file_abort(&file);
+}
+
+static void step(const struct writer *writer, uint8_t what, struct bytes name, struct bytes other, int *fd)
+{
+    struct error err = {0};
+    int next = -1, code = 0;
+    bool replace = what & 0x80;
+    struct node link = {.type = NODE_SYMLINK, .link_target = other.size ? other : bytes_of_string("..")};
+    struct node fifo = {.type = NODE_FIFO};
+    switch (what % 8) {
+    case 0:
+        code = writer_open_path(writer, name, &next, &err);
+        break;
+    case 1:
+        code = writer_make_path(writer, name, replace, &next, &err);
+        break;
+    case 2:
+        code = writer_make_directory(*fd, name, replace, &next, &err);
+        break;
+    case 3:
+        worked(writer_make_special(*fd, name, &link, replace, &err), &err);
+        break;
+    case 4:
+        worked(writer_make_special(*fd, name, &fifo, replace, &err), &err);
+        break;
+    case 5:
+        worked(writer_make_hard_link(writer, *fd, name, other, replace, &err), &err);
+        break;
+    case 6:
+        worked(writer_remove(*fd, name, &err), &err);
+        break;
+    default:
+        write_file(*fd, name, what & 0x40, replace);
+    }
+    if (worked(code, &err) && next >= 0) {
+        close(*fd);
+        *fd = next;
+    }
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *input, size_t size)
+{
+    struct error err = {0};
+    struct writer *writer;
+    struct bytes name = {0};
+    struct reader r = reader_of(bytes_of(input, size));
+    if (!destination[0]) {
+        make_folders();
+        atexit(remove_folders);
+    }
+    must(writer_open(destination, false, &writer, &err) == 0);
+    int fd = dup(writer_root(writer));
+    for (int i = 0; i < STEPS_MAX && r.at < r.size && !r.failed; i++) {
+        uint8_t what = reader_u8(&r);
+        struct bytes before = name;
+        name = reader_take(&r, reader_u8(&r));
+        if (!r.failed)
+            step(writer, what, name, before, &fd);
+    }
+    close(fd);
+    writer_close(writer);
+    check_outside();
+    clear();
+    return 0;
+}

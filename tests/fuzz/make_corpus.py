@@ -1,0 +1,258 @@
+#!/usr/bin/env python3
+"""Makes the seeds under tests/fuzz/corpus: what the program and the vectors of tests/vectors hold.
+
+Usage: make_corpus.py HOLDFAST        (the program; needs what tests/reader needs)
+The objects come from a repository of a few files, opened by the reader of tests/reader, so that they are what
+lies behind seals and signatures. The fuzz targets say what their inputs look like.
+"""
+import gzip
+import io
+import json
+import lzma
+import os
+import re
+import struct
+import subprocess
+import sys
+import tarfile
+import tempfile
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+sys.path.insert(0, os.path.join(HERE, "../reader"))
+import read  # noqa: E402
+
+PASSPHRASE = "seven words that nobody would ever guess today"
+LARGEST = 12288
+
+
+def save(target, name, data):
+    folder = os.path.join(HERE, "corpus", target)
+    os.makedirs(folder, exist_ok=True)
+    if len(data) <= LARGEST:
+        with open(os.path.join(folder, name), "wb") as f:
+            f.write(data)
+
+
+def make_repository(program, work):
+    os.makedirs(f"{work}/source/a/b")
+    for name, text in (("hello", b"hello\n"), ("nothing", b""), ("b/numbers", b"".join(b"%d\n" % i for i in range(300)))):
+        with open(f"{work}/source/a/{name}", "wb") as f:
+            f.write(text)
+    os.symlink("a/hello", f"{work}/source/link")
+    os.link(f"{work}/source/a/hello", f"{work}/source/hard")
+    os.mkfifo(f"{work}/source/fifo")
+    with open(f"{work}/source/holes", "wb") as f:
+        f.truncate(1 << 20)
+    try:
+        os.setxattr(f"{work}/source/a/hello", "user.colour", b"blue")
+    except OSError:
+        pass
+    with open(f"{work}/conf", "w") as f:
+        f.write(f'repository = {{ name = "test"; key_file = "{work}/host.key"; state_dir = "{work}/state"; }};\n'
+                f'targets = ( {{ name = "disk"; type = "local"; path = "{work}/repo"; }} );\n'
+                f'jobs = ( {{ name = "files"; source = {{ type = "files"; paths = [ "{work}/source" ]; }}; }} );\n')
+    with open(f"{work}/passphrase", "w", opener=lambda p, flags: os.open(p, flags, 0o600)) as f:
+        f.write(PASSPHRASE)
+
+    def run(*words):
+        environment = dict(os.environ, HOLDFAST_PASSPHRASE_FILE=f"{work}/passphrase")
+        subprocess.run([program, "-q", "-c", f"{work}/conf", *words], check=True, env=environment)
+    run("init")
+    run("backup")
+    with open(f"{work}/source/a/more", "wb") as f:
+        f.write(bytes(range(256)) * 10)
+    run("backup", "--class", "daily")
+    run("pin", "files:daily")
+    run("forget", "files:manual")
+    run("host", "add", "other", "--out", f"{work}/other.key", "--group", "shared")
+
+
+def anonymous(kind, body):
+    """Without what this machine is called, and where on it the files lay."""
+    message = read.parse(kind, body)
+    for host in getattr(message, "hosts", []):
+        host.name = "web"
+    if hasattr(message, "host_name"):
+        message.host_name, message.configuration = "web", CONFIG.encode()
+        message.sources[:] = [b"/srv"]
+    return message.SerializeToString()
+
+
+def objects(work):
+    """Bodies behind seals and signatures; the first byte chooses the decoder."""
+    r = read.Repository(f"{work}/repo")
+    save("keyring", "config", b"\0" + r.read("config"))
+    for name in r.names("keys"):
+        data = r.read(f"keys/{name}")
+        if name.startswith("p-"):
+            save("key_files", "person_sealed", data)
+        else:
+            signed = read.parse(r.common.Signed, data)
+            signed.body = anonymous(r.keys.Keyring, signed.body)
+            save("keyring", f"signed_{name.split('-')[0]}", b"\1" + signed.SerializeToString())
+            save("keyring", f"keyring_{name.split('-')[0]}", b"\2" + signed.body)
+    bundle = r.keys.Bundle()
+    for list_, number in ((bundle.metadata_secrets, 1), (bundle.id_secrets, 1), (bundle.recovery_keys, 1)):
+        list_.add(number=number, secret=bytes(range(32)))
+    bundle.admin_seed = bytes(range(32))
+    save("keyring", "bundle", b"\3" + bundle.SerializeToString())
+
+    r.open_passphrase(PASSPHRASE.encode())
+    for n, (folder, kind, first) in enumerate((("snapshots", read.MANIFEST, 0), ("runs", read.RUN, 1), ("events", read.EVENT, 2))):
+        for i, name in enumerate(r.names(folder)):
+            body = read.parse(r.common.Signed, r.unseal(kind, r.read(f"{folder}/{name}"))).body
+            if folder == "snapshots":
+                body = anonymous(r.records.Manifest, body)
+            save("records", f"{folder}_{i}", bytes([first]) + body)
+    host = next(iter(r.hosts))
+    lease = r.records.Lease(host=host, writer=host, started=1795000000, refreshed=1795000001, purpose="backup")
+    save("records", "lease", b"\3" + lease.SerializeToString())
+    run = r.records.Run(host=host, sequence=1, command="backup", job="files", message="done", started=1, ended=2, software="holdfast 0.1")
+    save("records", "run", b"\1" + run.SerializeToString())
+    for i, name in enumerate(r.names("index")):
+        segment, _ = r.record(read.INDEX, r.index.Segment, f"index/{name}")
+        save("index", f"segment_{i}", b"\2" + segment.SerializeToString())
+        entry = segment.packs[0]
+        save("index", f"entry_{i}", b"\1" + entry)
+        save("index", f"contents_{i}", b"\0" + read.parse(r.index.PackEntry, entry).contents.SerializeToString())
+    listings = {}
+    for _, manifest in r.snapshots():
+        pending = [manifest.root]
+        while pending:
+            extents = pending.pop()
+            listings[extents[0].blob] = b"".join(r.blob(read.META, e.blob) for e in extents)
+            pending += [n.subtree for n in r.tree(extents) if n.subtree]
+    for i, listing in enumerate(listings.values()):
+        other = list(listings.values())[i - 1]
+        save("tree", f"listing_{i}", bytes([1]) + b"".join(struct.pack(">H", len(x)) + x for x in (listing, other)))
+
+
+def vectors():
+    with open(os.path.join(HERE, "../vectors/format.json")) as f:
+        values = json.load(f)
+    data = {k: bytes.fromhex(v) for k, v in values.items() if isinstance(v, str)}
+    from google.protobuf import descriptor_pool  # noqa: F401
+    index = read.messages()[1]
+    save("seal", "sealed", bytes([5]) + data["sealed"])
+    save("seal", "bound", bytes([1]) + data["sealed_bound"])
+    save("seal", "changed", bytes([3, 1, 0, 70, 1]) + b"plain text")
+    save("seal", "same", bytes([2, 0]) + b"plain text")
+    save("key_files", "person_vector", data["person_key"])
+    for kind, slot in ((1, data["slot_data"]), (2, data["slot_meta"])):
+        frame, start = data["frame_zstd"], 7 + len(slot)
+        contents = index.Contents(
+            slot_count=1, blobs=bytes(range(32)) + struct.pack(">II", 0, values["frame_zstd_length"]),
+            frames=struct.pack(">HQIIII", 0, values["frame_counter"], start, len(frame), values["frame_zstd_length"], 1 << 24 | 1))
+        table = contents.SerializeToString()
+        before = b"HFPK" + struct.pack(">HB", 0, kind) + slot + frame + bytes(11)
+        save("pack", f"kind_{kind}", struct.pack(">H", len(table)) + table + before)
+    empty = index.Contents().SerializeToString()
+    save("pack", "empty", struct.pack(">H", len(empty)) + empty + b"HFPK" + struct.pack(">HB", 0, 2))
+    save("frame", "zstd", bytes([1, 255]) + struct.pack(">I", values["frame_zstd_length"]) + data["frame_zstd_payload"])
+    raw = data["frame_raw_payload"]
+    save("frame", "raw", bytes([0, 255]) + struct.pack(">I", len(raw)) + raw)
+
+
+CONFIG = """repository = { name = "web1"; key_file = "/etc/holdfast/web1.key"; state_dir = "/var/lib/holdfast/web1";
+  residency = [ "EU" ]; min_targets = 1; compression = 3; upload_limit = "20M"; };
+targets = (
+  { name = "disk"; type = "local"; path = "/srv/backup/web1"; },
+  { name = "hetzner"; type = "s3"; provider = "hetzner"; region = "fsn1"; bucket = "acme-web1"; prefix = "";
+    credentials_file = "/etc/holdfast/hetzner.credentials"; profile = "default";
+    object_lock = { mode = "governance"; retain = "30d"; }; } );
+jobs = (
+  { name = "files";
+    source = { type = "files"; paths = [ "/etc", "/srv" ]; exclude = [ "*.tmp", "/srv/cache" ]; one_file_system = true; };
+    schedule = { daily = "02:30"; weekly = "sun 03:00"; monthly = "1 04:00"; timezone = "Europe/Berlin"; };
+    keep = { daily = 7; weekly = 5; monthly = 12; }; },
+  { name = "database"; source = { type = "command"; command = [ "pg_dumpall" ]; filename = "all.sql"; };
+    schedule = { yearly = "jan 1 05:00"; }; keep = { manual = 0; within = "2w"; }; } );
+"""
+
+
+def texts():
+    save("config", "whole", CONFIG.encode())
+    save("config", "small", b'repository = { key_file = "/k"; };\ntargets = ( { name = "d"; type = "local"; path = "/r"; } );\n'
+                            b'jobs = ( { name = "j"; source = { type = "tar"; archive = "/a"; }; } );\n')
+    for i, text in enumerate(("20M", "30d", "2026-11-24T03:00:00Z", "2026-11-24", "20261124T030000Z", "02:30", "sun 03:00",
+                              "last 04:00", "jan 1 05:00", "\x1b[31m\\ \u00e4", "repositry")):
+        save("text", f"{i}", text.encode())
+    for i, words in enumerate(("-c /x --json snapshots files", "restore latest /etc --to /tmp/x --overwrite changed -n",
+                               "verify --sample=5 --content", "host add web --out f --role prune --group g", "help restore",
+                               "-q backup --class daily -- a b", "export id --format zip --target /r --person-key k", "prnue --forse")):
+        save("options", f"{i}", b"".join(w.encode() + b"\0" for w in words.split()))
+    for i, name in enumerate(("a0a0", "latest", "files:latest", "files:daily", "files@2026-11-20", "files@2026-11-20T03:00",
+                              "web/files:weekly", "db/latest", "database@2026-11-20T03:00:00Z")):
+        save("selector", f"{i}", name.encode())
+    for i, lines in enumerate((["*.tmp", "!keep.tmp", "/srv/a.tmp"], ["/srv/**/x", "a?[a-z]", "/srv/b/c/x"],
+                               ["[[:digit:]]*", "[!a]b/", "/7/cb"], ["a\\*b", "**/foo/", "a**b", "/x/a*b"])):
+        save("exclude", f"{i}", "\n".join(lines).encode())
+    name = "0123456789abcdef" * 4
+    for i, text in enumerate(("config", f"packs/01/{name}", f"index/{name}", f"snapshots/20261124T030000Z-{name}",
+                              f"keys/1-{name}", f"keys/4294967295-{name}", f"keys/p-{name[:32]}-{name}", "a/b.c/d-e")):
+        save("names", f"{i}", text.encode())
+    save("writer", "tree", b"\2\1a\2\1b\7\1c\x87\1d\0\0\5\3a/d")
+    save("writer", "links", b"\3\1l\0\1l\1\3l/x\x81\3l/x\4\1f\5\2..\6\1l\7\x05../up")
+
+
+def key_files(work):
+    for name in ("host.key", "other.key"):
+        with open(f"{work}/{name}", "rb") as f:
+            save("key_files", name.split(".")[0], re.sub(rb"(?m)^name = .*", b"name = web", f.read()))
+    person = "holdfast person key 1\n" + "".join(f"{k} = {'0123456789abcdef' * (n // 8)}\n" for k, n in (
+        ("person", 16), ("repository", 16), ("private-key", 32), ("root", 32)))
+    save("key_files", "person_text", person.encode())
+
+
+def archives():
+    for name, form in (("pax", tarfile.PAX_FORMAT), ("gnu", tarfile.GNU_FORMAT), ("ustar", tarfile.USTAR_FORMAT)):
+        out = io.BytesIO()
+        with tarfile.open(fileobj=out, mode="w", format=form) as archive:
+            for path, kind, extra in (("a", tarfile.DIRTYPE, {}), ("a/file", tarfile.REGTYPE, {}), ("a/link", tarfile.SYMTYPE, {"linkname": "file"}),
+                                      ("./a//hard", tarfile.LNKTYPE, {"linkname": "a/file"}), ("fifo", tarfile.FIFOTYPE, {}),
+                                      ("../up", tarfile.REGTYPE, {}), ("device", tarfile.CHRTYPE, {"devmajor": 1, "devminor": 3})):
+                info = tarfile.TarInfo(path)
+                info.type, info.mode, info.uname, info.mtime = kind, 0o640, "root", 1795000000
+                for key, value in extra.items():
+                    setattr(info, key, value)
+                if form == tarfile.PAX_FORMAT and path == "fifo":
+                    info.uname, info.pax_headers = "o" * 255, {"SCHILY.xattr.user." + "k" * 249: "v"}
+                if form == tarfile.PAX_FORMAT and path == "a/file":
+                    info.pax_headers = {"SCHILY.xattr.user.colour": "blue", "SCHILY.acl.access": "user::rw-,group::r--,other::---",
+                                        "mtime": "1795000000.5"}
+                content = b"contents" * 20 if kind == tarfile.REGTYPE else b""
+                info.size = len(content)
+                archive.addfile(info, io.BytesIO(content))
+        data = out.getvalue().rstrip(b"\0") + bytes(1024)
+        data += bytes(-len(data) % 512)
+        for suffix, packed in (("", data), ("_gz", gzip.compress(data, mtime=0)), ("_xz", lzma.compress(data))):
+            if not suffix or name == "pax":
+                save("archive", name + suffix, b"\xff" + packed)
+    save("archive", "newc", b"\xff" + newc(b"a/file", b"text") + newc(b"TRAILER!!!", b""))
+    save("archive", "odc", b"\xff" + odc(b"a/file", b"text") + odc(b"TRAILER!!!", b""))
+
+
+def newc(name, content):
+    fields = (1, 0o100644, 0, 0, 1, 1795000000, len(content), 0, 0, 0, 0, len(name) + 1, 0)
+    header = b"070701" + b"".join(b"%08x" % f for f in fields) + name + b"\0"
+    header += bytes(-len(header) % 4)
+    return header + content + bytes(-len(content) % 4)
+
+
+def odc(name, content):
+    fields = ((6, 0), (6, 1), (6, 0o100644), (6, 0), (6, 0), (6, 1), (6, 0), (11, 1795000000), (6, len(name) + 1), (11, len(content)))
+    return b"070707" + b"".join(b"%0*o" % f for f in fields) + name + b"\0" + content
+
+
+def main():
+    program = os.path.abspath(sys.argv[1])
+    with tempfile.TemporaryDirectory(dir="/var/tmp") as work:
+        make_repository(program, work)
+        objects(work)
+        key_files(work)
+    vectors()
+    texts()
+    archives()
+
+
+main()
