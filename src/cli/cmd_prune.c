@@ -79,8 +79,9 @@ static void print_locks(const struct collect_result *c, bool dry_run)
 {
     char size[32], time[TEXT_TIME_SIZE];
     if (c->locked_objects)
-        printf("%llu objects (%s) are not needed but locked, %s%s\n", (unsigned long long)c->locked_objects,
-               text_format_size(c->locked_bytes, size), c->locked_until ? "until " : "until a later date",
+        printf("%llu objects (%s) would be removed or copied but are locked, %s%s\n",
+               (unsigned long long)c->locked_objects, text_format_size(c->locked_bytes, size),
+               c->locked_until ? "until " : "until a later date",
                c->locked_until ? text_format_time(c->locked_until, time) : "");
     if (c->lock_due)
         printf("the locks of %llu objects %s, at the price of %llu requests\n",

@@ -129,7 +129,7 @@ static bool is_young(const struct collection *c, const struct id *id)
 }
 
 /* Until when a pack stays because it is locked: copying what lives in it would only store that twice, and
- * what is dead in it may be used again. It is looked at anew when its lock has ended. 0: it need not stay. */
+ * what is dead in it may be used again. 0: it need not stay. */
 static int64_t locked_until(const struct collection *c, const struct pack_state *state, const struct id *id)
 {
     const struct object_seen *object = listing_find(c->r, FOLDER_PACKS, id);
@@ -191,8 +191,11 @@ static int plan_pack(struct collection *c, uint64_t number, struct error *err)
         c->result->live_bytes += tally.live_stored;
         enum fate fate =
             pack.pending || is_young(c, &pack.sha256) ? FATE_KEEP : fate_of(state, &entry, tally.live_stored);
-        if (fate != FATE_KEEP && until) {
-            collect_note_locked(c, listing_find(r, FOLDER_PACKS, &pack.sha256), until);
+        struct object_seen *object = listing_find(r, FOLDER_PACKS, &pack.sha256);
+        /* One of which much is dead is copied when its lock would have to be moved on: that would never end.
+         */
+        if (until && (fate == FATE_DEAD || (fate == FATE_REPACK && !retention_due(r, object)))) {
+            collect_note_locked(c, object, until);
             fate = FATE_KEEP;
         }
         note_fate(c, number, fate, &entry, tally.live_stored);

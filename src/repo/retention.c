@@ -142,6 +142,15 @@ static bool is_due(struct repository *r, size_t target, const struct object_seen
            retention_is_due(now, retention_until(r, target, object), r->parameters.retain[target], spread);
 }
 
+bool retention_due(struct repository *r, const struct object_seen *object)
+{
+    for (size_t t = 0; t < replicas_count(r->replicas); t++) {
+        if (keeps_locks(r, t) && is_due(r, t, object, storage_now(replicas_storage(r->replicas, t))))
+            return true;
+    }
+    return false;
+}
+
 bool retention_has_due(struct repository *r)
 {
     for (size_t t = 0; t < replicas_count(r->replicas); t++) {

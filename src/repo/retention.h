@@ -26,6 +26,9 @@ void retention_drop(struct repository *repository, size_t target, const struct o
 /* The latest over the active targets. */
 int64_t retention_anywhere(struct repository *repository, const struct object_seen *object);
 
+/* True if a lock of this object is to be moved on now, if it is needed. */
+bool retention_due(struct repository *repository, const struct object_seen *object);
+
 /* True if a lock may have to be moved on. */
 bool retention_has_due(struct repository *repository);
 

@@ -79,7 +79,8 @@ int storage_get_checked(struct storage *storage, const char *name, const struct 
                          storage_label(storage), name);
         error_hint(&why, "run: holdfast heal (repairs it from another target that has a good copy)");
     }
-    if ((code == ERROR_INTEGRITY || code == ERROR_NOT_FOUND) &&
+    /* For a removed object some stores say that it may not be read. */
+    if ((code == ERROR_INTEGRITY || code == ERROR_NOT_FOUND || code == ERROR_DENIED) &&
         storage_features(storage) & STORAGE_VERSIONS &&
         storage_find_version(storage, name, sha, max, out, &version, NULL) == 0)
         code = 0;

@@ -1,0 +1,169 @@
+# Object locks on a real gateway: what is committed can neither be removed nor replaced by whoever has the host's keys.
+bats_require_minimum_version 1.5.0
+load ../lib/common.bash
+load ../lib/s3.bash
+setup() { make_work; s3_start; make_small_tree; }
+teardown() { s3_stop; drop_work; }
+
+# lock_target RETAIN [CREDENTIALS FILE]
+lock_target() {
+    s3_target locked "$BUCKET" "$S3_HTTPS" "object_lock = { mode = \"governance\"; retain = \"$1\"; };
+        ${2:+credentials_file = \"$2\";}"
+}
+
+# Everything that a pruning host needs, and no more. This gateway lets everybody past a lock in governance mode who is
+# not expressly denied it.
+host_policy() {
+    cat >"$WORK/policy.json" <<P
+{ "Version": "2012-10-17", "Statement": [
+  { "Effect": "Allow", "Principal": { "AWS": "arn:aws:iam:::user/$USER_NAME" },
+    "Action": [ "s3:ListBucket", "s3:ListBucketVersions", "s3:GetBucketVersioning", "s3:GetBucketLocation",
+                "s3:GetBucketObjectLockConfiguration", "s3:GetObject", "s3:GetObjectVersion", "s3:PutObject",
+                "s3:DeleteObject", "s3:DeleteObjectVersion", "s3:GetObjectRetention", "s3:PutObjectRetention" ],
+    "Resource": [ "arn:aws:s3:::$BUCKET", "arn:aws:s3:::$BUCKET/*" ] },
+  { "Effect": "Deny", "Principal": { "AWS": "arn:aws:iam:::user/$USER_NAME" }, "Action": "s3:BypassGovernanceRetention",
+    "Resource": [ "arn:aws:s3:::$BUCKET", "arn:aws:s3:::$BUCKET/*" ] } ] }
+P
+    s3_policy "$BUCKET" "$WORK/policy.json"
+}
+
+# Every version of objects that are locked, as "KEY VERSION".
+versions() {
+    s3_aws s3api list-object-versions --bucket "$BUCKET" --output json |
+        jq -r '.Versions[] | select(.Key | test("^(packs|index|snapshots)/")) | "\(.Key) \(.VersionId)"'
+}
+
+@test "whoever has the host's keys can neither remove nor replace a committed snapshot, and it restores" {
+    s3_bucket lock lock
+    s3_user host
+    host_policy
+    write_targets_config "$(lock_target 1d "$USER_FILE")"
+    holdfast -q init
+    holdfast -q backup
+    echo second >"$WORK/source/second"
+    holdfast -q backup
+    versions >"$WORK/committed"
+    [ "$(wc -l <"$WORK/committed")" -ge 8 ]
+    # With the host's keys: no version goes, and no lock is shortened or taken off.
+    while read -r key version; do
+        run s3_as "$USER_FILE" s3_request DELETE "/$BUCKET/$key?versionId=$version"
+        [[ $output == *AccessDenied* ]]
+        run s3_as "$USER_FILE" s3_request -H x-amz-bypass-governance-retention:true DELETE "/$BUCKET/$key?versionId=$version"
+        [[ $output == *AccessDenied* ]]
+    done <"$WORK/committed"
+    read -r key version <"$WORK/committed"
+    run s3_as "$USER_FILE" s3_request -d "<Retention><Mode>GOVERNANCE</Mode><RetainUntilDate>$(date -u -d '+1 minute' +%FT%TZ)</RetainUntilDate></Retention>" \
+        PUT "/$BUCKET/$key?retention&versionId=$version"
+    [[ $output == *AccessDenied* ]]
+    # What they can: garbage over every object, and then a removal on top of half of them.
+    i=0
+    while read -r key version; do
+        s3_as "$USER_FILE" s3_request -d "garbage $i" PUT "/$BUCKET/$key" >/dev/null
+        [ $((i % 2)) -eq 0 ] || s3_as "$USER_FILE" s3_request DELETE "/$BUCKET/$key" >/dev/null
+        i=$((i + 1))
+    done <"$WORK/committed"
+    # A bare state folder sees through all of it.
+    rm -rf "$WORK/state"
+    [ "$(holdfast --json snapshots | jq '.snapshots | length')" -eq 2 ]
+    restore_and_compare latest
+    # heal puts what is good on top again: then plain readers see it, too.
+    run holdfast verify --all
+    [ "$status" -eq 5 ]
+    holdfast -q heal
+    holdfast -q verify --all
+    while read -r key version; do
+        [ "$(s3_request GET "/$BUCKET/$key" | sha256sum | cut -c1-64)" = "${key: -64}" ]
+    done <"$WORK/committed"
+    # A host that goes on writing does so on top of what is good.
+    echo third >"$WORK/source/third"
+    holdfast -q backup
+    restore_and_compare latest
+}
+
+@test "keyrings, person keys, leases and events are never locked, packs, index and manifests are" {
+    s3_bucket lock lock
+    write_targets_config "$(lock_target 1d)"
+    holdfast -q init
+    holdfast -q backup
+    holdfast -q pin latest
+    s3_aws s3api list-object-versions --bucket "$BUCKET" --output json | jq -r '.Versions[].Key' | sort -u >"$WORK/keys"
+    grep -q ^events/ "$WORK/keys"
+    while read -r key; do
+        run s3_request GET "/$BUCKET/$key?retention"
+        case $key in
+        packs/* | index/* | snapshots/*) [[ $output == *GOVERNANCE* ]] ;;
+        *) [[ $output != *GOVERNANCE* ]] ;;
+        esac
+    done <"$WORK/keys"
+}
+
+@test "locks of what is needed are moved on in time, what is not needed goes when its lock has ended" {
+    s3_bucket lock lock
+    write_targets_config "$(lock_target 10s)" "" 'lease_refresh = "1s"; lease_recheck = "2s"; lease_live = "3s";'
+    head -c 2000000 /dev/urandom >"$WORK/source/gone"
+    holdfast -q init
+    holdfast -q backup
+    rm "$WORK/source/gone"
+    echo new >"$WORK/source/new"
+    holdfast -q backup
+    holdfast -q forget "$(holdfast --json snapshots | jq -r '.snapshots[0].id')"
+    # Young and locked: nothing goes, and prune says until when.
+    run --separate-stderr holdfast --json prune --force
+    [ "$status" -eq 0 ]
+    [ "$(jq .deleted_packs <<<"$output")" -eq 0 ]
+    [ "$(jq .locked_objects <<<"$output")" -ge 1 ]
+    jq -e .locked_until <<<"$output"
+    before=$(versions | wc -l)
+    # Before they end the locks of what is needed are due, and a dry run says what that costs.
+    until=$((SECONDS + 40)) moved=0
+    run --separate-stderr holdfast prune --dry-run
+    until [[ $output == *"would be moved on, at the price of"* ]]; do
+        [ "$SECONDS" -lt "$until" ]
+        sleep 0.5
+        run --separate-stderr holdfast prune --dry-run
+    done
+    # What is half dead is copied then, and goes when its lock has ended.
+    while :; do
+        run --separate-stderr holdfast --json prune
+        [ "$status" -eq 0 ]
+        moved=$((moved + $(jq .locks_extended <<<"$output")))
+        [ "$(jq .deleted_packs <<<"$output")" -eq 0 ] || break
+        [ "$SECONDS" -lt "$until" ]
+        sleep 0.5
+    done
+    [ "$moved" -ge 3 ]
+    [ "$(versions | grep -c ^packs)" -le 4 ]
+    # What lives is locked still, though the dates of its first locks have passed.
+    versions | while read -r key version; do
+        run s3_request DELETE "/$BUCKET/$key?versionId=$version"
+        [[ $output == *AccessDenied* ]]
+    done
+    restore_and_compare latest
+    holdfast -q verify --all
+}
+
+@test "init refuses a bucket that would lock keys and leases, and one that cannot lock" {
+    s3_bucket lock lock
+    s3_request -d '<ObjectLockConfiguration><ObjectLockEnabled>Enabled</ObjectLockEnabled><Rule><DefaultRetention><Mode>GOVERNANCE</Mode><Days>3</Days></DefaultRetention></Rule></ObjectLockConfiguration>' \
+        PUT "/$BUCKET?object-lock"
+    write_targets_config "$(lock_target 1d)"
+    run holdfast init
+    [ "$status" -eq 2 ]
+    [[ $output == *"locks every new object for 3 days by default"* && $output == *"hint:"* ]]
+    run holdfast check-config --online
+    [ "$status" -eq 1 ]
+    [[ $output == *"default retention"*"FAILED"* ]]
+    s3_bucket plain
+    write_targets_config "$(lock_target 1d)"
+    run holdfast init
+    [ "$status" -eq 2 ]
+    [[ $output == *"was made without object lock"* && $output == *"hint:"* ]]
+}
+
+@test "a lock that outlives what a job keeps is warned of" {
+    s3_bucket lock lock
+    write_targets_config "$(lock_target 30d)" "source = { type = \"files\"; paths = [ \"$WORK/source\" ]; }; keep = { daily = 7; };"
+    run holdfast check-config
+    [ "$status" -eq 0 ]
+    [[ $output == *"locks objects for 30 days, and job files keeps some snapshots for 7"* ]]
+}
