@@ -124,24 +124,36 @@ static bool is_chosen(double percent)
     return random < percent / 100 * 4294967296.0;
 }
 
-static int check_content(struct verify *v, const struct inspect_object *object, struct error *err)
+/* Frames that are fetched together. */
+#define LOAD_BYTES (4u << 20)
+
+static int check_content(struct verify *v, const struct inspect_object *object, uint64_t *blobs,
+                         struct error *err)
 {
     struct pack_reader *reader;
     struct buffer raw = {0};
     int code = pack_reader_open(v->repository, object->pack, &reader, err);
     if (code != 0)
         return code;
+    struct blob_hasher *hasher = blob_hasher_new(repository_secrets(v->repository));
     const struct contents *c = &pack_reader_entry(reader)->contents;
-    for (uint32_t f = 0; f < c->frame_count && code == 0; f++) {
+    for (uint32_t f = 0, loaded = 0; f < c->frame_count && code == 0; f++) {
+        if (f == loaded) {
+            while (loaded < c->frame_count &&
+                   (loaded == f || c->frames[loaded].offset - c->frames[f].offset < LOAD_BYTES))
+                loaded++;
+            /* Its failure shows again, frame by frame, below. */
+            pack_reader_load(reader, f, loaded - 1, NULL);
+        }
         code = pack_reader_frame(reader, f, &raw, err);
         for (uint32_t k = 0; k < c->frames[f].blob_count && code == 0; k++) {
             const struct blob_entry *b = &c->blobs[c->frames[f].first_blob + k];
-            v->result->blobs++;
-            if (!blob_hasher_matches(v->hasher, object->kind, bytes_of(raw.data + b->offset, b->length),
-                                     &b->id))
+            ++*blobs;
+            if (!blob_hasher_matches(hasher, object->kind, bytes_of(raw.data + b->offset, b->length), &b->id))
                 code = error_set(err, ERROR_INTEGRITY, "a blob has other contents than its id says");
         }
     }
+    blob_hasher_free(hasher);
     buffer_free_secret(&raw);
     pack_reader_free(reader);
     return code;
@@ -157,30 +169,37 @@ static int check_object(const struct inspect_object *object, void *context, stru
     if (!(object->is_pack ? is_chosen(p->sample) : p->sample >= 100))
         return 0;
     for (size_t t = 0; t < replicas_count(repository_replicas(v->repository)); t++) {
-        struct error why;
+        struct error why, content_why;
         bool repaired = false;
-        uint64_t read = 0;
+        uint64_t read = 0, blobs = 0;
         if (!(object->targets >> t & 1))
             continue;
-        v->result->objects++;
-        int code = inspect_check(v->repository, object, t, p->repair, &repaired, &read, &why);
-        v->result->bytes += read;
-        const char *label = storage_label(replicas_storage(repository_replicas(v->repository), t));
-        if (code == ERROR_CANCELLED)
+        int code = inspect_check(v->repository, object, t, p->repair, &repaired, &read, &why),
+            content_code = 0;
+        if (code == ERROR_CANCELLED) {
+            *err = why;
             return code;
+        }
+        if (code == 0 && p->content && object->is_pack && object->pack && !content_checked) {
+            content_checked = true;
+            content_code = check_content(v, object, &blobs, &content_why);
+        }
+        const char *label = storage_label(replicas_storage(repository_replicas(v->repository), t));
+        pthread_mutex_lock(&v->lock);
+        v->result->objects++;
+        v->result->bytes += read;
+        v->result->blobs += blobs;
         if (code != 0)
             problem(v, label, object->name, why.message, repaired);
         if (code != 0 && !repaired)
             note_bad(v, object->pack, 1u << t);
-        if (code == 0 && p->content && object->is_pack && object->pack && !content_checked) {
-            content_checked = true;
-            if (check_content(v, object, &why) != 0) {
-                problem(v, label, object->name, why.message, false);
-                note_bad(v, object->pack, UINT32_MAX);
-            }
+        if (content_code != 0) {
+            problem(v, label, object->name, content_why.message, false);
+            note_bad(v, object->pack, UINT32_MAX);
         }
         if (p->progress)
             p->progress(p->progress_context, v->result->bytes, v->total);
+        pthread_mutex_unlock(&v->lock);
     }
     return 0;
 }
@@ -225,7 +244,7 @@ int verify_run(struct repository *r, const struct snapshot_list *list, const str
     if (p->content && !repository_can_read_contents(r))
         return error_set(err, ERROR_DENIED, "checking contents needs a person's key");
     struct verify v = {.repository = r, .parameters = p, .result = result, .seen = id_map_new()};
-    v.hasher = blob_hasher_new(repository_secrets(r));
+    pthread_mutex_init(&v.lock, NULL);
     v.bad_count = catalog_pack_limit(repository_catalog(r)) + 1;
     v.bad = memory_alloc_array(v.bad_count, sizeof *v.bad);
     result->problems = repository_damage(r) + repository_damaged_targets(r);
@@ -242,7 +261,7 @@ int verify_run(struct repository *r, const struct snapshot_list *list, const str
     if (code == 0 && (v.some_bad || result->missing_files))
         code = verify_report_lost(&v, list, err);
     free(v.bad);
-    blob_hasher_free(v.hasher);
+    pthread_mutex_destroy(&v.lock);
     id_map_free(v.seen);
     clock_gettime(CLOCK_MONOTONIC, &to);
     result->seconds = (double)(to.tv_sec - from.tv_sec) + (double)(to.tv_nsec - from.tv_nsec) / 1e9;

@@ -7,17 +7,19 @@
 #include "base/id_map.h"
 #include "ops/verify.h"
 
+#include <pthread.h>
+
 struct verify {
     struct repository *repository;
     const struct verify_parameters *parameters;
     struct verify_result *result;
     struct id_map *seen; /* blobs that were looked up; value: on which targets */
     uint32_t wanted;     /* the active targets that have the snapshot at hand */
-    struct blob_hasher *hasher;
     uint64_t total;
     uint32_t *bad; /* by pack number: targets whose copy is bad and was not repaired */
     uint64_t bad_count;
     bool some_bad;
+    pthread_mutex_t lock; /* the result, bad and what is reported while objects are read, several at a time */
 };
 
 static inline uint32_t verify_bad_targets(const struct verify *v, uint64_t pack)

@@ -3,6 +3,7 @@
 
 #include "base/log.h"
 #include "base/memory.h"
+#include "base/parallel.h"
 #include "repo/collect_internal.h"
 #include "repo/retention.h"
 
@@ -171,18 +172,34 @@ void collect_note_locked(struct collection *c, const struct object_seen *object,
         c->result->locked_until = until;
 }
 
-int collect_remove(struct collection *c, struct object_seen *object, struct error *err)
+struct removals {
+    struct collection *c;
+    struct object_seen **list;
+    pthread_mutex_t lock; /* the result */
+};
+
+static int remove_one(size_t index, void *context, struct error *err)
 {
-    struct error why;
-    int64_t until = retention_anywhere(c->r, object);
-    int code = object_delete(c->r, object, &why);
-    if (code == ERROR_LOCKED) {
-        log_verbose("%s", why.message);
-        collect_note_locked(c, object, until);
-        return 0;
-    }
-    if (code != 0 && err)
-        *err = why;
+    struct removals *removals = context;
+    struct repository *r = removals->c->r;
+    struct object_seen *object = removals->list[index];
+    int64_t until = retention_anywhere(r, object);
+    int code = object_delete(r, object, err);
+    if (code != ERROR_LOCKED)
+        return code;
+    log_verbose("%s", err->message);
+    pthread_mutex_lock(&removals->lock);
+    collect_note_locked(removals->c, object, until);
+    pthread_mutex_unlock(&removals->lock);
+    return 0;
+}
+
+int collect_remove(struct collection *c, struct object_seen **list, size_t count, struct error *err)
+{
+    struct removals removals = {.c = c, .list = list};
+    pthread_mutex_init(&removals.lock, NULL);
+    int code = parallel_run(count, repository_requests(c->r), remove_one, &removals, err);
+    pthread_mutex_destroy(&removals.lock);
     return code;
 }
 
@@ -201,20 +218,23 @@ static int delete_manifests(struct collection *c, struct error *err)
     c->forgotten = id_map_new();
     int code = events_each(c->r, note_forgotten, c->forgotten, err);
     listing_range(c->r, FOLDER_SNAPSHOTS, &first, &end);
+    struct object_seen **list = memory_alloc_array(end - first, sizeof *list);
+    size_t count = 0;
     for (size_t i = first; i < end && code == 0; i++) {
-        struct object_seen *object = &c->r->objects[i];
-        if (!id_map_has(c->forgotten, &object->sha256))
-            continue;
-        if (c->dry_run) {
-            c->result->deleted_manifests++;
-            continue;
-        }
-        code = collect_remove(c, object, err);
-        if (code == 0 && object->mask == 0) {
-            c->result->deleted_manifests++;
-            code = catalog_remove_record(c->r->catalog, OBJECT_MANIFEST, &object->sha256, err);
-        }
+        if (id_map_has(c->forgotten, &c->r->objects[i].sha256))
+            list[count++] = &c->r->objects[i];
     }
+    if (c->dry_run)
+        c->result->deleted_manifests += count;
+    else if (code == 0)
+        code = collect_remove(c, list, count, err);
+    for (size_t i = 0; i < count && code == 0 && !c->dry_run; i++) {
+        if (list[i]->mask)
+            continue;
+        c->result->deleted_manifests++;
+        code = catalog_remove_record(c->r->catalog, OBJECT_MANIFEST, &list[i]->sha256, err);
+    }
+    free(list);
     return code;
 }
 

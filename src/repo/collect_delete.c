@@ -33,42 +33,74 @@ static bool is_needed(const struct collection *c, const struct catalog_pack *pac
     return collect_is_live(c, pack);
 }
 
-static int delete_pack(struct collection *c, struct object_seen *object, struct error *err)
+static bool may_go(const struct collection *c, const struct object_seen *object)
+{
+    struct catalog_pack pack;
+    return catalog_find_pack(c->r->catalog, &object->sha256, &pack, NULL) != 0 || !is_needed(c, &pack);
+}
+
+static int note_deleted(struct collection *c, const struct object_seen *object, struct error *err)
 {
     struct repository *r = c->r;
     struct catalog_pack pack;
-    bool known = catalog_find_pack(r->catalog, &object->sha256, &pack, NULL) == 0;
-    if (known && is_needed(c, &pack))
+    c->result->deleted_packs++;
+    c->result->deleted_bytes += object->size;
+    if (catalog_find_pack(r->catalog, &object->sha256, &pack, NULL) != 0)
         return 0;
-    uint32_t before = object->mask;
-    int code = collect_remove(c, object, err);
-    if (code == 0 && object->mask != before) {
-        c->result->deleted_packs++;
-        c->result->deleted_bytes += object->size;
-    }
-    if (code == 0 && known)
-        r->packs[pack.number].present &= object->mask;
-    if (code == 0 && known && object->mask == 0 &&
-        replicas_active_count(r->replicas) == r->parameters.target_count)
-        code = catalog_remove_pack(r->catalog, pack.number, err);
-    return code;
+    r->packs[pack.number].present &= object->mask;
+    return object->mask == 0 && replicas_active_count(r->replicas) == r->parameters.target_count
+               ? catalog_remove_pack(r->catalog, pack.number, err)
+               : 0;
 }
 
 static int delete_packs(struct collection *c, const struct condemned_list *list, struct error *err)
 {
     struct repository *r = c->r;
-    size_t first, end;
-    int code = 0;
+    size_t first, end, count = 0;
     listing_range(r, FOLDER_PACKS, &first, &end);
-    for (size_t i = first; i < end && code == 0; i++) {
+    struct object_seen **due = memory_alloc_array(end - first, sizeof *due);
+    uint32_t *before = memory_alloc_array(end - first, sizeof *before);
+    for (size_t i = first; i < end; i++) {
         struct object_seen *object = &r->objects[i];
-        if (id_map_has(list->due, &object->sha256))
-            code = delete_pack(c, object, err);
-        else if (id_map_has(list->waiting, &object->sha256))
+        if (id_map_has(list->due, &object->sha256) && may_go(c, object)) {
+            before[count] = object->mask;
+            due[count++] = object;
+        } else if (!id_map_has(list->due, &object->sha256) && id_map_has(list->waiting, &object->sha256)) {
             c->result->delayed_packs++;
+        }
     }
+    int code = collect_remove(c, due, count, err);
+    for (size_t i = 0; i < count && code == 0; i++) {
+        if (due[i]->mask != before[i])
+            code = note_deleted(c, due[i], err);
+    }
+    free(due);
+    free(before);
     if (c->result->delayed_packs)
         c->result->delayed_until = c->leases_end;
+    return code;
+}
+
+/* Whether some pack of a replaced segment waits for its end. */
+static int segment_waits(const struct collection *c, const struct segment_state *s,
+                         const struct condemned_list *list, bool *waits, struct error *err)
+{
+    const struct repository *r = c->r;
+    uint64_t *numbers;
+    size_t count;
+    int code = catalog_segment_packs(r->catalog, &s->sha256, &numbers, &count, err);
+    *waits = false;
+    for (size_t k = 0; k < count && code == 0; k++) {
+        struct catalog_pack pack;
+        if (catalog_pack_by_number(r->catalog, numbers[k], &pack, NULL) != 0)
+            continue;
+        const struct pack_state *state = &r->packs[numbers[k]];
+        bool only_here =
+            c->fates[numbers[k]] == FATE_KEEP && state->present && !(state->flags & PACK_CURRENT);
+        *waits |= only_here || id_map_has(list->waiting, &pack.sha256);
+    }
+    if (code == 0)
+        free(numbers);
     return code;
 }
 
@@ -77,38 +109,37 @@ static int delete_packs(struct collection *c, const struct condemned_list *list,
 static int delete_segments(struct collection *c, const struct condemned_list *list, struct error *err)
 {
     struct repository *r = c->r;
+    struct segment_state **replaced = memory_alloc_array(r->segment_count, sizeof *replaced);
+    struct object_seen *parts = memory_alloc_array(r->segment_count, sizeof *parts);
+    struct object_seen **pointers = memory_alloc_array(r->segment_count, sizeof *pointers);
+    size_t count = 0;
     int code = 0;
     for (size_t i = 0; i < r->segment_count && code == 0; i++) {
         struct segment_state *s = &r->segments[i];
         struct object_seen *object = s->obsolete ? listing_find(r, FOLDER_INDEX, &s->sha256) : NULL;
-        uint64_t *numbers;
-        size_t count;
-        bool waits = false;
-        if (!object)
-            continue;
-        code = catalog_segment_packs(r->catalog, &s->sha256, &numbers, &count, err);
-        for (size_t k = 0; k < count && code == 0; k++) {
-            struct catalog_pack pack;
-            if (catalog_pack_by_number(r->catalog, numbers[k], &pack, NULL) != 0)
-                continue;
-            const struct pack_state *state = &r->packs[numbers[k]];
-            bool only_here =
-                c->fates[numbers[k]] == FATE_KEEP && state->present && !(state->flags & PACK_CURRENT);
-            waits |= only_here || id_map_has(list->waiting, &pack.sha256);
-        }
-        if (code == 0)
-            free(numbers);
+        bool waits = true;
+        if (object)
+            code = segment_waits(c, s, list, &waits, err);
         if (code != 0 || waits)
             continue;
-        struct object_seen part = *object;
-        part.mask &= s->replaced_on;
-        uint32_t before = part.mask;
-        code = collect_remove(c, &part, err);
-        object->mask &= ~(before & ~part.mask);
+        parts[count] = *object;
+        parts[count].mask &= s->replaced_on;
+        pointers[count] = &parts[count];
+        replaced[count++] = s;
+    }
+    if (code == 0)
+        code = collect_remove(c, pointers, count, err);
+    for (size_t i = 0; i < count && code == 0; i++) {
+        struct segment_state *s = replaced[i];
+        struct object_seen *object = listing_find(r, FOLDER_INDEX, &s->sha256);
+        object->mask &= ~s->replaced_on | parts[i].mask;
         s->mask = object->mask;
-        if (code == 0 && object->mask == 0)
+        if (object->mask == 0)
             code = catalog_remove_segment(r->catalog, &s->sha256, err);
     }
+    free(replaced);
+    free(parts);
+    free(pointers);
     return code;
 }
 
@@ -156,10 +187,10 @@ static int delete_events(struct collection *c, struct error *err)
     if (replicas_active_count(r->replicas) != r->parameters.target_count)
         return 0;
     int code = events_each(r, note_finished, &f, err);
+    if (code == 0)
+        code = collect_remove(c, f.list, f.count, err);
     for (size_t i = 0; i < f.count && code == 0; i++) {
-        code = object_delete(r, f.list[i], err);
-        if (code == 0)
-            code = catalog_remove_record(r->catalog, OBJECT_EVENT, &f.list[i]->sha256, err);
+        code = catalog_remove_record(r->catalog, OBJECT_EVENT, &f.list[i]->sha256, err);
         c->result->deleted_events++;
     }
     free(f.list);

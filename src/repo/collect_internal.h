@@ -33,8 +33,8 @@ static inline bool blob_is_live(const struct collection *c, uint64_t number)
 
 /* True if something in a pack of before this collection is needed. */
 bool collect_is_live(const struct collection *c, const struct catalog_pack *pack);
-/* object_delete; what is locked stays and is counted. */
-int collect_remove(struct collection *c, struct object_seen *object, struct error *err);
+/* object_delete of each, several at a time; what is locked stays and is counted. */
+int collect_remove(struct collection *c, struct object_seen **list, size_t count, struct error *err);
 void collect_note_locked(struct collection *c, const struct object_seen *object, int64_t until);
 /* Reads the leases as they are now (listed anew). */
 int collect_read_leases(struct collection *c, struct error *err);

@@ -1,6 +1,7 @@
 /* Leases, and what becomes of each pack. */
 #include "base/log.h"
 #include "base/memory.h"
+#include "base/parallel.h"
 #include "repo/collect_internal.h"
 #include "repo/retention.h"
 
@@ -64,6 +65,12 @@ static int note_lease(const struct storage_object *object, void *context)
     return 0;
 }
 
+static int remove_expired(size_t index, void *context, struct error *err)
+{
+    const struct lease_listing *l = context;
+    return storage_remove(replicas_storage(l->c->r->replicas, l->target), l->expired[index], err);
+}
+
 int collect_read_leases(struct collection *c, struct error *err)
 {
     struct repository *r = c->r;
@@ -75,8 +82,8 @@ int collect_read_leases(struct collection *c, struct error *err)
             continue;
         struct storage *storage = replicas_storage(r->replicas, t);
         int code = storage_list(storage, "leases/", note_lease, &l, err);
-        for (size_t i = 0; i < l.expired_count && code == 0 && !c->dry_run; i++)
-            code = storage_remove(storage, l.expired[i], err);
+        if (code == 0 && !c->dry_run)
+            code = parallel_run(l.expired_count, storage_connections(storage), remove_expired, &l, err);
         free(l.expired);
         if (code != 0)
             return code;

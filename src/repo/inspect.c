@@ -2,6 +2,7 @@
 
 #include "base/log.h"
 #include "base/memory.h"
+#include "base/parallel.h"
 #include "pack/pack.h"
 #include "repo/internal.h"
 
@@ -23,17 +24,31 @@ static struct inspect_object describe(struct repository *r, const struct object_
     return o;
 }
 
+struct inspection {
+    struct repository *r;
+    inspect_callback *callback;
+    void *context;
+};
+
+static int inspect_one(size_t index, void *context, struct error *err)
+{
+    const struct inspection *i = context;
+    char name[OBJECT_NAME_MAX];
+    if (i->r->objects[index].folder == FOLDER_LEASES)
+        return 0;
+    struct inspect_object object = describe(i->r, &i->r->objects[index], name);
+    return i->callback(&object, i->context, err);
+}
+
+/* Each reads whole packs: what counts is memory. */
+#define INSPECTIONS_MAX 4
+
 int inspect_each(struct repository *r, inspect_callback *callback, void *context, struct error *err)
 {
-    int code = 0;
-    for (size_t i = 0; i < r->object_count && code == 0; i++) {
-        char name[OBJECT_NAME_MAX];
-        if (r->objects[i].folder == FOLDER_LEASES)
-            continue;
-        struct inspect_object object = describe(r, &r->objects[i], name);
-        code = callback(&object, context, err);
-    }
-    return code;
+    struct inspection inspection = {r, callback, context};
+    unsigned threads = repository_requests(r);
+    threads = threads < 2 ? 2 : threads > INSPECTIONS_MAX ? INSPECTIONS_MAX : threads;
+    return parallel_run(r->object_count, threads, inspect_one, &inspection, err);
 }
 
 uint64_t inspect_bytes(struct repository *r, double percent)

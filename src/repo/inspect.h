@@ -16,7 +16,7 @@ struct inspect_object {
 };
 
 typedef int inspect_callback(const struct inspect_object *object, void *context, struct error *err);
-/* Every object but leases. */
+/* Every object but leases, on several threads. */
 int inspect_each(struct repository *repository, inspect_callback *callback, void *context, struct error *err);
 /* How many bytes that is on all targets, packs counted with `percent`. */
 uint64_t inspect_bytes(struct repository *repository, double percent);

@@ -106,6 +106,9 @@ static inline void sha256_of(struct bytes data, struct id *out)
     sha256(data, out);
 }
 
+/* How many requests at the same time are worth while: those of the target that takes most. */
+unsigned repository_requests(const struct repository *r);
+
 /* ---- listing (listing.c) ---- */
 
 int listing_load(struct repository *r, struct error *err);
@@ -135,6 +138,9 @@ int record_fetch(struct repository *r, enum object_type type, const struct objec
 /* The record's body from the catalog, else fetched, checked by `check` and kept. */
 int record_load(struct repository *r, enum object_type type, struct object_seen *object, struct buffer *body,
                 struct error *err);
+
+/* Fetches manifests and events that the catalog lacks, several at a time where that is worth while. */
+void records_prefetch(struct repository *r);
 
 /* Warns that `what` cannot be used, with the error's hint. */
 void record_warn(const char *what, const struct error *why);

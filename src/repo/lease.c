@@ -3,28 +3,41 @@
 
 #include "base/log.h"
 #include "base/memory.h"
+#include "base/parallel.h"
 #include "crypto/random.h"
 #include "repo/internal.h"
 
+#include <stdatomic.h>
 #include <stdio.h>
 #include <time.h>
 
 #define LEASE_VALUE "lease"
 
+struct lease_removal {
+    struct repository *r;
+    const char *name;
+    atomic_bool left;
+};
+
+static int remove_from(size_t target, void *context, struct error *err)
+{
+    struct lease_removal *removal = context;
+    struct storage *storage = replicas_storage(removal->r->replicas, target);
+    if (storage && storage_remove(storage, removal->name, err) != 0) {
+        log_verbose("%s", err->message);
+        atomic_store(&removal->left, true);
+    }
+    return 0;
+}
+
 /* Also from targets that were left out since: a lease that stays delays prune. False if it may still be on
  * one. */
 static bool remove_everywhere(struct repository *r, const char *name)
 {
-    bool gone = true;
-    for (size_t t = 0; t < replicas_count(r->replicas); t++) {
-        struct storage *storage = replicas_storage(r->replicas, t);
-        struct error why;
-        if (storage && storage_remove(storage, name, &why) != 0) {
-            log_verbose("%s", why.message);
-            gone = false;
-        }
-    }
-    return gone;
+    struct lease_removal removal = {.r = r, .name = name};
+    size_t count = replicas_count(r->replicas);
+    parallel_run(count, (unsigned)count, remove_from, &removal, NULL);
+    return !atomic_load(&removal.left);
 }
 
 /* A process of this state folder that was killed left its lease; the lock says that it is gone. */

@@ -3,13 +3,20 @@
 
 #include "base/log.h"
 #include "base/memory.h"
+#include "base/parallel.h"
 
 #include <stdlib.h>
 
+/* One target's. */
 struct listing {
     struct repository *r;
-    size_t capacity;
     size_t target;
+    struct object_seen *objects;
+    size_t count, capacity;
+    bool independent; /* the store's clock is not this machine's */
+    bool rest;        /* everything but snapshots */
+    int code;
+    struct error why;
 };
 
 static int compare_seen(const void *a, const void *b)
@@ -23,26 +30,43 @@ static int compare_seen(const void *a, const void *b)
 static int note_object(const struct storage_object *object, void *context)
 {
     struct listing *l = context;
-    struct repository *r = l->r;
     struct object_name name;
     if (!object_name_parse(object->name, &name)) {
         log_verbose("target %s: %s is not an object of this format and is left alone",
-                    storage_label(replicas_storage(r->replicas, l->target)), object->name);
+                    storage_label(replicas_storage(l->r->replicas, l->target)), object->name);
         return 0;
     }
-    memory_reserve_one(r->objects, r->object_count, l->capacity);
-    bool independent = storage_features(replicas_storage(r->replicas, l->target)) & STORAGE_INDEPENDENT_TIME;
-    r->objects[r->object_count++] = (struct object_seen){
+    if (l->rest && name.folder == FOLDER_SNAPSHOTS)
+        return 0;
+    memory_reserve_one(l->objects, l->count, l->capacity);
+    l->objects[l->count++] = (struct object_seen){
         .sha256 = name.sha256,
         .folder = (uint8_t)name.folder,
         .mask = 1u << l->target,
         .time = name.time,
         .store_time = object->time,
-        .arrival = independent ? object->time : 0,
+        .arrival = l->independent ? object->time : 0,
         .size = object->size,
         .version = name.version,
         .person = name.person,
     };
+    return 0;
+}
+
+/* Snapshots first: while others write, whatever a listed snapshot needs is in the listing that follows. */
+static int list_target(size_t target, void *context, struct error *err)
+{
+    struct listing *l = (struct listing *)context + target;
+    (void)err;
+    if (!replicas_is_active(l->r->replicas, target))
+        return 0;
+    struct storage *storage = replicas_storage(l->r->replicas, target);
+    l->target = target;
+    l->independent = storage_features(storage) & STORAGE_INDEPENDENT_TIME;
+    l->code = storage_list(storage, "snapshots/", note_object, l, &l->why);
+    l->rest = true;
+    if (l->code == 0)
+        l->code = storage_list(storage, "", note_object, l, &l->why);
     return 0;
 }
 
@@ -70,29 +94,42 @@ static void merge(struct repository *r)
     r->object_count = kept;
 }
 
+static void take_over(struct repository *r, const struct listing *l)
+{
+    r->objects = memory_resize_array(r->objects, r->object_count + l->count, sizeof *r->objects);
+    if (l->count)
+        memcpy(r->objects + r->object_count, l->objects, l->count * sizeof *r->objects);
+    r->object_count += l->count;
+}
+
 int listing_load(struct repository *r, struct error *err)
 {
     listing_free(r);
-    struct listing l = {.r = r};
-    for (size_t t = 0; t < replicas_count(r->replicas); t++) {
-        if (!replicas_is_active(r->replicas, t))
-            continue;
-        size_t before = r->object_count;
-        l.target = t;
-        struct error why;
-        if (storage_list(replicas_storage(r->replicas, t), "", note_object, &l, &why) != 0) {
-            r->object_count = before;
-            error_prefix(&why, "target %s cannot be listed", storage_label(replicas_storage(r->replicas, t)));
-            replicas_demote(r->replicas, t, &why);
-            log_warning("%s", why.message);
+    size_t count = replicas_count(r->replicas);
+    struct listing *lists = memory_alloc_array(count, sizeof *lists);
+    for (size_t t = 0; t < count; t++)
+        lists[t].r = r;
+    parallel_run(count, (unsigned)count, list_target, lists, NULL);
+    int code = 0;
+    for (size_t t = 0; t < count; t++) {
+        struct listing *l = &lists[t];
+        if (l->code == 0) {
+            take_over(r, l);
+        } else {
+            error_prefix(&l->why, "target %s cannot be listed",
+                         storage_label(replicas_storage(r->replicas, t)));
+            replicas_demote(r->replicas, t, &l->why);
+            log_warning("%s", l->why.message);
             if (replicas_active_count(r->replicas) == 0) {
-                *err = why;
-                return why.code;
+                *err = l->why;
+                code = l->why.code;
             }
         }
+        free(l->objects);
     }
+    free(lists);
     merge(r);
-    return 0;
+    return code;
 }
 
 void listing_free(struct repository *r)

@@ -3,6 +3,7 @@
 
 #include "base/log.h"
 #include "base/memory.h"
+#include "base/parallel.h"
 
 #include <stdlib.h>
 
@@ -175,8 +176,9 @@ static int check_record(enum object_type type, struct bytes body, const struct i
     return code;
 }
 
-int record_load(struct repository *r, enum object_type type, struct object_seen *object, struct buffer *body,
-                struct error *err)
+/* Appends the body; leaves it and the catalog as they are if the object is not what it must be. */
+static int load_record(struct repository *r, enum object_type type, const struct object_seen *object,
+                       struct buffer *body, struct error *err)
 {
     size_t start = body->size;
     if (catalog_get_record(r->catalog, (uint8_t)type, &object->sha256, body, NULL) == 0)
@@ -195,11 +197,45 @@ int record_load(struct repository *r, enum object_type type, struct object_seen 
     }
     if (code == 0)
         code = catalog_put_record(r->catalog, (uint8_t)type, &object->sha256, fetched, err);
-    if (code != 0) {
+    if (code != 0)
         body->size = start;
-        object->damaged = true;
-    }
     return code;
+}
+
+int record_load(struct repository *r, enum object_type type, struct object_seen *object, struct buffer *body,
+                struct error *err)
+{
+    int code = load_record(r, type, object, body, err);
+    if (code != 0)
+        object->damaged = true;
+    return code;
+}
+
+/* ---- many at a time ---- */
+
+/* Records of the usual kind have a few kilobytes. */
+#define PREFETCH_MAX (256u << 10)
+
+static int prefetch_one(size_t index, void *context, struct error *err)
+{
+    struct repository *r = context;
+    const struct object_seen *object = &r->objects[index];
+    struct buffer body = {0};
+    (void)err;
+    /* What fails is met again, and spoken of, when somebody needs it. */
+    if (object->size && object->size <= PREFETCH_MAX &&
+        (object->folder == FOLDER_SNAPSHOTS || object->folder == FOLDER_EVENTS))
+        load_record(r, object->folder == FOLDER_SNAPSHOTS ? OBJECT_MANIFEST : OBJECT_EVENT, object, &body,
+                    NULL);
+    buffer_free(&body);
+    return 0;
+}
+
+void records_prefetch(struct repository *r)
+{
+    unsigned requests = repository_requests(r);
+    if (requests > 1)
+        parallel_run(r->object_count, requests, prefetch_one, r, NULL);
 }
 
 int key_object_check(struct repository *r, const struct object_seen *object, struct error *err)

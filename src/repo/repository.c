@@ -589,3 +589,14 @@ uint32_t repository_active_mask(const struct repository *r)
         mask |= (uint32_t)replicas_is_active(r->replicas, t) << t;
     return mask;
 }
+
+unsigned repository_requests(const struct repository *r)
+{
+    unsigned most = 1;
+    for (size_t t = 0; t < replicas_count(r->replicas); t++) {
+        unsigned own =
+            replicas_is_active(r->replicas, t) ? storage_connections(replicas_storage(r->replicas, t)) : 1;
+        most = own > most ? own : most;
+    }
+    return most;
+}

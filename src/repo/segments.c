@@ -1,6 +1,7 @@
 /* Index segments: read once into the catalog, written behind the packs they list. */
 #include "base/log.h"
 #include "base/memory.h"
+#include "base/parallel.h"
 #include "crypto/random.h"
 #include "repo/internal.h"
 
@@ -108,26 +109,54 @@ static int read_segment(struct repository *r, const struct object_seen *object, 
     return code;
 }
 
+/* Larger ones are read one by one: what counts for them is memory. */
+#define LARGE_SEGMENT (1u << 20)
+
+struct segment_reading {
+    struct repository *r;
+    struct object_seen **list;
+    size_t count, capacity;
+    pthread_mutex_t large, damage;
+};
+
+static int read_one(size_t index, void *context, struct error *err)
+{
+    struct segment_reading *reading = context;
+    struct object_seen *object = reading->list[index];
+    bool large = object->size == 0 || object->size > LARGE_SEGMENT;
+    if (large)
+        pthread_mutex_lock(&reading->large);
+    int code = read_segment(reading->r, object, err);
+    if (large)
+        pthread_mutex_unlock(&reading->large);
+    if (code == 0 || code == ERROR_NO_SPACE || code == ERROR_CANCELLED)
+        return code;
+    record_warn("an index segment", err);
+    object->damaged = true;
+    pthread_mutex_lock(&reading->damage);
+    reading->r->damage++;
+    pthread_mutex_unlock(&reading->damage);
+    return 0;
+}
+
 int segments_read_new(struct repository *r, struct error *err)
 {
+    struct segment_reading reading = {.r = r};
     size_t first, end;
     listing_range(r, FOLDER_INDEX, &first, &end);
     for (size_t i = first; i < end; i++) {
-        struct object_seen *object = &r->objects[i];
-        if (catalog_has_segment(r->catalog, &object->sha256))
+        if (catalog_has_segment(r->catalog, &r->objects[i].sha256))
             continue;
-        struct error why;
-        if (read_segment(r, object, &why) == 0)
-            continue;
-        if (why.code == ERROR_NO_SPACE || why.code == ERROR_CANCELLED) {
-            *err = why;
-            return why.code;
-        }
-        record_warn("an index segment", &why);
-        object->damaged = true;
-        r->damage++;
+        memory_reserve_one(reading.list, reading.count, reading.capacity);
+        reading.list[reading.count++] = &r->objects[i];
     }
-    return 0;
+    pthread_mutex_init(&reading.large, NULL);
+    pthread_mutex_init(&reading.damage, NULL);
+    int code = parallel_run(reading.count, repository_requests(r), read_one, &reading, err);
+    pthread_mutex_destroy(&reading.large);
+    pthread_mutex_destroy(&reading.damage);
+    free(reading.list);
+    return code;
 }
 
 struct segment_load {

@@ -1,12 +1,9 @@
 /* Bringing the catalog up to date with what the targets hold. */
 #include "base/log.h"
-#include "base/memory.h"
-#include "base/parallel.h"
 #include "base/text.h"
 #include "repo/internal.h"
 #include "repo/retention.h"
 
-#include <stdlib.h>
 #include <time.h>
 
 #define DAY 86400
@@ -41,6 +38,8 @@ int repository_sync(struct repository *r, struct error *err)
         code = listing_load(r, err);
     if (code == 0)
         code = index_load(r, err);
+    if (code == 0)
+        records_prefetch(r);
     if (code == 0)
         code = events_apply(r, err);
     if (code == 0 && r->mode == REPOSITORY_WRITE)
