@@ -67,7 +67,8 @@ mon_osd_full_ratio=0.97
 mon_osd_backfillfull_ratio=0.96
 mon_osd_nearfull_ratio=0.95
 osd_failsafe_full_ratio=0.98
-rgw_frontends=beast endpoint=127.0.0.1:{http} ssl_endpoint=127.0.0.1:{https} ssl_certificate={folder}/rgw.pem
+# Else each answer in chunks waits 40 ms for an acknowledgement.
+rgw_frontends=beast tcp_nodelay=1 endpoint=127.0.0.1:{http} ssl_endpoint=127.0.0.1:{https} ssl_certificate={folder}/rgw.pem
 # BUCKET.s3.localhost is a virtual host; 127.0.0.1 and s3.localhost serve paths; plain localhost is taken for a bucket.
 rgw_dns_name=s3.localhost
 # The proxy of the tests ends TLS before the gateway and says so.
