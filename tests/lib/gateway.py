@@ -73,6 +73,11 @@ rgw_frontends=beast tcp_nodelay=1 endpoint=127.0.0.1:{http} ssl_endpoint=127.0.0
 rgw_dns_name=s3.localhost
 # The proxy of the tests ends TLS before the gateway and says so.
 rgw_trust_forwarded_https=true
+# Temporary keys with a session token, by GetSessionToken.
+rgw_sts_key=0123456789abcdef
+rgw_s3_auth_use_sts=true
+# Else a wrong secret gives AccessDenied instead of SignatureDoesNotMatch.
+rgw_s3_auth_order=local, sts
 # What is deleted leaves the memory soon.
 rgw_gc_obj_min_wait=5
 rgw_gc_processor_period=10
@@ -204,11 +209,11 @@ class Gateway:
             child.wait()
 
 
-def user(folder, name):
+def user(folder, name, *more):
     """Keys of the user: made if there is none of that name."""
     try:
         text = admin(folder, "user", "create", f"--uid={name}", f"--display-name={name}",
-                     f"--access-key=AK{secrets.token_hex(8).upper()}", f"--secret-key={secrets.token_urlsafe(30)}")
+                     f"--access-key=AK{secrets.token_hex(8).upper()}", f"--secret-key={secrets.token_urlsafe(30)}", *more)
     except RuntimeError:
         text = admin(folder, "user", "info", f"--uid={name}")
     key = json.loads(text)["keys"][0]
@@ -233,7 +238,7 @@ def serve(folder, lock, store_bytes):
     gateway = Gateway(folder, store_bytes)
     try:
         gateway.start()
-        access_key, secret_key = user(folder, "holdfast")
+        access_key, secret_key = user(folder, "holdfast", "--caps=user-policy=*")
         state = {"pid": os.getpid(), "start": start_time(os.getpid()), "environment": {
             "S3_HTTP": f"http://127.0.0.1:{gateway.http}", "S3_HTTPS": f"https://127.0.0.1:{gateway.https}",
             "S3_HTTP_PORT": str(gateway.http), "S3_HTTPS_PORT": str(gateway.https), "S3_CA": f"{folder}/ca.pem",

@@ -141,12 +141,12 @@ elapsed() { # MILLISECONDS COMMAND: takes at least so long
     local there
     there=$(date -d "$(sed -n 's/^Date: //p' <<<"$output")" +%s)
     [ $((there - $(date +%s))) -gt 1190 ]
-    run faketime -f +20m python3 "$S3_LIB/sigv4.py" GET "$PROXY/$BUCKET/object"
+    run faketime -f +20m $S3_PYTHON "$S3_LIB/sigv4.py" GET "$PROXY/$BUCKET/object"
     [ "$output" = 0123456789 ]
-    AWS_SECRET_ACCESS_KEY=wrong run faketime -f +20m python3 "$S3_LIB/sigv4.py" GET "$PROXY/$BUCKET/object"
+    AWS_SECRET_ACCESS_KEY=wrong run faketime -f +20m $S3_PYTHON "$S3_LIB/sigv4.py" GET "$PROXY/$BUCKET/object"
     [[ $output = *SignatureDoesNotMatch* ]]
     # The gateway itself, for a client whose clock is wrong:
-    run faketime -f +20m python3 "$S3_LIB/sigv4.py" GET "$S3_HTTP/$BUCKET/object"
+    run faketime -f +20m $S3_PYTHON "$S3_LIB/sigv4.py" GET "$S3_HTTP/$BUCKET/object"
     [[ $output = *RequestTimeTooSkewed* ]]
 }
 
