@@ -219,13 +219,13 @@ static void charge(struct replicas *replicas)
         struct target *target = &replicas->targets[i];
         if (!target->active || is_idle(target))
             continue;
-        if (another_waits && !replicas->patient_until && backlog(target) == longest)
+        if (another_waits && replicas->patient_until <= 0 && backlog(target) == longest)
             target->held_up += passed;
         if (target->held_up > replicas->lag_seconds)
             demote_slow(target, "it held the others up for", target->held_up);
         else if (now - target->progress > HUNG_SECONDS)
             demote_slow(target, "nothing went on for", now - target->progress);
-        else if (replicas->patient_until && now > replicas->patient_until)
+        else if (replicas->patient_until > 0 && now > replicas->patient_until)
             demote_slow(target, "it is still behind after", replicas->patience);
     }
 }

@@ -18,8 +18,8 @@ struct blob_location {
 int blobs_locate(struct repository *repository, const struct id *id, struct blob_location *copies,
                  size_t *count, struct error *err);
 
-/* Appends the plaintext of a blob, tried from every copy on every target until its id matches. NOT_FOUND,
- * DENIED (no recovery key), or INTEGRITY naming what is damaged. Frames read lately are kept (bounded), meta
+/* Appends the plaintext of a blob, tried from every copy on every target until its id matches. DENIED (no
+ * recovery key), or INTEGRITY naming what is damaged or missing. Frames read lately are kept (bounded), meta
  * packs in the state folder. */
 int blobs_read(struct repository *repository, enum blob_kind kind, const struct id *id, struct buffer *out,
                struct error *err);

@@ -368,8 +368,8 @@ START_TEST(the_metadata_services_form_is_read)
     static const char *const bad[] = {"{\"Code\":\"AssumeRoleUnauthorizedAccess\"}",
                                       "{\"AccessKeyId\":\"id\"}",
                                       "{\"AccessKeyId\":\"id\",\"SecretAccessKey\":\"s\",\"Token\":\"t\"}",
-                                      "{\"AccessKeyId\":\"id\",\"SecretAccessKey\":\"s\",\"Token\":7,"
-                                      "\"Expiration\":\"2199-05-29T00:21:43Z\"}"};
+                                      ("{\"AccessKeyId\":\"id\",\"SecretAccessKey\":\"s\",\"Token\":7,"
+                                       "\"Expiration\":\"2199-05-29T00:21:43Z\"}")};
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
         ck_assert_int_eq(credentials_parse_json(bytes_of_string(bad[i]), CREDENTIALS_IMDS, &c, &err),
                          ERROR_DENIED);

@@ -1,0 +1,471 @@
+/* A repository on two local targets, without the ops: what is written is known, found, copied and guarded. */
+#include "base/file.h"
+#include "base/log.h"
+#include "helpers.h"
+#include "repo/blob_writer.h"
+#include "repo/internal.h"
+#include "repo/lease.h"
+#include "repo/snapshot_writer.h"
+#include "repo/snapshots.h"
+#include "tree_on_disk.h"
+
+#include <dirent.h>
+#include <sys/stat.h>
+
+static struct error err;
+static char paths[2][96], state[96], host_key_file[96], person_key_file[96];
+
+static void parameters(struct repository_parameters *p)
+{
+    static const char *const labels[] = {"one", "two"};
+    *p = (struct repository_parameters){.target_count = 2,
+                                        .min_targets = 1,
+                                        .state_folder = state,
+                                        .host_key_file = host_key_file,
+                                        .compression = 1,
+                                        .lease_refresh = 3600,
+                                        .lease_recheck = 43200,
+                                        .lease_live = 86400,
+                                        .checkpoint = 600,
+                                        .stall = 60,
+                                        .meta_cache_bytes = 1u << 20};
+    for (size_t t = 0; t < 2; t++) {
+        p->target_labels[t] = labels[t];
+        MUST(storage_open_local(labels[t], paths[t], true, &p->targets[t], &err));
+    }
+}
+
+static int create(void)
+{
+    struct repository_parameters p;
+    struct repository_init init = {
+        .host_name = "web", .person_name = "admin", .person_key_file = person_key_file};
+    parameters(&p);
+    int code = repository_create(&p, &init, &err);
+    storage_free(p.targets[0]);
+    storage_free(p.targets[1]);
+    return code;
+}
+
+static int try_open(enum repository_mode mode, const struct person_key *person, struct repository **r)
+{
+    struct repository_parameters p;
+    parameters(&p);
+    p.person = person;
+    int code = repository_open(&p, mode, r, &err);
+    return code;
+}
+
+static struct repository *open_synced(enum repository_mode mode)
+{
+    struct repository *r;
+    MUST(try_open(mode, NULL, &r));
+    if (mode == REPOSITORY_WRITE)
+        MUST(lease_begin(r, "test", &err));
+    MUST(repository_sync(r, &err));
+    return r;
+}
+
+static void setup(void)
+{
+    make_folder();
+    log_set_level(LOG_LEVEL_QUIET);
+    for (int t = 0; t < 2; t++)
+        snprintf(paths[t], sizeof paths[t], "%s/target%d", folder, t + 1);
+    snprintf(state, sizeof state, "%s/state", folder);
+    snprintf(host_key_file, sizeof host_key_file, "%s/host.key", folder);
+    snprintf(person_key_file, sizeof person_key_file, "%s/person.key", folder);
+    MUST(create());
+}
+
+static void read_person(struct person_key *person)
+{
+    struct buffer text = {0};
+    MUST(file_read_secret(person_key_file, PERSON_KEY_MAX, &text, &err));
+    MUST(person_key_parse_text(buffer_bytes(&text), person, &err));
+    buffer_free_secret(&text);
+}
+
+/* A blob of 5000 bytes of a seed; its id in *id. */
+static void make_blob(struct repository *r, enum blob_kind kind, uint64_t seed, uint8_t blob[5000],
+                      struct id *id)
+{
+    struct blob_hasher *hasher = blob_hasher_new(repository_secrets(r));
+    repeatable_bytes(blob, 5000, seed);
+    blob_hasher_run(hasher, kind, bytes_of(blob, 5000), id);
+    blob_hasher_free(hasher);
+}
+
+/* Stores data blob 1 and meta blob 2 and commits. */
+static void store_blobs(struct repository *r, struct id *data, struct id *meta)
+{
+    uint8_t blob[5000];
+    struct blob_writer *writer;
+    bool store, known;
+    uint64_t fresh, stored;
+    MUST(blob_writer_new(r, &writer, &err));
+    struct blob_group *group = blob_group_new(writer, BLOB_DATA);
+    make_blob(r, BLOB_DATA, 1, blob, data);
+    MUST(blob_writer_knows(writer, data, &known, &err));
+    ck_assert(!known);
+    MUST(blob_writer_claim(writer, data, &store, &err));
+    ck_assert(store);
+    MUST(blob_writer_claim(writer, data, &store, &err));
+    ck_assert_msg(!store, "a blob was claimed twice");
+    MUST(blob_group_add(group, 0, data, bytes_of(blob, sizeof blob), &err));
+    MUST(blob_group_flush(group, &err));
+    make_blob(r, BLOB_META, 2, blob, meta);
+    MUST(blob_writer_store_tree(writer, bytes_of(blob, sizeof blob), meta, &err));
+    MUST(blob_writer_commit(writer, &err));
+    MUST(blob_writer_claim(writer, data, &store, &err));
+    ck_assert(!store);
+    blob_writer_totals(writer, &fresh, &stored);
+    ck_assert_uint_eq(fresh, 5000);
+    ck_assert_uint_ge(stored, 10000);
+    blob_group_free(group);
+    blob_writer_free(writer);
+}
+
+/* A snapshot with the meta blob as its tree. */
+static void write_snapshot(struct repository *r, const struct id *meta, struct id *id)
+{
+    struct extent root = {.blob = *meta, .length = 5000};
+    struct manifest m = {.job = "files",
+                         .classes = CLASS_DAILY,
+                         .started = 1795000000,
+                         .ended = 1795000000,
+                         .root = {&root, 1},
+                         .source_type = "files"};
+    MUST(snapshot_write(r, &m, id, &err));
+}
+
+/* The names below a folder of a target; the last one in `name`. */
+static size_t count_objects(int target, const char *below, char name[256])
+{
+    char path[200];
+    size_t count = 0;
+    snprintf(path, sizeof path, "%s/%s", paths[target], below);
+    DIR *list = opendir(path);
+    for (const struct dirent *e; list && (e = readdir(list)) != NULL;) {
+        if (e->d_name[0] == '.')
+            continue;
+        count++;
+        if (name)
+            snprintf(name, 256, "%s", e->d_name);
+    }
+    if (list)
+        closedir(list);
+    return count;
+}
+
+static void damage(int target, const char *object)
+{
+    shell("chmod u+w target%d/%s && printf XX | dd of=target%d/%s bs=1 seek=70 conv=notrunc 2>/dev/null",
+          target + 1, object, target + 1, object);
+}
+
+START_TEST(a_repository_is_made_on_every_target_and_once_only)
+{
+    struct stat st;
+    shell("cmp target1/config target2/config; test $(ls target1/keys) = $(ls target2/keys)");
+    ck_assert_int_eq(stat(host_key_file, &st), 0);
+    ck_assert_int_eq(st.st_mode & 07777, 0600);
+    REFUSES(ERROR_EXISTS, create());
+    ck_assert(err.hint[0]);
+    struct repository *r = open_synced(REPOSITORY_READ);
+    ck_assert_str_eq(repository_host(r)->name, "web");
+    ck_assert(repository_may_prune(r) && !repository_can_read_contents(r));
+    ck_assert_uint_eq(repository_active_mask(r), 3);
+    ck_assert_uint_eq(repository_damage(r), 0);
+    repository_close(r);
+}
+END_TEST
+
+START_TEST(blobs_are_stored_once_and_known_on_every_target)
+{
+    struct id data, meta;
+    struct buffer out = {0};
+    uint8_t blob[5000];
+    struct person_key person;
+    struct repository *r = open_synced(REPOSITORY_WRITE);
+    store_blobs(r, &data, &meta);
+    repository_close(r);
+    for (int again = 0; again < 2; again++) { /* then without what this machine remembers */
+        struct index_copy copies[BLOB_COPIES_MAX];
+        struct blob_location locations[BLOB_COPIES_MAX];
+        size_t count;
+        bool known;
+        r = open_synced(REPOSITORY_READ);
+        for (uint32_t mask = 1; mask <= 3; mask++) {
+            MUST(index_knows(r, &data, mask, &known, &err));
+            ck_assert_msg(known, "not on targets %u", mask);
+        }
+        MUST(index_copies(r, &data, copies, BLOB_COPIES_MAX, &count, &err));
+        ck_assert_uint_eq(count, 1);
+        MUST(blobs_locate(r, &meta, locations, &count, &err));
+        ck_assert_uint_eq(count, 1);
+        ck_assert_uint_eq(locations[0].length, 5000);
+        buffer_clear(&out);
+        MUST(blobs_read(r, BLOB_META, &meta, &out, &err));
+        repeatable_bytes(blob, sizeof blob, 2);
+        ck_assert(bytes_equal(buffer_bytes(&out), bytes_of(blob, sizeof blob)));
+        REFUSES(ERROR_DENIED, blobs_read(r, BLOB_DATA, &data, &out, &err));
+        struct id nobody = some_id(9);
+        MUST(index_knows(r, &nobody, 1, &known, &err));
+        ck_assert(!known);
+        REFUSES(ERROR_INTEGRITY, blobs_read(r, BLOB_META, &nobody, &out, &err));
+        repository_close(r);
+        shell("rm -r state");
+    }
+    read_person(&person);
+    MUST(try_open(REPOSITORY_READ, &person, &r));
+    MUST(repository_sync(r, &err));
+    ck_assert(repository_can_read_contents(r));
+    buffer_clear(&out);
+    MUST(blobs_read(r, BLOB_DATA, &data, &out, &err));
+    repeatable_bytes(blob, sizeof blob, 1);
+    ck_assert(bytes_equal(buffer_bytes(&out), bytes_of(blob, sizeof blob)));
+    repository_close(r);
+    buffer_free(&out);
+}
+END_TEST
+
+START_TEST(manifests_are_chained_and_make_snapshots)
+{
+    struct id data, meta, first, second;
+    struct snapshot_list list;
+    const struct snapshot *found;
+    bool by_id;
+    char hex[ID_HEX_SIZE];
+    struct repository *r = open_synced(REPOSITORY_WRITE);
+    store_blobs(r, &data, &meta);
+    write_snapshot(r, &meta, &first);
+    write_snapshot(r, &meta, &second);
+    repository_close(r);
+    r = open_synced(REPOSITORY_READ);
+    MUST(snapshots_load(r, &list, &err));
+    ck_assert_uint_eq(list.count, 2);
+    const struct manifest *m = &list.list[1].manifest;
+    ck_assert(id_equal(&list.list[0].sha256, &first) && id_equal(&list.list[1].sha256, &second));
+    ck_assert_uint_eq(list.list[0].manifest.sequence, 1);
+    ck_assert(!list.list[0].manifest.has_previous_manifest);
+    ck_assert_uint_eq(m->sequence, 2);
+    ck_assert(m->has_previous_manifest && id_equal(&m->previous_manifest, &first));
+    ck_assert_uint_eq(m->segments.count, 2);
+    ck_assert_uint_eq(m->seen_count, 1);
+    ck_assert_uint_eq(m->seen[0].sequence, 1);
+    ck_assert_str_eq(m->host_name, "web");
+    ck_assert_uint_eq(list.list[1].targets, 3);
+    MUST(snapshots_resolve(&list, r, "web/files:daily", &found, &by_id, &err));
+    ck_assert(id_equal(&found->sha256, &second) && !by_id);
+    id_to_hex(&first, hex);
+    hex[12] = '\0';
+    MUST(snapshots_resolve(&list, r, hex, &found, &by_id, &err));
+    ck_assert(id_equal(&found->sha256, &first) && by_id);
+    REFUSES(ERROR_NOT_FOUND, snapshots_resolve(&list, r, "files:weekly", &found, NULL, &err));
+    snapshots_free(&list);
+    repository_close(r);
+}
+END_TEST
+
+static void check_snapshots(size_t count, bool pinned)
+{
+    struct snapshot_list list;
+    struct repository *r = open_synced(REPOSITORY_READ);
+    MUST(snapshots_load(r, &list, &err));
+    ck_assert_uint_eq(list.count, count);
+    for (size_t i = 0; i < count; i++)
+        ck_assert_int_eq(list.list[i].pinned, pinned);
+    snapshots_free(&list);
+    repository_close(r);
+}
+
+START_TEST(events_pin_and_forget)
+{
+    struct id data, meta, id;
+    struct repository *r = open_synced(REPOSITORY_WRITE);
+    store_blobs(r, &data, &meta);
+    write_snapshot(r, &meta, &id);
+    repository_close(r);
+    static const struct {
+        int what; /* 1 pins, 0 unpins, -1 forgets */
+        size_t count;
+        bool pinned;
+    } steps[] = {{1, 1, true}, {0, 1, false}, {1, 1, true}, {-1, 0, false}};
+    for (size_t i = 0; i < sizeof steps / sizeof *steps; i++) {
+        r = open_synced(REPOSITORY_WRITE);
+        if (steps[i].what < 0)
+            MUST(snapshots_forget(r, &id, 1, "test", &err));
+        else
+            MUST(snapshots_pin(r, &id, 1, steps[i].what, &err));
+        repository_close(r);
+        check_snapshots(steps[i].count, steps[i].pinned);
+        ck_assert_uint_eq(count_objects(0, "events", NULL), i + 1);
+        ck_assert_uint_eq(count_objects(1, "events", NULL), i + 1);
+    }
+}
+END_TEST
+
+START_TEST(a_condemned_pack_counts_as_absent)
+{
+    struct id data, meta;
+    struct index_copy copy;
+    size_t count;
+    bool known;
+    struct repository *r = open_synced(REPOSITORY_WRITE);
+    store_blobs(r, &data, &meta);
+    MUST(index_copies(r, &data, &copy, 1, &count, &err));
+    struct catalog_pack pack;
+    MUST(catalog_pack_by_number(repository_catalog(r), copy.pack, &pack, &err));
+    struct event event = {.type = EVENT_CONDEMN, .reason = "test", .packs = {&pack.sha256, 1}};
+    MUST(event_write(r, &event, &err));
+    MUST(repository_sync(r, &err));
+    MUST(index_knows(r, &data, 3, &known, &err));
+    ck_assert(!known);
+    MUST(index_knows(r, &meta, 3, &known, &err));
+    ck_assert(known);
+    repository_close(r);
+}
+END_TEST
+
+START_TEST(a_lease_is_shown_refreshed_and_taken_back)
+{
+    char first[256], second[256];
+    struct repository *r = open_synced(REPOSITORY_WRITE);
+    for (int t = 0; t < 2; t++)
+        ck_assert_uint_eq(count_objects(t, "leases", first), 1);
+    MUST(lease_keep(r, &err));
+    ck_assert_uint_eq(count_objects(0, "leases", second), 1);
+    ck_assert_str_eq(first, second);
+    ck_assert(!lease_lapsed(r));
+    r->lease_refreshed -= 43201; /* the machine was suspended */
+    MUST(lease_keep(r, &err));
+    ck_assert_uint_eq(count_objects(1, "leases", second), 1);
+    ck_assert_str_ne(first, second);
+    ck_assert(lease_lapsed(r));
+    ck_assert(!lease_lapsed(r));
+    repository_close(r);
+    for (int t = 0; t < 2; t++)
+        ck_assert_uint_eq(count_objects(t, "leases", NULL), 0);
+}
+END_TEST
+
+START_TEST(a_target_gets_back_what_it_lost)
+{
+    struct id data, meta, id;
+    uint64_t copied;
+    bool known;
+    struct repository *r = open_synced(REPOSITORY_WRITE);
+    store_blobs(r, &data, &meta);
+    write_snapshot(r, &meta, &id);
+    repository_close(r);
+    shell("cp -r target2 before; rm -r target2/packs target2/snapshots");
+    r = open_synced(REPOSITORY_WRITE);
+    MUST(index_knows(r, &data, 1, &known, &err));
+    ck_assert(known);
+    MUST(index_knows(r, &data, 2, &known, &err));
+    ck_assert(!known);
+    MUST(repository_catch_up(r, true, 0, &copied, &err));
+    ck_assert_uint_ge(copied, 10000);
+    ck_assert_uint_eq(count_objects(1, "snapshots", NULL), 0);
+    MUST(repository_catch_up(r, false, 0, &copied, &err));
+    ck_assert_uint_ge(copied, 10000);
+    MUST(index_knows(r, &data, 3, &known, &err));
+    ck_assert(known);
+    MUST(repository_catch_up(r, false, 0, &copied, &err));
+    ck_assert_uint_eq(copied, 0);
+    repository_close(r);
+    shell("diff -r before target2");
+}
+END_TEST
+
+START_TEST(damage_is_counted_where_no_copy_is_good)
+{
+    struct id data, meta, id;
+    char name[256], object[300];
+    struct snapshot_list list;
+    struct repository *r = open_synced(REPOSITORY_WRITE);
+    store_blobs(r, &data, &meta);
+    write_snapshot(r, &meta, &id);
+    MUST(snapshots_pin(r, &id, 1, true, &err));
+    repository_close(r);
+    ck_assert_uint_eq(count_objects(0, "snapshots", name), 1);
+    snprintf(object, sizeof object, "snapshots/%s", name);
+    for (int t = 0; t < 2; t++) {
+        damage(t, object);
+        shell("rm -rf state");
+        r = open_synced(REPOSITORY_READ);
+        MUST(snapshots_load(r, &list, &err));
+        ck_assert_uint_eq(list.count, t == 0); /* the other target has a good one */
+        ck_assert_uint_eq(repository_damage(r), (unsigned)t);
+        snapshots_free(&list);
+        repository_close(r);
+    }
+    ck_assert_uint_eq(count_objects(0, "index", name), 2);
+    snprintf(object, sizeof object, "index/%s", name);
+    damage(0, object);
+    damage(1, object);
+    shell("rm -rf state");
+    r = open_synced(REPOSITORY_READ);
+    MUST(snapshots_load(r, &list, &err));
+    ck_assert_uint_eq(repository_damage(r), 2);
+    snapshots_free(&list);
+    repository_close(r);
+}
+END_TEST
+
+START_TEST(a_target_with_another_config_is_left_out)
+{
+    shell("chmod u+w target2/config; printf x >>target2/config");
+    struct repository *r = open_synced(REPOSITORY_READ);
+    ck_assert_uint_eq(repository_damaged_targets(r), 1);
+    ck_assert_uint_eq(repository_active_mask(r), 1);
+    repository_close(r);
+    struct repository_parameters p;
+    parameters(&p);
+    p.min_targets = 2;
+    REFUSES(ERROR_FAILED, repository_open(&p, REPOSITORY_WRITE, &r, &err));
+    ck_assert_ptr_nonnull(strstr(err.message, "min_targets"));
+}
+END_TEST
+
+START_TEST(a_second_writer_is_told_who_holds_the_lock)
+{
+    char holder[64];
+    struct repository *r = open_synced(REPOSITORY_WRITE), *second;
+    snprintf(holder, sizeof holder, "process %ld since", (long)getpid());
+    REFUSES(ERROR_BUSY, try_open(REPOSITORY_WRITE, NULL, &second));
+    ck_assert_msg(strstr(err.message, holder) != NULL, "%s", err.message);
+    ck_assert(err.hint[0]);
+    second = open_synced(REPOSITORY_READ); /* has a catalog of its own */
+    ck_assert(second->temporary_state);
+    repository_close(second);
+    repository_close(r);
+    r = open_synced(REPOSITORY_WRITE);
+    repository_close(r);
+}
+END_TEST
+
+int main(void)
+{
+    Suite *suite = suite_create("repo");
+    TCase *tests = tcase_create("repo");
+    tcase_set_timeout(tests, 0); /* meson's counts */
+    tcase_add_checked_fixture(tests, setup, remove_folder);
+    tcase_add_test(tests, a_repository_is_made_on_every_target_and_once_only);
+    tcase_add_test(tests, blobs_are_stored_once_and_known_on_every_target);
+    tcase_add_test(tests, manifests_are_chained_and_make_snapshots);
+    tcase_add_test(tests, events_pin_and_forget);
+    tcase_add_test(tests, a_condemned_pack_counts_as_absent);
+    tcase_add_test(tests, a_lease_is_shown_refreshed_and_taken_back);
+    tcase_add_test(tests, a_target_gets_back_what_it_lost);
+    tcase_add_test(tests, damage_is_counted_where_no_copy_is_good);
+    tcase_add_test(tests, a_target_with_another_config_is_left_out);
+    tcase_add_test(tests, a_second_writer_is_told_who_holds_the_lock);
+    suite_add_tcase(suite, tests);
+    SRunner *runner = srunner_create(suite);
+    srunner_run_all(runner, CK_NORMAL);
+    int failed = srunner_ntests_failed(runner);
+    srunner_free(runner);
+    return failed != 0;
+}
