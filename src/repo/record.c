@@ -47,7 +47,7 @@ int record_write(struct repository *r, enum object_type type, const char *prefix
                  struct bytes body, struct id *sha256, struct error *err)
 {
     char name[OBJECT_NAME_MAX];
-    size_t size;
+    size_t size = 0;
     int code = queue_record(r, type, prefix, time, body, sha256, name, &size, err);
     if (code == 0)
         code = replicas_flush(r->replicas, err);
