@@ -1,19 +1,45 @@
 #include "cli/signals.h"
 
+#include "base/memory.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <pthread.h>
 #include <signal.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#define GRACE_MILLISECONDS 3000
 
 static volatile int stop;
+static int came = -1; /* an eventfd */
+
+static void raise_event(int fd)
+{
+    uint64_t one = 1;
+    if (write(fd, &one, sizeof one) < 0)
+        return; /* it is raised already */
+}
 
 static void handle(int number)
 {
+    int before = errno;
     stop = 1;
+    if (came >= 0)
+        raise_event(came);
     signal(number, SIG_DFL);
+    errno = before;
 }
 
 void signals_install(void)
 {
     struct sigaction action;
+    if (came < 0)
+        came = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     memset(&action, 0, sizeof action);
     action.sa_handler = handle;
     action.sa_flags = SA_RESTART;
@@ -24,4 +50,60 @@ void signals_install(void)
 const volatile int *signals_stop(void)
 {
     return &stop;
+}
+
+struct signals_watch {
+    pthread_t thread;
+    int ended; /* an eventfd */
+    void (*cut)(void *context);
+    void *context;
+};
+
+/* False when the watch ended; true when fd was raised, or the time is over. */
+static bool wait_for(struct signals_watch *watch, int fd, int milliseconds)
+{
+    struct pollfd polls[] = {{.fd = watch->ended, .events = POLLIN}, {.fd = fd, .events = POLLIN}};
+    while (poll(polls, fd >= 0 ? 2 : 1, milliseconds) < 0 && errno == EINTR)
+        ;
+    return !(polls[0].revents & POLLIN);
+}
+
+static void *watch_signals(void *argument)
+{
+    struct signals_watch *watch = argument;
+    if (wait_for(watch, came, -1) && wait_for(watch, -1, GRACE_MILLISECONDS))
+        watch->cut(watch->context);
+    return NULL;
+}
+
+struct signals_watch *signals_watch_start(void (*cut)(void *context), void *context)
+{
+    if (came < 0)
+        return NULL;
+    struct signals_watch *watch = memory_new(struct signals_watch);
+    watch->cut = cut;
+    watch->context = context;
+    watch->ended = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    /* Signals are for the main thread. */
+    sigset_t all, before;
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &before);
+    bool started = watch->ended >= 0 && pthread_create(&watch->thread, NULL, watch_signals, watch) == 0;
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    if (started)
+        return watch;
+    if (watch->ended >= 0)
+        close(watch->ended);
+    free(watch);
+    return NULL;
+}
+
+void signals_watch_end(struct signals_watch *watch)
+{
+    if (!watch)
+        return;
+    raise_event(watch->ended);
+    pthread_join(watch->thread, NULL);
+    close(watch->ended);
+    free(watch);
 }

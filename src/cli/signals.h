@@ -9,4 +9,11 @@ void signals_install(void);
 /* Not zero once a signal has come. */
 const volatile int *signals_stop(void);
 
+struct signals_watch;
+/* When a signal has come, long work gets a few seconds to stop by itself; then `cut` is called, on another
+ * thread, once. NULL if signals were not installed. */
+struct signals_watch *signals_watch_start(void (*cut)(void *context), void *context);
+/* `cut` is not called any more afterwards. NULL is fine. */
+void signals_watch_end(struct signals_watch *watch);
+
 #endif

@@ -2,11 +2,14 @@
 
 #include "base/file.h"
 #include "base/log.h"
+#include "base/memory.h"
 #include "base/text.h"
 #include "cli/passphrase.h"
+#include "cli/signals.h"
 #include "cli/status.h"
 #include "cli/targets.h"
 
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -118,6 +121,46 @@ static int choose_target(const char *name, struct repository_parameters *p, stru
                 : error_hint(err, "holdfast check-config shows them");
 }
 
+/* ---- signals ---- */
+
+struct wire_cut {
+    struct signals_watch *watch;
+    struct storage *targets[TARGETS_MAX];
+    size_t count;
+    _Atomic(struct replicas *) replicas; /* once the repository is open */
+};
+
+static void cut(void *context)
+{
+    struct wire_cut *c = context;
+    struct replicas *replicas = atomic_load(&c->replicas);
+    if (replicas)
+        replicas_cancel(replicas);
+    for (size_t i = 0; i < c->count; i++)
+        storage_cancel(c->targets[i]);
+}
+
+static struct wire_cut *watch_signals(const struct repository_parameters *p)
+{
+    struct wire_cut *c = memory_new(struct wire_cut);
+    for (size_t i = 0; i < p->target_count; i++) {
+        if (p->targets[i])
+            c->targets[c->count++] = storage_share(p->targets[i]);
+    }
+    c->watch = signals_watch_start(cut, c);
+    return c;
+}
+
+static void end_watch(struct wire_cut *c)
+{
+    if (!c)
+        return;
+    signals_watch_end(c->watch);
+    for (size_t i = 0; i < c->count; i++)
+        storage_free(c->targets[i]);
+    free(c);
+}
+
 int wire_open(const struct options *options, const char *config_file, enum repository_mode mode,
               enum wire_key key, struct wire *wire, struct error *err)
 {
@@ -138,6 +181,7 @@ int wire_open(const struct options *options, const char *config_file, enum repos
     }
     if (options->from)
         code = choose_target(options->from, &p, err);
+    wire->cut = watch_signals(&p);
     if (code == 0 && (key == WIRE_PERSON || options->target))
         code = get_person(options, &p, wire, err);
     if (code != 0) {
@@ -148,13 +192,16 @@ int wire_open(const struct options *options, const char *config_file, enum repos
     p.fill_empty = options->command == COMMAND_HEAL;
     p.person = wire->has_person ? &wire->person : NULL;
     code = repository_open(&p, mode, &wire->repository, err);
-    if (code != 0)
+    if (code == 0)
+        atomic_store(&wire->cut->replicas, repository_replicas(wire->repository));
+    else
         wire_close(wire);
     return code;
 }
 
 void wire_close(struct wire *wire)
 {
+    end_watch(wire->cut);
     repository_close(wire->repository);
     config_free(wire->config);
     person_key_cleanse(&wire->person);

@@ -20,8 +20,7 @@ struct wire {
     struct repository *repository;
     struct person_key person;
     bool has_person;
-    char **labels;
-    size_t label_count;
+    struct wire_cut *cut; /* what a signal cuts off */
 };
 
 /* Opens what options name: the repository of the configuration file, or the one at --target URL. Does not

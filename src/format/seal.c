@@ -66,6 +66,20 @@ void derive_gear_table(const struct secrets *secrets, uint32_t generation, uint8
     derive_numbered(secrets, generation, "chunker", table, 2048);
 }
 
+void derive_customer_key(const struct secrets *secrets, uint32_t generation, const char *target,
+                         uint8_t key[32])
+{
+    const uint8_t *secret = secret_find(&secrets->bundle.ids, generation);
+    struct buffer context = {0};
+    buffer_u32(&context, generation);
+    buffer_lv(&context, bytes_of_string(target));
+    if (secret)
+        derive(secret, (struct bytes){0}, "sse-c", &secrets->repository, buffer_bytes(&context), key, 32);
+    else
+        random_bytes(key, 32);
+    buffer_free(&context);
+}
+
 /* ---- SEALED ---- */
 
 static void put_header(struct buffer *out, enum object_type type, uint32_t generation,

@@ -27,6 +27,9 @@ void derive(const uint8_t secret[32], struct bytes salt, const char *label, cons
 void derive_blob_id_key(const struct secrets *secrets, uint32_t generation, uint8_t key[32]);
 /* The chunker's table, 2048 bytes. */
 void derive_gear_table(const struct secrets *secrets, uint32_t generation, uint8_t table[2048]);
+/* The key that a store is given to encrypt under (SSE-C); target: "BUCKET/PREFIX". */
+void derive_customer_key(const struct secrets *secrets, uint32_t generation, const char *target,
+                         uint8_t key[32]);
 
 #define SEALED_HEADER_SIZE 60
 #define SEALED_OVERHEAD (SEALED_HEADER_SIZE + 16)

@@ -3,6 +3,7 @@
 #include "base/log.h"
 #include "base/memory.h"
 #include "base/text.h"
+#include "crypto/random.h"
 #include "repo/internal.h"
 #include "repo/lease.h"
 
@@ -158,22 +159,43 @@ static int fetch_keyring(const struct storage_object *object, void *context)
 static void demote(struct repository *r, size_t target, const struct error *why)
 {
     replicas_demote(r->replicas, target, why);
-    log_warning("target %s is left out: %s", r->parameters.target_labels[target], why->message);
+    if (strncmp(why->message, "target ", 7) == 0)
+        log_warning("%s: it is left out", why->message);
+    else
+        log_warning("target %s is left out: %s", r->parameters.target_labels[target], why->message);
     if (*why->hint)
         log_hint("%s", why->hint);
+}
+
+static void free_keys(struct fetched_keys *keys)
+{
+    for (size_t i = 0; i < keys->count; i++)
+        free((void *)(uintptr_t)keys->candidates[i].object.data);
+    free(keys->candidates);
 }
 
 static int open_keyring(struct repository *r, const struct id16 *repository, const struct id *root,
                         struct error *err)
 {
     struct fetched_keys keys = {0};
+    struct error last = {0};
     for (size_t t = 0; t < replicas_count(r->replicas); t++) {
         if (!replicas_is_active(r->replicas, t))
             continue;
         struct error why;
         keys.storage = replicas_storage(r->replicas, t);
-        if (storage_list(keys.storage, "keys/", fetch_keyring, &keys, &why) != 0)
+        if (storage_list(keys.storage, "keys/", fetch_keyring, &keys, &why) == 0)
+            continue;
+        last = why;
+        if (replicas_active_count(r->replicas) > 1)
             demote(r, t, &why);
+        else
+            replicas_demote(r->replicas, t, &why);
+    }
+    if (replicas_active_count(r->replicas) == 0) {
+        free_keys(&keys);
+        *err = last;
+        return last.code;
     }
     const struct keyring_pin *pin = r->has_host && r->host_key.pin.version ? &r->host_key.pin : NULL;
     int code = keyring_chain_verify(keys.candidates, keys.count, repository, root, pin, &r->chain, err);
@@ -184,9 +206,7 @@ static int open_keyring(struct repository *r, const struct id16 *repository, con
     if (code == 0 && r->chain.ignored)
         log_warning("not part of the keyring and ignored (%zu): %s", r->chain.ignored,
                     r->chain.warning.message);
-    for (size_t i = 0; i < keys.count; i++)
-        free((void *)(uintptr_t)keys.candidates[i].object.data);
-    free(keys.candidates);
+    free_keys(&keys);
     return code;
 }
 
@@ -305,6 +325,37 @@ static int read_host_key(struct repository *r, struct error *err)
     return code;
 }
 
+/* The greatest number under `limit`, or 0. */
+static uint32_t newest_below(const struct secret_list *list, uint32_t limit)
+{
+    uint32_t newest = 0;
+    for (size_t i = 0; i < list->count; i++) {
+        if (list->list[i].number < limit && list->list[i].number > newest)
+            newest = list->list[i].number;
+    }
+    return newest;
+}
+
+/* For targets that encrypt under keys of their users' as well: one of each generation of id secrets, newest
+ * first, for a bucket and prefix. So a bare machine that opens a bucket by its address has them, too. */
+static void set_customer_keys(struct repository *r)
+{
+    const struct secret_list *ids = &r->secrets.bundle.ids;
+    uint8_t(*keys)[STORAGE_CUSTOMER_KEY] = memory_alloc_array(ids->count, sizeof *keys);
+    for (size_t t = 0; t < replicas_count(r->replicas); t++) {
+        struct storage *storage = replicas_storage(r->replicas, t);
+        const char *place = storage ? strstr(storage_location(storage), "://") : NULL;
+        size_t count = 0;
+        if (!place)
+            continue;
+        for (uint32_t i = newest_below(ids, UINT32_MAX); i; i = newest_below(ids, i))
+            derive_customer_key(&r->secrets, i, place + 3, keys[count++]);
+        storage_set_customer_keys(storage, keys, count);
+    }
+    cleanse(keys, ids->count * sizeof *keys);
+    free(keys);
+}
+
 static int open_keys(struct repository *r, struct error *err)
 {
     const struct person_key *person = r->parameters.person;
@@ -339,8 +390,10 @@ static int open_keys(struct repository *r, struct error *err)
     if (code == 0)
         code = person ? keyring_unlock_person(&r->chain.keyring, person, &r->secrets, err)
                       : keyring_unlock_host(&r->chain.keyring, &r->host_key, &r->secrets, err);
-    if (code == 0)
+    if (code == 0) {
+        set_customer_keys(r);
         code = update_pin(r, err);
+    }
     return code;
 }
 

@@ -116,6 +116,7 @@ int storage_open_s3(const struct s3_parameters *parameters, struct storage **sto
     s3->location = memory_format("s3://%s/%s", s3->p.bucket, s3->p.prefix);
     s3->address = address;
     s3->http = http;
+    s3->keys_may_be_sent = address.tls || parameters->sse == S3_SSE_CUSTOMER;
     s3->credentials = credentials_source_new(&parameters->credentials);
     pthread_mutex_init(&s3->lock, NULL);
     pthread_condattr_t attributes;

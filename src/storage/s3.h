@@ -39,6 +39,17 @@ struct s3_parameters {
  * is not loopback without allow_insecure_http, a region that the provider does not have. */
 int storage_open_s3(const struct s3_parameters *parameters, struct storage **storage, struct error *err);
 
+/* ---- s3_url.c: a bucket as one line, for a machine that has no configuration ----
+ *
+ * s3://BUCKET/PREFIX?NAME=VALUE&...                 at the provider's own endpoint
+ * s3+https://HOST[:PORT]/BUCKET/PREFIX?...          at this one (s3+http likewise, as far as http is allowed)
+ * with provider, region, addressing, sse, profile, credentials_file, ca_file and allow_insecure_http, which
+ * mean what they do in the configuration file. */
+
+bool s3_is_url(const char *url);
+/* USAGE if it is malformed. */
+int storage_open_s3_url(const char *url, struct storage **storage, struct error *err);
+
 /* ---- endpoint.c: which host serves a bucket ---- */
 
 #define S3_HOST_MAX 512

@@ -20,6 +20,7 @@ struct s3 {
     struct http_client *http;
     uint8_t customer_keys[S3_CUSTOMER_KEYS_MAX][STORAGE_CUSTOMER_KEY];
     size_t customer_key_count;
+    bool keys_may_be_sent; /* the way there is encrypted, or it is what was asked for */
 
     pthread_mutex_t lock; /* guards all below */
     pthread_cond_t wake;  /* cancelled */

@@ -17,9 +17,14 @@ static bool begins_with(const char *name, const char *prefix)
 }
 
 /* Whoever opens a repository needs these first, and has no keys yet. */
-static bool has_customer_key(const struct s3 *s3, const char *name)
+static bool is_encrypted_kind(const char *name)
 {
-    return s3->p.sse == S3_SSE_CUSTOMER && strcmp(name, "config") != 0 && !begins_with(name, "keys/");
+    return strcmp(name, "config") != 0 && !begins_with(name, "keys/");
+}
+
+static bool wants_customer_key(const struct s3 *s3, const char *name)
+{
+    return s3->p.sse == S3_SSE_CUSTOMER && is_encrypted_kind(name);
 }
 
 /* Keyrings, person keys, leases and events must be removable. */
@@ -54,7 +59,7 @@ static int put_once(struct s3 *s3, const char *name, struct bytes data, bool onl
     }
     if (s3->p.sse == S3_SSE_AES256)
         s3_call_header(&call, "x-amz-server-side-encryption: AES256");
-    if (has_customer_key(s3, name))
+    if (wants_customer_key(s3, name))
         call.customer_key = s3->customer_keys[0];
     if (s3->p.lock != S3_LOCK_NONE && is_locked_kind(name)) {
         char time[TEXT_TIME_SIZE];
@@ -98,27 +103,30 @@ static int head_once(struct s3 *s3, const char *name, const uint8_t *customer_ke
     return code;
 }
 
-/* An object that is encrypted under another key, or under none, is refused with one of these. */
-static bool is_wrong_key(int code, const struct s3_refusal *refusal)
-{
-    return code != 0 && (refusal->status == 400 || refusal->status == 403);
-}
+typedef int once_callback(struct s3 *s3, const char *name, const uint8_t *key, void *context,
+                          struct s3_refusal *refusal, struct error *err);
 
-/* Calls `once` with each customer key, newest first, then with none, until one fits. */
-static int with_each_key(struct s3 *s3, const char *name,
-                         int (*once)(struct s3 *s3, const char *name, const uint8_t *key, void *context,
-                                     struct s3_refusal *refusal, struct error *err),
-                         void *context, struct error *err)
+/* Calls `once` with each customer key and with none, until one fits: newest first where new objects get one,
+ * else none first (what was stored before a setting changed, or a bucket that is known by its address only).
+ */
+static int with_each_key(struct s3 *s3, const char *name, once_callback *once, void *context,
+                         struct error *err)
 {
     struct s3_refusal refusal = {0};
-    if (!has_customer_key(s3, name))
-        return once(s3, name, NULL, context, &refusal, err);
+    size_t count = s3->keys_may_be_sent && is_encrypted_kind(name) ? s3->customer_key_count : 0;
+    bool keys_first = s3->p.sse == S3_SSE_CUSTOMER;
     struct error first = {0};
     int first_code = 0;
-    for (size_t i = 0; i <= s3->customer_key_count; i++) {
-        const uint8_t *key = i < s3->customer_key_count ? s3->customer_keys[i] : NULL;
+    for (size_t i = 0; i <= count; i++) {
+        const uint8_t *key = NULL;
+        if (keys_first && i < count)
+            key = s3->customer_keys[i];
+        else if (!keys_first && i > 0)
+            key = s3->customer_keys[i - 1];
         int code = once(s3, name, key, context, &refusal, err);
-        if (!is_wrong_key(code, &refusal))
+        /* How an object is refused that is encrypted under another key, or under none. */
+        bool wrong_key = code != 0 && (refusal.status == 400 || (keys_first && refusal.status == 403));
+        if (!wrong_key)
             return code;
         if (i == 0) {
             first_code = code;
@@ -182,7 +190,7 @@ int s3_put(void *driver, const char *name, struct bytes data, struct error *err)
     struct s3 *s3 = driver;
     struct s3_refusal refusal = {0};
     unsigned features;
-    if (has_customer_key(s3, name) && s3->customer_key_count == 0)
+    if (wants_customer_key(s3, name) && s3->customer_key_count == 0)
         return error_set(err, ERROR_DENIED, "cannot store %s: its customer key is not known yet", name);
     int code = s3_get_features(s3, &features, err);
     if (code != 0)

@@ -90,6 +90,15 @@ static char *canonical_header(const char *line)
     return text;
 }
 
+/* By name: a whole line would put "name-more:" before "name:". */
+static int compare_headers(const void *a, const void *b)
+{
+    const char *x = *(char *const *)a, *y = *(char *const *)b;
+    size_t m = strcspn(x, ":"), n = strcspn(y, ":");
+    int order = memcmp(x, y, m < n ? m : n);
+    return order ? order : (m > n) - (m < n);
+}
+
 /* Both as the canonical request has them: the lines, and the names joined. */
 static void canonical_headers(const struct s3_signed_request *r, struct buffer *lines, struct buffer *names)
 {
@@ -97,7 +106,7 @@ static void canonical_headers(const struct s3_signed_request *r, struct buffer *
     size_t count = r->header_count < S3_SIGNED_HEADERS_MAX ? r->header_count : S3_SIGNED_HEADERS_MAX;
     for (size_t i = 0; i < count; i++)
         list[i] = canonical_header(r->headers[i]);
-    qsort(list, count, sizeof *list, compare_strings);
+    qsort(list, count, sizeof *list, compare_headers);
     for (size_t i = 0; i < count; i++) {
         buffer_append_format(lines, "%s\n", list[i]);
         buffer_append_format(names, "%s%.*s", i ? ";" : "", (int)strcspn(list[i], ":"), list[i]);

@@ -1,12 +1,15 @@
 #include "storage/storage.h"
 
 #include "base/memory.h"
+#include "storage/s3.h"
 
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
 struct storage {
+    atomic_uint references;
     const struct storage_driver *driver;
     void *state;
     char *label;
@@ -17,6 +20,7 @@ struct storage *storage_new(const struct storage_driver *driver, void *driver_st
                             const char *location)
 {
     struct storage *storage = memory_new(struct storage);
+    atomic_init(&storage->references, 1);
     storage->driver = driver;
     storage->state = driver_state;
     storage->label = memory_copy_string(label);
@@ -24,9 +28,15 @@ struct storage *storage_new(const struct storage_driver *driver, void *driver_st
     return storage;
 }
 
+struct storage *storage_share(struct storage *storage)
+{
+    atomic_fetch_add(&storage->references, 1);
+    return storage;
+}
+
 void storage_free(struct storage *storage)
 {
-    if (!storage)
+    if (!storage || atomic_fetch_sub(&storage->references, 1) != 1)
         return;
     storage->driver->free(storage->state);
     free(storage->label);
@@ -283,12 +293,15 @@ int storage_retain(struct storage *storage, const char *name, const char *versio
 int storage_open_url(const char *url, struct storage **storage, struct error *err)
 {
     const char *path = url;
+    if (s3_is_url(url))
+        return storage_open_s3_url(url, storage, err);
     if (strncmp(url, "file://", 7) == 0)
         path = url + 7;
     bool absolute_file = path != url && *path == '/';
     if ((strstr(url, "://") && !absolute_file) || !*path) {
         error_set(err, ERROR_USAGE, "%s is not the address of a target", url);
-        error_hint(err, "give the path of a folder, or file:///PATH");
+        error_hint(
+            err, "give the path of a folder, file:///PATH, or s3://BUCKET/PREFIX?provider=NAME&region=NAME");
         return ERROR_USAGE;
     }
     return storage_open_local(path, path, false, storage, err);

@@ -93,6 +93,9 @@ struct storage_driver {
 /* Takes ownership of driver_state. label (the target's name) and location (path or URL) are for messages. */
 struct storage *storage_new(const struct storage_driver *driver, void *driver_state, const char *label,
                             const char *location);
+/* One more reference to the same storage. Returns it. */
+struct storage *storage_share(struct storage *storage);
+/* Gives up a reference; the storage goes with the last one. NULL is fine. */
 void storage_free(struct storage *storage);
 const char *storage_label(const struct storage *storage);
 const char *storage_location(const struct storage *storage);
@@ -163,7 +166,8 @@ int storage_find_version(struct storage *storage, const char *name, const struct
 int storage_open_local(const char *label, const char *path, bool create, struct storage **storage,
                        struct error *err);
 
-/* A target's URL as `--target` takes it: a path, or file:///path. USAGE for schemes not known. */
+/* A target's URL as `--target` takes it: a path, file:///path, or one of s3.h. USAGE for schemes not known.
+ */
 int storage_open_url(const char *url, struct storage **storage, struct error *err);
 
 #endif

@@ -80,6 +80,14 @@ START_TEST(the_examples_of_s3)
 }
 END_TEST
 
+/* Signed by botocore: the shorter of two names goes first. */
+START_TEST(names_that_begin_alike)
+{
+    S3("GET", "/a", "", EMPTY, "cf9d07c926ee87e928e3848513b82b6c31e229edf89a7eeabf56a3284c0f37d5",
+       "x-amz-server-side-encryption-customer-key-MD5: m", "x-amz-server-side-encryption-customer-key: k");
+}
+END_TEST
+
 START_TEST(encoding)
 {
     struct buffer out = {0};
@@ -96,4 +104,4 @@ START_TEST(encoding)
 }
 END_TEST
 
-RUN_TESTS("s3_sign", the_test_suite, the_examples_of_s3, encoding)
+RUN_TESTS("s3_sign", the_test_suite, the_examples_of_s3, names_that_begin_alike, encoding)
