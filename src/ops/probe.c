@@ -222,6 +222,10 @@ void probe_run(struct storage *storage, const struct probe_parameters *parameter
     hex_encode(random, sizeof random, hex);
     /* A folder in which every host may put and remove, and that no lock covers; no lease has such a name. */
     snprintf(s.name, sizeof s.name, "leases/probe-%s", hex);
+    /* Where the store encrypts under keys of its users' any key shows that it can. */
+    uint8_t key[1][STORAGE_CUSTOMER_KEY];
+    random_bytes(key, sizeof key);
+    storage_set_customer_keys(storage, (const uint8_t(*)[STORAGE_CUSTOMER_KEY])key, 1);
     if (!answers(&s))
         return;
     check_region(&s);

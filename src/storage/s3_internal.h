@@ -67,6 +67,7 @@ struct s3_call {
 struct s3_refusal {
     int status; /* HTTP; 0: there was no answer */
     char code[S3_CODE_SIZE];
+    bool maybe_done; /* an attempt before may have been carried out all the same */
 };
 
 /* Signs and sends until there is a final answer or the budget is spent. 0 for a success, its body appended to

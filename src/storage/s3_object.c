@@ -51,6 +51,8 @@ static int put_once(struct s3 *s3, const char *name, struct bytes data, bool onl
     struct s3_call call = {
         .what = "cannot store", .method = "PUT", .name = name, .body = data, .body_hash = hash_in_name(name)};
     char *storage_class = NULL, *until = NULL;
+    if (wants_customer_key(s3, name) && s3->customer_key_count == 0)
+        return error_set(err, ERROR_DENIED, "cannot store %s: its customer key is not known yet", name);
     if (only_if_absent)
         s3_call_header(&call, "If-None-Match: *");
     if (s3->p.storage_class && begins_with(name, "packs/")) {
@@ -190,8 +192,6 @@ int s3_put(void *driver, const char *name, struct bytes data, struct error *err)
     struct s3 *s3 = driver;
     struct s3_refusal refusal = {0};
     unsigned features;
-    if (wants_customer_key(s3, name) && s3->customer_key_count == 0)
-        return error_set(err, ERROR_DENIED, "cannot store %s: its customer key is not known yet", name);
     int code = s3_get_features(s3, &features, err);
     if (code != 0)
         return code;
@@ -213,6 +213,9 @@ int s3_put_new(void *driver, const char *name, struct bytes data, struct error *
     struct s3 *s3 = driver;
     struct s3_refusal refusal = {0};
     int code = put_once(s3, name, data, true, &refusal, err);
+    /* The first attempt's answer may have been lost. */
+    if (refusal.status == 412 && refusal.maybe_done && is_stored(s3, name, data))
+        return 0;
     if (refusal.status == 412) {
         error_set(err, ERROR_EXISTS, "%s is in %s already", name, s3->location);
         return ERROR_EXISTS;

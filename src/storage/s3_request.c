@@ -60,7 +60,8 @@ struct attempt {
     struct s3_refusal refusal;
     char message[MESSAGE_SIZE]; /* the store's */
     char region[S3_REGION_SIZE];
-    bool fresh; /* a new connection */
+    bool fresh;     /* a new connection */
+    bool processed; /* it may have been */
 };
 
 static void add_header(struct attempt *a, char *line)
@@ -365,7 +366,7 @@ static int send_once(struct s3 *s3, const struct s3_call *call, const char *body
     *verdict = S3_FINAL;
     memset(&a->refusal, 0, sizeof a->refusal);
     a->message[0] = a->region[0] = '\0';
-    int code = http_perform(s3->http, &request, response, NULL, err);
+    int code = http_perform(s3->http, &request, response, &a->processed, err);
     if (code != 0) {
         *verdict = code == ERROR_FAILED ? S3_RETRY : S3_FINAL;
         return code == ERROR_CANCELLED ? code : connect_failed(call, s3, err);
@@ -415,6 +416,7 @@ static int try_until_final(struct s3 *s3, const struct s3_call *call, const char
                            struct error *err)
 {
     struct corrections corrections = {0};
+    bool maybe_done = false;
     double started = monotonic_now();
     for (unsigned attempt = 1;; attempt++) {
         enum s3_verdict verdict;
@@ -428,6 +430,7 @@ static int try_until_final(struct s3 *s3, const struct s3_call *call, const char
             return s3_refuse(s3, call, &a->refusal, a->message, err); /* there are no others */
         take_state(s3, a);
         code = send_once(s3, call, body_hash, body_md5, a, response, &verdict, &reason);
+        a->refusal.maybe_done = maybe_done;
         if (code == 0 || response->status != 0) {
             int other = correct(s3, &corrections, a, response, &again, &reason);
             code = other ? other : code;
@@ -448,6 +451,7 @@ static int try_until_final(struct s3 *s3, const struct s3_call *call, const char
             return code;
         }
         say_once(s3, left, delay, &reason);
+        maybe_done |= a->processed;
         a->fresh = true;
         code = wait_for(s3, delay, err);
         if (code != 0)
