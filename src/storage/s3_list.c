@@ -30,9 +30,10 @@ static int get_page(struct s3 *s3, const struct s3_call *call, struct s3_page *p
     return code;
 }
 
-/* Where a listing goes on: texts of the page before. */
+/* Where a listing goes on. */
 struct position {
-    char *token, *key, *version;
+    char *token;         /* or NULL */
+    char *key, *version; /* or NULL: after this entry */
 };
 
 static void free_position(struct position *p)
@@ -43,21 +44,45 @@ static void free_position(struct position *p)
     memset(p, 0, sizeof *p);
 }
 
+static bool is_same(const char *a, const char *b)
+{
+    return a && b ? strcmp(a, b) == 0 : a == b;
+}
+
+/* Some stores encode the markers where names are encoded, some do not: the last entry is the same place. */
 static int next_position(const struct s3 *s3, const struct s3_page *page, bool versions, struct position *at,
                          struct error *err)
 {
-    struct position next = {memory_copy_string(page->token), memory_copy_string(page->key_marker),
-                            memory_copy_string(page->version_marker)};
-    bool stands = versions ? !*next.key || (at->key && strcmp(at->key, next.key) == 0 &&
-                                            strcmp(at->version, next.version) == 0)
-                           : !*next.token || (at->token && strcmp(at->token, next.token) == 0);
+    struct position next = {0};
+    const struct s3_entry *last = page->count ? &page->entries[page->count - 1] : NULL;
+    if (!versions && *page->token && !strchr(page->token, S3_DAMAGED))
+        next.token = memory_copy_string(page->token);
+    else if (last || *page->key_marker)
+        next.key = memory_copy_string(last ? last->key : page->key_marker);
+    if (versions && next.key)
+        next.version = memory_copy_string(*page->version_marker ? page->version_marker
+                                          : last                ? last->version
+                                                                : "");
+    bool goes_on =
+        (next.token || next.key) &&
+        !(is_same(next.token, at->token) && is_same(next.key, at->key) && is_same(next.version, at->version));
     free_position(at);
     *at = next;
-    if (!stands)
+    if (goes_on)
         return 0;
     error_set(err, ERROR_FAILED, "cannot list %s: the store says that there is more, but not where",
               s3->location);
     return error_hint(err, "is it an S3 store? holdfast check-config --online tries what it can do");
+}
+
+static void go_on(struct s3_call *call, bool versions, const struct position *at)
+{
+    if (at->token)
+        s3_call_query(call, "continuation-token", at->token);
+    if (at->key)
+        s3_call_query(call, versions ? "key-marker" : "start-after", at->key);
+    if (at->version && *at->version)
+        s3_call_query(call, "version-id-marker", at->version);
 }
 
 typedef int entry_callback(const struct s3_entry *entry, const char *name, void *context);
@@ -78,12 +103,7 @@ static int list_entries(struct s3 *s3, const char *prefix, bool versions, entry_
             s3_call_query(&call, "versions", "");
         else
             s3_call_query(&call, "list-type", "2");
-        if (at.token && *at.token)
-            s3_call_query(&call, "continuation-token", at.token);
-        if (versions && at.key)
-            s3_call_query(&call, "key-marker", at.key);
-        if (versions && at.version && *at.version)
-            s3_call_query(&call, "version-id-marker", at.version);
+        go_on(&call, versions, &at);
         struct s3_page page;
         code = get_page(s3, &call, &page, err);
         more = code == 0 && page.truncated;

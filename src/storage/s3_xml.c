@@ -265,21 +265,47 @@ static const char *decode(const char *text, struct arena *arena)
     return copy;
 }
 
+static bool is_forbidden(unsigned long character)
+{
+    return character < 0x20 && character != '\t' && character != '\n' && character != '\r';
+}
+
+/* Names of objects that are not ours may hold what XML cannot. Ceph encodes them, but not where the next page
+ * begins: there S3_DAMAGED takes the place of each byte, so that such a name does not hide all others. */
+static void replace_forbidden(struct buffer *xml)
+{
+    char *text = (char *)xml->data;
+    for (size_t i = 0; i < xml->size; i++) {
+        size_t n = is_forbidden((unsigned char)text[i]);
+        if (text[i] == '&' && xml->size - i > 10 && text[i + 1] == '#') {
+            char *end;
+            bool hex = text[i + 2] == 'x';
+            unsigned long character = strtoul(text + i + 2 + hex, &end, hex ? 16 : 10);
+            if (*end == ';' && end - text - (ptrdiff_t)i < 10 && is_forbidden(character))
+                n = (size_t)(end - text) - i + 1;
+        }
+        memset(text + i, S3_DAMAGED, n);
+    }
+}
+
 int s3_xml_page(struct bytes xml, struct s3_page *page, struct error *err)
 {
     struct listing listing = {.page = page};
     struct walk walk = {.leaf = take_listing_leaf, .close = take_listing_end, .context = &listing};
     memset(page, 0, sizeof *page);
     page->token = page->key_marker = page->version_marker = "";
-    bool good = walk_document(&walk, xml);
+    struct buffer clean = {0};
+    buffer_append_bytes(&clean, xml);
+    buffer_string(&clean);
+    replace_forbidden(&clean);
+    bool good = walk_document(&walk, buffer_bytes(&clean));
+    buffer_free(&clean);
     if (!good || !listing.is_listing || listing.bad) {
         error_set(err, ERROR_INTEGRITY, "the answer is not a listing of objects");
         return error_hint(err, "is it an S3 store, and does nothing on the way answer in its place?");
     }
     for (size_t i = 0; listing.is_encoded && i < page->count; i++)
         page->entries[i].key = decode(page->entries[i].key, &page->arena);
-    if (listing.is_encoded)
-        page->key_marker = decode(page->key_marker, &page->arena);
     return 0;
 }
 

@@ -13,6 +13,8 @@
 #define S3_LISTING_MAX ((size_t)8 << 20) /* bytes of one page */
 #define S3_ANSWER_MAX ((size_t)64 << 10) /* bytes of any other answer */
 
+#define S3_DAMAGED 0x7f /* stands in token and markers for what XML cannot hold */
+
 struct s3_entry {
     const char *key;
     const char *version; /* "" if the answer has none */
@@ -27,7 +29,7 @@ struct s3_page {
     struct s3_entry *entries;
     size_t count, capacity;
     bool truncated;
-    /* Where the next page begins; "" if the answer does not say. */
+    /* Where the next page begins, as the answer has it; "" if it does not say. */
     const char *token, *key_marker, *version_marker;
     struct arena arena;
 };

@@ -59,6 +59,20 @@ static void refuse(const char *text)
     s3_page_free(&page);
 }
 
+START_TEST(a_name_that_xml_cannot_hold_hides_no_others)
+{
+    MUST(parse("<ListBucketResult><EncodingType>url</EncodingType><IsTruncated>true</IsTruncated>"
+               "<Contents><Key>a%01b</Key><Size>5</Size></Contents>"
+               "<NextContinuationToken>a&#x01;b&#1;\x02&amp;&#x41;&#9;</NextContinuationToken>"
+               "</ListBucketResult>"));
+    ck_assert_str_eq(page.entries[0].key, "a\x01"
+                                          "b");
+    ck_assert_str_eq(page.token, "a\x7f\x7f\x7f\x7f\x7f\x7f"
+                                 "b\x7f\x7f\x7f\x7f\x7f&A\t");
+    s3_page_free(&page);
+}
+END_TEST
+
 START_TEST(what_is_no_listing)
 {
     refuse("");
@@ -115,4 +129,5 @@ START_TEST(times)
 }
 END_TEST
 
-RUN_TESTS("s3_xml", a_listing_of_objects, a_listing_of_versions, what_is_no_listing, single_values, times)
+RUN_TESTS("s3_xml", a_listing_of_objects, a_listing_of_versions, a_name_that_xml_cannot_hold_hides_no_others,
+          what_is_no_listing, single_values, times)
