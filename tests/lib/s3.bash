@@ -2,7 +2,7 @@
 # shellcheck shell=bash disable=SC2086
 S3_LIB=$(dirname "${BASH_SOURCE[0]}")
 # Debian's, whatever else is in the path: it has boto3, and starts at once.
-S3_PYTHON="/usr/bin/python3 -I"
+S3_PYTHON="/usr/bin/python3 -IB"
 S3_FOLDER=${HOLDFAST_GATEWAY:-${TMPDIR:-/tmp}/holdfast-gateway-$(id -u)}
 
 # Joins the gateway, or starts it. S3_HTTP and S3_HTTPS are its addresses, S3_CA is the certificate to trust; the

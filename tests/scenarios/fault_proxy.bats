@@ -36,6 +36,7 @@ elapsed() { # MILLISECONDS COMMAND: takes at least so long
     logged '.path == "/'"$BUCKET"'/a b" and .query == "x=%2F&y" and .length == 7 and .headers["x-amz-meta-a"] == "b"'
     s3_request GET "/$BUCKET?list-type=2" | grep -q '<Key>a b</Key>'
     s3_request -i HEAD "/$BUCKET/object" | grep -qi '^content-length: 10'
+    [ "$(s3_count proxy)" -eq 4 ]
     [ "$(s3_count proxy '.method == "GET"')" -eq 2 ]
     [ "$(s3_count proxy '.headers | has("x-amz-server-side-encryption")')" -eq 0 ]
     s3_proxy secure '' https

@@ -14,9 +14,11 @@
 #                             stays on. A retention put elsewhere: 400 InvalidRequest. A bucket's default retention applies
 #                             to puts without one.
 #   delete a locked version   403 AccessDenied "forbidden by object lock", in a multi-delete as the key's error. Compliance:
-#                             nobody. Governance: who has s3:BypassGovernanceRetention and sends
-#                             x-amz-bypass-governance-retention; the owner does unless a policy denies it.
-#   retention                 may be extended; shortened only by bypass (governance); compliance cannot become governance.
+#                             nobody. Governance: whoever may delete versions and sends
+#                             x-amz-bypass-governance-retention, UNLESS a policy denies them s3:BypassGovernanceRetention
+#                             expressly: not to allow it is not enough. The owner too.
+#   retention                 may be extended; shortened only by bypass (governance), which here must be allowed; compliance
+#                             cannot become governance.
 #                             Without a version id it is 404 behind a delete marker.
 #   the right to lock         retention headers of a PUT need s3:PutObject alone; PUT ?retention needs
 #                             s3:PutObjectRetention.
@@ -209,6 +211,11 @@ J
     as AccessDenied -f "$WORK/policy" PUT "/$BUCKET?policy"
     as AccessDenied DELETE "/$BUCKET?policy"
     as AccessDenied DELETE "/$BUCKET"
+    sed -i 's/, "s3:BypassGovernanceRetention"//; s/"Deny"/"Allow"/' "$WORK/policy"
+    says 204 -f "$WORK/policy" PUT "/$BUCKET?policy"
+    id=$(s3_as "$w" s3_version -H x-amz-object-lock-mode:GOVERNANCE -H "x-amz-object-lock-retain-until-date:$until" -d a PUT "/$BUCKET/packs/1")
+    as AccessDenied DELETE "/$BUCKET/packs/1?versionId=$id"
+    as 204 -H x-amz-bypass-governance-retention:true DELETE "/$BUCKET/packs/1?versionId=$id" # allowed by nobody, but not denied
     sed -i 's/"s3:ListBucket", //' "$WORK/policy"
     says 204 -f "$WORK/policy" PUT "/$BUCKET?policy"
     as AccessDenied GET "/$BUCKET/keys/2"
@@ -263,18 +270,30 @@ J
 }
 
 @test "the gateway ends when nobody who joined it is alive, and its daemons end with it" {
-    sleep 1000 3>&- &
-    local user=$! folder="$WORK/gateway" daemons
-    HOLDFAST_GATEWAY_IDLE=1 $S3_PYTHON "$S3_LIB/gateway.py" join "$folder" --pid "$user" >/dev/null
-    daemons=$(pgrep -f "$folder/ceph.conf")
-    [ "$(wc -w <<<"$daemons")" -eq 3 ]
+    local folder="$WORK/gateway"
+    join() {
+        sleep 1000 3>&- &
+        user=$!
+        HOLDFAST_GATEWAY_IDLE=1 $S3_PYTHON "$S3_LIB/gateway.py" join "$folder" --pid "$user" >/dev/null
+        daemons=$(pgrep -f "$folder/ceph.conf")
+        [ "$(wc -w <<<"$daemons")" -eq 3 ]
+    }
+    ended() {
+        for _ in $(seq 100); do
+            pgrep -f "$folder/ceph.conf" >/dev/null || return 0
+            sleep 0.1
+        done
+        return 1
+    }
+    join
     sleep 3
     kill -0 $daemons
     kill "$user"
-    for _ in $(seq 100); do
-        pgrep -f "$folder/ceph.conf" || break
-        sleep 0.1
-    done
-    ! pgrep -f "$folder/ceph.conf"
+    ended
     [ ! -e "$folder/state" ]
+    join
+    kill -KILL "$(jq .pid "$folder/state")"
+    ended
+    join # after that, too
+    kill "$user"
 }
