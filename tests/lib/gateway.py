@@ -32,7 +32,7 @@ import uuid
 IDLE_SECONDS = int(os.environ.get("HOLDFAST_GATEWAY_IDLE", "60"))
 LIFE_SECONDS = 6 * 3600
 START_SECONDS = 120
-STORE_BYTES = 4 << 30  # in memory, as far as it is used
+STORE_BYTES = 4 << 30  # in memory, as far as it is used; when it is full, requests that write hang
 
 CONF = """[global]
 fsid={fsid}

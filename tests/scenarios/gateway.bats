@@ -32,6 +32,7 @@
 #   reading what is not there 404 with s3:ListBucket, else 403.
 # names                       of another user's bucket: BucketAlreadyExists; creating one's own again: 200; 3 characters
 #                             at least: InvalidBucketName.
+# quota                       of a bucket (radosgw-admin quota): 403 QuotaExceeded; the way to test a store that is full.
 # newer clients               boto3 1.43 with its default checksum trailers cannot put at all (MissingContentLength).
 load ../lib/common.bash
 load ../lib/s3.bash
