@@ -43,8 +43,9 @@ int storage_open_s3(const struct s3_parameters *parameters, struct storage **sto
  *
  * s3://BUCKET/PREFIX?NAME=VALUE&...                 at the provider's own endpoint
  * s3+https://HOST[:PORT]/BUCKET/PREFIX?...          at this one (s3+http likewise, as far as http is allowed)
- * with provider, region, addressing, sse, profile, credentials_file, ca_file and allow_insecure_http, which
- * mean what they do in the configuration file. */
+ * with provider, region, addressing, profile, credentials_file, ca_file and allow_insecure_http, which mean
+ * what they do in the configuration file. For reading: how objects are encrypted by the store need not be
+ * said. */
 
 bool s3_is_url(const char *url);
 /* USAGE if it is malformed. */

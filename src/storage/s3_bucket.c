@@ -23,8 +23,10 @@ static bool is_absent(int code, const struct s3_refusal *refusal)
            strcmp(refusal->code, "SignatureDoesNotMatch") != 0 && !s3_refuses_credentials(refusal->code);
 }
 
-/* The answer to GET ?name; *told is false where there is none, and the body is empty then. */
-static int ask(struct s3 *s3, const struct s3_call *call, struct buffer *body, bool *told, struct error *err)
+/* The answer to GET ?name, an element `root`; *told is false where there is none, and the body is empty then.
+ */
+static int ask(struct s3 *s3, const struct s3_call *call, const char *root, struct buffer *body, bool *told,
+               struct error *err)
 {
     struct http_response response = {0};
     struct s3_refusal refusal = {0};
@@ -33,17 +35,23 @@ static int ask(struct s3 *s3, const struct s3_call *call, struct buffer *body, b
     bool none = code != 0 && strcmp(refusal.code, "ObjectLockConfigurationNotFoundError") == 0;
     *told = code == 0 || none;
     buffer_clear(body);
-    if (code == 0)
+    /* Half an answer must not be taken for "nothing of the kind": what is removed would not be gone. */
+    if (code == 0 && !s3_xml_is(buffer_bytes(&response.body), root)) {
+        code = error_set(err, ERROR_FAILED, "%s %s: the answer is no %s", call->what, s3->location, root);
+        error_hint(err, "is it an S3 store, and does nothing on the way answer in its place?");
+    } else if (code == 0) {
         buffer_append_bytes(body, buffer_bytes(&response.body));
+    }
     http_response_free(&response);
     return is_absent(code, &refusal) ? 0 : code;
 }
 
-static int ask_bucket(struct s3 *s3, const char *what, struct buffer *body, bool *told, struct error *err)
+static int ask_bucket(struct s3 *s3, const char *what, const char *root, struct buffer *body, bool *told,
+                      struct error *err)
 {
     struct s3_call call = {.what = "cannot ask the state of", .method = "GET"};
     s3_call_query(&call, what, "");
-    return ask(s3, &call, body, told, err);
+    return ask(s3, &call, root, body, told, err);
 }
 
 static int64_t default_retention(struct bytes xml)
@@ -57,15 +65,22 @@ static int64_t default_retention(struct bytes xml)
     return days > 0 && days < DAYS_MAX ? days * 86400 : 0;
 }
 
-static int ask_features(struct s3 *s3, struct storage_facts *facts, struct error *err)
+static int ask_versions(struct s3 *s3, struct storage_facts *facts, struct error *err)
 {
     char text[32];
     struct buffer body = {0};
-    int code = ask_bucket(s3, "versioning", &body, &facts->versions_known, err);
+    int code = ask_bucket(s3, "versioning", "VersioningConfiguration", &body, &facts->versions_known, err);
     /* Where it is suspended there may be versions from before. */
     facts->versions = s3_xml_text(buffer_bytes(&body), "Status", text, sizeof text);
-    if (code == 0)
-        code = ask_bucket(s3, "object-lock", &body, &facts->lock_known, err);
+    buffer_free(&body);
+    return code;
+}
+
+static int ask_lock(struct s3 *s3, struct storage_facts *facts, struct error *err)
+{
+    char text[32];
+    struct buffer body = {0};
+    int code = ask_bucket(s3, "object-lock", "ObjectLockConfiguration", &body, &facts->lock_known, err);
     facts->lock = s3_xml_text(buffer_bytes(&body), "ObjectLockEnabled", text, sizeof text) &&
                   strcmp(text, "Enabled") == 0;
     facts->default_retention = facts->lock ? default_retention(buffer_bytes(&body)) : 0;
@@ -77,9 +92,11 @@ int s3_describe(void *driver, struct storage_facts *facts, struct error *err)
 {
     struct buffer body = {0};
     bool told;
-    int code = ask_features(driver, facts, err);
+    int code = ask_versions(driver, facts, err);
     if (code == 0)
-        code = ask_bucket(driver, "location", &body, &told, err);
+        code = ask_lock(driver, facts, err);
+    if (code == 0)
+        code = ask_bucket(driver, "location", "LocationConstraint", &body, &told, err);
     if (code == 0)
         s3_xml_text(buffer_bytes(&body), "LocationConstraint", facts->location, sizeof facts->location);
     buffer_free(&body);
@@ -99,11 +116,13 @@ int s3_get_features(struct s3 *s3, unsigned *features, struct error *err)
     pthread_mutex_unlock(&s3->lock);
     if (known)
         return 0;
-    int code = ask_features(s3, &facts, err);
+    int code = ask_versions(s3, &facts, err);
+    if (code == 0 && !facts.versions_known)
+        code = ask_lock(s3, &facts, err);
     if (code != 0)
         return code;
     *features = STORAGE_INDEPENDENT_TIME;
-    /* Where that may not be asked: a bucket that takes locks keeps versions, too. */
+    /* A bucket that takes locks keeps versions, too. */
     if (facts.versions || facts.lock || s3->p.lock != S3_LOCK_NONE)
         *features |= STORAGE_VERSIONS;
     if (s3->p.lock != S3_LOCK_NONE)
@@ -134,7 +153,7 @@ static int get_retention(struct s3 *s3, const char *name, const char *version, c
     *until = 0;
     mode[0] = '\0';
     bool told;
-    int code = ask(s3, &call, &body, &told, err);
+    int code = ask(s3, &call, "Retention", &body, &told, err);
     if (code == 0 && s3_xml_text(buffer_bytes(&body), "RetainUntilDate", date, sizeof date)) {
         *until = s3_parse_time(date);
         s3_xml_text(buffer_bytes(&body), "Mode", mode, 32);

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define PAGE_TRIES 3
 #define PAGES_MAX 1000000u /* of 1,000 entries: more than a bucket may hold */
 
 /* Our name in a key, or NULL where it is none of ours. */
@@ -16,18 +17,25 @@ static const char *name_of(const struct s3 *s3, const char *key)
     return strncmp(key, s3->p.prefix, n) == 0 && storage_is_name(key + n) ? key + n : NULL;
 }
 
+/* An answer that is cut short without saying so is asked for again. */
 static int get_page(struct s3 *s3, const struct s3_call *call, struct s3_page *page, struct error *err)
 {
-    struct http_response response = {0};
     memset(page, 0, sizeof *page);
-    int code = s3_send(s3, call, &response, NULL, err);
-    if (code == 0) {
+    for (unsigned tries = 1;; tries++) {
+        struct http_response response = {0};
+        int code = s3_send(s3, call, &response, NULL, err);
+        if (code != 0) {
+            http_response_free(&response);
+            return code;
+        }
         code = s3_xml_page(buffer_bytes(&response.body), page, err);
-        if (code != 0)
-            error_prefix(err, "%s %s", call->what, s3->location);
+        http_response_free(&response);
+        if (code == 0)
+            return 0;
+        s3_page_free(page);
+        if (tries == PAGE_TRIES)
+            return error_prefix(err, "%s %s", call->what, s3->location);
     }
-    http_response_free(&response);
-    return code;
 }
 
 /* Where a listing goes on. */

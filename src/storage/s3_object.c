@@ -196,7 +196,9 @@ int s3_put(void *driver, const char *name, struct bytes data, struct error *err)
     if (code != 0)
         return code;
     /* Where versions are kept a second put would leave a second copy; elsewhere it changes nothing. */
+    pthread_mutex_lock(&s3->lock);
     bool only_if_absent = (features & STORAGE_VERSIONS) && !s3->no_condition;
+    pthread_mutex_unlock(&s3->lock);
     code = put_once(s3, name, data, only_if_absent, &refusal, err);
     if (code == 0 || !only_if_absent || (refusal.status != 412 && refusal.status != 501))
         return code;

@@ -63,11 +63,10 @@ static int index_of(const char *value, const char *const *list)
 static int set_parameter(const char *url, const char *name, const char *value, struct s3_parameters *p,
                          struct error *err)
 {
-    static const char *const names[] = {"provider", "region",           "addressing", "sse",
-                                        "profile",  "credentials_file", "ca_file",    "allow_insecure_http"};
+    static const char *const names[] = {"provider",         "region",  "addressing",         "profile",
+                                        "credentials_file", "ca_file", "allow_insecure_http"};
     static const char *const providers[] = {"aws", "digitalocean", "hetzner", "other", NULL};
     static const char *const addressings[] = {"auto", "path", "virtual", NULL};
-    static const char *const sses[] = {"none", "AES256", "customer", NULL};
     int index = 0;
     if (strcmp(name, "provider") == 0)
         p->provider = (enum s3_provider)(index = index_of(value, providers));
@@ -75,8 +74,6 @@ static int set_parameter(const char *url, const char *name, const char *value, s
         p->region = value;
     else if (strcmp(name, "addressing") == 0)
         p->addressing = (enum s3_addressing)(index = index_of(value, addressings));
-    else if (strcmp(name, "sse") == 0)
-        p->sse = (enum s3_sse)(index = index_of(value, sses));
     else if (strcmp(name, "profile") == 0)
         p->credentials.profile = value;
     else if (strcmp(name, "credentials_file") == 0)

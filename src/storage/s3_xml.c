@@ -301,7 +301,7 @@ int s3_xml_page(struct bytes xml, struct s3_page *page, struct error *err)
     bool good = walk_document(&walk, buffer_bytes(&clean));
     buffer_free(&clean);
     if (!good || !listing.is_listing || listing.bad) {
-        error_set(err, ERROR_INTEGRITY, "the answer is not a listing of objects");
+        error_set(err, ERROR_FAILED, "the answer is not a listing of objects");
         return error_hint(err, "is it an S3 store, and does nothing on the way answer in its place?");
     }
     for (size_t i = 0; listing.is_encoded && i < page->count; i++)

@@ -34,7 +34,7 @@ struct s3_page {
     struct arena arena;
 };
 
-/* INTEGRITY if it is no such answer. The caller frees the page, also after an error. */
+/* FAILED if it is no such answer. The caller frees the page, also after an error. */
 int s3_xml_page(struct bytes xml, struct s3_page *page, struct error *err);
 void s3_page_free(struct s3_page *page);
 

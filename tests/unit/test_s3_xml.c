@@ -55,7 +55,7 @@ END_TEST
 
 static void refuse(const char *text)
 {
-    REFUSES(ERROR_INTEGRITY, parse(text));
+    REFUSES(ERROR_FAILED, parse(text));
     s3_page_free(&page);
 }
 
