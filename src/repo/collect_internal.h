@@ -21,6 +21,7 @@ struct collection {
     size_t sparse_count, sparse_capacity;
     int64_t now, oldest_lease; /* Unix seconds; INT64_MAX: no live lease but ours */
     int64_t leases_end;
+    bool warned_of_lease; /* that one cannot be read */
     struct collect_result *result;
     bool dry_run;
     struct id_map *forgotten; /* snapshots */

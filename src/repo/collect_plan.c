@@ -2,6 +2,7 @@
 #include "base/log.h"
 #include "base/memory.h"
 #include "base/parallel.h"
+#include "base/text.h"
 #include "repo/collect_internal.h"
 #include "repo/retention.h"
 
@@ -29,6 +30,18 @@ struct lease_listing {
     struct error *err;
 };
 
+static void warn_unreadable(struct collection *c, const struct storage_object *object,
+                            const struct error *why)
+{
+    char end[TEXT_TIME_SIZE];
+    if (c->warned_of_lease)
+        return;
+    c->warned_of_lease = true;
+    log_warning("a lease cannot be read: %s", why->message);
+    log_hint("some writer may be at work: nothing is deleted until it ends, or until %s UTC",
+             text_format_time(object->time + c->r->parameters.lease_live, end));
+}
+
 static int note_lease(const struct storage_object *object, void *context)
 {
     struct lease_listing *l = context;
@@ -44,20 +57,28 @@ static int note_lease(const struct storage_object *object, void *context)
         return 0;
     }
     struct object_seen seen = {
-        .folder = FOLDER_LEASES, .sha256 = name.sha256, .time = name.time, .mask = 1u << l->target};
+        .folder = FOLDER_LEASES, .sha256 = name.sha256, .time = name.time, .mask = repository_active_mask(r)};
     struct buffer body = {0};
     struct arena arena = {0};
     struct lease lease;
     struct id16 signer;
-    int64_t started = object->time;
-    /* One that cannot be read protects from its own time on: nothing is deleted on a doubt. It may just have
-     * been removed. */
-    if (record_fetch(r, OBJECT_LEASE, &seen, &body, &signer, NULL) == 0 &&
-        lease_decode(buffer_bytes(&body), &arena, &lease, NULL) == 0 && lease.started < started)
-        started = lease.started;
+    struct error why;
+    int64_t started;
+    int code = record_fetch(r, OBJECT_LEASE, &seen, &body, &signer, &why);
+    if (code == 0)
+        code = lease_decode(buffer_bytes(&body), &arena, &lease, &why);
+    if (code == 0) {
+        started = lease.started < object->time ? lease.started : object->time;
+        started -= tolerance(c);
+    } else {
+        /* Its writer may have begun at any time. One that is gone was refreshed, perhaps, and the listing
+         * came too early for the new one. */
+        started = INT64_MIN;
+        if (code != ERROR_NOT_FOUND)
+            warn_unreadable(c, object, &why);
+    }
     arena_free(&arena);
     buffer_free(&body);
-    started -= tolerance(c);
     if (started < c->oldest_lease)
         c->oldest_lease = started;
     if (object->time + r->parameters.lease_live > c->leases_end)

@@ -114,3 +114,53 @@ objects() { (cd "$WORK/repo1" && find . -type f -not -path './leases/*' | sort |
     holdfast cat files:latest all >"$WORK/again"
     cmp -n 3000000 "$WORK/common" "$WORK/again"
 }
+
+@test "a damaged lease protects its writer, however late it was refreshed, until it is too old" {
+    make_repo 1 "source = { type = \"command\"; command = [ \"$WORK/dump\" ]; filename = \"all\"; };" \
+        'chunk_average = "16K"; lease_refresh = "1s"; lease_recheck = "15s"; lease_live = "20s";'
+    holdfast -q host add pruner --out "$WORK/pruner.key" --role prune
+    sed -e 's|host.key|pruner.key|; s|/state"|/state2"|' "$WORK/holdfast.conf" >"$WORK/pruner.conf"
+    pruner() { "$HOLDFAST_BIN" -c "$WORK/pruner.conf" "$@"; }
+    head -c 3000000 /dev/urandom >"$WORK/common"
+    cat >"$WORK/dump" <<S
+#!/bin/sh
+cat $WORK/common
+[ -e $WORK/slow ] || exit 0
+rm $WORK/slow
+while [ ! -e $WORK/end ]; do head -c 300000 /dev/urandom; sleep 0.2; done
+S
+    chmod +x "$WORK/dump"
+    holdfast -q backup
+    sleep 1.1
+    touch "$WORK/slow"
+    "$HOLDFAST_BIN" -c "$WORK/holdfast.conf" backup >"$WORK/log" 2>&1 &
+    writer=$!
+    while [ -e "$WORK/slow" ]; do sleep 0.1; done
+    sleep 0.5
+    pruner -q forget files:latest
+    [ "$(pruner --json prune | jq .delayed_packs)" -gt 0 ]
+    # Its lease is refreshed, and then damaged.
+    sleep 3
+    kill -STOP "$writer"
+    lease=$(find "$WORK/repo1/leases" -type f | head -n 1)
+    for file in "$WORK"/repo1/leases/*; do printf garbage >"$file"; done
+    pruner --json prune >"$WORK/pruned" 2>"$WORK/warned"
+    [ "$(jq .deleted_packs "$WORK/pruned")" -eq 0 ]
+    [ "$(jq .delayed_packs "$WORK/pruned")" -gt 0 ]
+    grep "a lease cannot be read" "$WORK/warned"
+    kill -CONT "$writer"
+    touch "$WORK/end"
+    wait
+    cat "$WORK/log"
+    grep -q "snapshot" "$WORK/log"
+    ! grep -q "taken anew" "$WORK/log"
+    holdfast verify --all
+    holdfast cat files:latest all | cmp -n 3000000 - "$WORK/common"
+    # Whatever is too old by the time of the store protects nobody, and goes.
+    printf garbage >"$lease"
+    touch -d "-30 seconds" "$lease"
+    holdfast -q forget files:latest
+    run holdfast --json prune
+    [ "$(jq .deleted_packs <<<"$output")" -gt 0 ]
+    [ ! -e "$lease" ]
+}
