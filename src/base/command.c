@@ -17,7 +17,8 @@
 #include <time.h>
 #include <unistd.h>
 
-#define GRACE_MILLISECONDS 2000
+#define GRACE_MILLISECONDS 1000
+#define TICK_MILLISECONDS 100 /* how often a flag is looked at that may be set at any time */
 
 struct command {
     char *text; /* for messages */
@@ -26,6 +27,7 @@ struct command {
     bool ended;                          /* and reaped */
     int64_t deadline;                    /* milliseconds of the monotonic clock; 0: none */
     unsigned timeout;                    /* seconds, for the message */
+    const volatile int *stop;            /* NULL: none */
     struct buffer said;
 };
 
@@ -149,6 +151,11 @@ void command_set_timeout(struct command *command, unsigned seconds)
     command->deadline = milliseconds_now() + (int64_t)seconds * 1000;
 }
 
+void command_set_stop(struct command *command, const volatile int *stop)
+{
+    command->stop = stop;
+}
+
 /* Waits until fd can be read, keeping what the command says meanwhile. */
 static int wait_for(struct command *command, int fd, struct error *err)
 {
@@ -160,9 +167,13 @@ static int wait_for(struct command *command, int fd, struct error *err)
         if (command->deadline && left <= 0)
             return error_set(err, ERROR_FAILED, "command %s took longer than %u seconds", command->text,
                              command->timeout);
+        if (command->stop && (left < 0 || left > TICK_MILLISECONDS))
+            left = TICK_MILLISECONDS;
         int n = poll(polls, 3, left > INT_MAX ? INT_MAX : (int)left);
         if (n < 0 && errno != EINTR)
             return error_set_errno(err, errno, "cannot wait for command %s", command->text);
+        if (command->stop && *command->stop)
+            return error_set(err, ERROR_CANCELLED, "command %s was cancelled", command->text);
         if (n <= 0)
             continue;
         if (polls[0].revents)

@@ -20,6 +20,8 @@ int command_start(const char *const *argv, const char *const *environment, const
                   struct command **command, struct error *err);
 /* From now on, command_read() and command_finish() fail with FAILED when so many seconds have passed. */
 void command_set_timeout(struct command *command, unsigned seconds);
+/* From now on they fail with CANCELLED, within a tenth of a second, once *stop is not 0; stop may be NULL. */
+void command_set_stop(struct command *command, const volatile int *stop);
 /* Up to size bytes of its output; *done is 0 at the end. Blocks. CANCELLED after command_cancel(). */
 int command_read(struct command *command, void *to, size_t size, size_t *done, struct error *err);
 /* Waits for it and checks how it ended; what it still writes gets SIGPIPE, so read to the end before. FAILED
@@ -31,7 +33,7 @@ struct bytes command_errors(const struct command *command);
 /* Makes command_read() and command_finish() return, now or when they are called. For any thread, and for
  * signal handlers. The process group ends in command_free(). */
 void command_cancel(struct command *command);
-/* Ends the process group if the command was not seen to end: SIGTERM, after two seconds SIGKILL. */
+/* Ends the process group if the command was not seen to end: SIGTERM, after a second SIGKILL. */
 void command_free(struct command *command);
 
 #endif

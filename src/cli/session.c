@@ -1,6 +1,7 @@
 #include "cli/session.h"
 
 #include "base/log.h"
+#include "cli/signals.h"
 #include "cli/status.h"
 #include "repo/lease.h"
 
@@ -11,6 +12,8 @@ int session_open(const struct options *options, const char *config_file, enum re
 {
     struct error err = {0};
     memset(s, 0, sizeof *s);
+    if (purpose)
+        signals_install(); /* to take the lease away again; who only reads just ends */
     int code = wire_open(options, config_file, mode, key, &s->wire, &err);
     if (code != 0)
         return status_report(&err);

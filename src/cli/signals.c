@@ -1,6 +1,7 @@
 #include "cli/signals.h"
 
 #include "base/memory.h"
+#include "cli/status.h"
 
 #include <errno.h>
 #include <poll.h>
@@ -13,7 +14,8 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
-#define GRACE_MILLISECONDS 3000
+#define CUT_MILLISECONDS 1000
+#define END_SECONDS 2
 
 static volatile int stop;
 static int came = -1; /* an eventfd */
@@ -25,14 +27,26 @@ static void raise_event(int fd)
         return; /* it is raised already */
 }
 
-static void handle(int number)
+static void ask(int number)
 {
     int before = errno;
     stop = 1;
     if (came >= 0)
         raise_event(came);
     signal(number, SIG_DFL);
+    alarm(END_SECONDS);
     errno = before;
+}
+
+/* Something does not answer that cannot be cut off, a file system say. */
+static void end(int number)
+{
+    static const char text[] = "holdfast: stopped by a signal, while something did not answer\n"
+                               "hint: what was done is kept: run the command again\n";
+    (void)number;
+    if (write(STDERR_FILENO, text, sizeof text - 1) < 0)
+        (void)0; /* nobody is left to be told */
+    _exit(STATUS_FAILED);
 }
 
 void signals_install(void)
@@ -41,7 +55,9 @@ void signals_install(void)
     if (came < 0)
         came = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     memset(&action, 0, sizeof action);
-    action.sa_handler = handle;
+    action.sa_handler = end;
+    sigaction(SIGALRM, &action, NULL);
+    action.sa_handler = ask;
     action.sa_flags = SA_RESTART;
     sigaction(SIGINT, &action, NULL);
     sigaction(SIGTERM, &action, NULL);
@@ -71,7 +87,7 @@ static bool wait_for(struct signals_watch *watch, int fd, int milliseconds)
 static void *watch_signals(void *argument)
 {
     struct signals_watch *watch = argument;
-    if (wait_for(watch, came, -1) && wait_for(watch, -1, GRACE_MILLISECONDS))
+    if (wait_for(watch, came, -1) && wait_for(watch, -1, CUT_MILLISECONDS))
         watch->cut(watch->context);
     return NULL;
 }

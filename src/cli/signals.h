@@ -1,16 +1,18 @@
 /*
- * SIGINT and SIGTERM: long work stops cleanly. For the commands.
+ * SIGINT and SIGTERM: long work stops cleanly, or at once where it cannot. For the commands.
  */
 #ifndef CLI_SIGNALS_H
 #define CLI_SIGNALS_H
 
-/* The first signal asks; the second ends the process as usual. */
+/* The first signal asks; if the process is still there two seconds later (something does not answer), it ends
+ * with STATUS_FAILED where it is, which loses nothing that was committed or uploaded. A second signal ends it
+ * as usual. */
 void signals_install(void);
 /* Not zero once a signal has come. */
 const volatile int *signals_stop(void);
 
 struct signals_watch;
-/* When a signal has come, long work gets a few seconds to stop by itself; then `cut` is called, on another
+/* When a signal has come, long work gets a second to stop by itself; then `cut` is called, on another
  * thread, once. NULL if signals were not installed. */
 struct signals_watch *signals_watch_start(void (*cut)(void *context), void *context);
 /* `cut` is not called any more afterwards. NULL is fine. */

@@ -189,6 +189,7 @@ int wire_open(const struct options *options, const char *config_file, enum repos
         wire_close(wire);
         return code;
     }
+    p.stop = signals_stop();
     p.fill_empty = options->command == COMMAND_HEAL;
     p.person = wire->has_person ? &wire->person : NULL;
     code = repository_open(&p, mode, &wire->repository, err);

@@ -124,7 +124,7 @@ static int run_pipeline(struct backup *b, struct error *err)
         walk_files(b);
         break;
     }
-    if (code != 0)
+    if (code != 0 && !backup_stopped(b))
         backup_fail(b, err);
     queue_close(b->tasks);
     for (size_t i = 0; i < b->worker_count; i++)

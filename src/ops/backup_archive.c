@@ -167,6 +167,7 @@ static int read_source(struct archive_backup *a, struct error *err)
     int code = command_start(p->command, NULL, NULL, &command, err);
     if (code != 0)
         return code;
+    command_set_stop(command, p->cancelled);
     code = read_members(a, archive_fetch_command, command, err);
     struct error why;
     /* What the command says of its failure tells more than the archive that breaks off because of it. */
@@ -185,7 +186,7 @@ int read_archive(struct backup *b, struct error *err)
     a.holder = directory_new(b, NULL, 0, "", -1);
     a.holder->waits = true;
     int code = read_source(&a, err);
-    if (code != 0)
+    if (code != 0 && !backup_stopped(b))
         backup_fail(b, err);
     directory_release(a.holder);
     backup_wait_root(b);

@@ -14,6 +14,7 @@ int read_command(struct backup *b, struct error *err)
     int code = command_start(p->command, NULL, NULL, &command, err);
     if (code != 0)
         return code;
+    command_set_stop(command, p->cancelled);
     struct directory *root = directory_new(b, NULL, 0, "", -1);
     struct timespec now;
     clock_gettime(CLOCK_REALTIME, &now);
@@ -34,7 +35,7 @@ int read_command(struct backup *b, struct error *err)
         size_t room, done;
         void *to = chunk_feeder_room(feeder, &room);
         code = command_read(command, to, room, &done, err);
-        if (code != 0 || done == 0 || backup_stopped(b))
+        if (backup_stopped(b) || code != 0 || done == 0)
             break;
         chunk_feeder_commit(feeder, done);
     }

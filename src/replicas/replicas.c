@@ -67,6 +67,7 @@ struct replicas {
     unsigned demotions;
     bool closing;
     bool cancelled;
+    const volatile int *stop; /* NULL: none */
 };
 
 static double monotonic_now(void)
@@ -183,12 +184,25 @@ static void demote_slow(struct target *target, const char *what, double seconds)
     demote_and_warn(target, &why);
 }
 
+static void notice_stop(struct replicas *replicas)
+{
+    if (replicas->cancelled || !replicas->stop || !*replicas->stop)
+        return;
+    replicas->cancelled = true;
+    for (size_t i = 0; i < replicas->count; i++) {
+        if (replicas->targets[i].active)
+            drop_queue(&replicas->targets[i]);
+    }
+}
+
 /* 0, or why a waiting call must return. */
-static int state(const struct replicas *replicas, struct error *err)
+static int state(struct replicas *replicas, struct error *err)
 {
     const struct target *first = NULL;
+    notice_stop(replicas);
     if (replicas->cancelled)
-        return error_set(err, ERROR_CANCELLED, "cancelled");
+        return error_set(err, ERROR_CANCELLED,
+                         replicas->stop && *replicas->stop ? "stopped by a signal" : "cancelled");
     if (active_count(replicas) > 0)
         return 0;
     for (size_t i = 0; i < replicas->count; i++) {
@@ -241,6 +255,7 @@ static void wait_a_tick(struct replicas *replicas)
         replicas->accounted = monotonic_now();
     pthread_cond_timedwait(&replicas->changed, &replicas->lock, &until);
     replicas->waiting--;
+    notice_stop(replicas);
     charge(replicas);
 }
 
@@ -351,11 +366,12 @@ void replicas_free(struct replicas *replicas)
     if (!replicas)
         return;
     pthread_mutex_lock(&replicas->lock);
+    notice_stop(replicas);
     replicas->closing = true;
     for (size_t i = 0; i < replicas->count; i++) {
         struct target *target = &replicas->targets[i];
         /* Nobody waits any more for what it has in hand. */
-        if (!target->active && target->busy)
+        if ((!target->active || replicas->cancelled) && target->busy)
             storage_cancel(target->storage);
         pthread_cond_broadcast(&target->work);
     }
@@ -518,5 +534,12 @@ void replicas_cancel(struct replicas *replicas)
             storage_cancel(replicas->targets[i].storage);
     }
     pthread_cond_broadcast(&replicas->changed);
+    pthread_mutex_unlock(&replicas->lock);
+}
+
+void replicas_stop_on(struct replicas *replicas, const volatile int *stop)
+{
+    pthread_mutex_lock(&replicas->lock);
+    replicas->stop = stop;
     pthread_mutex_unlock(&replicas->lock);
 }

@@ -58,5 +58,9 @@ int replicas_flush(struct replicas *replicas, struct error *err);
 /* Makes waiting and later calls return CANCELLED, drops what is queued and ends what is on its way. For the
  * thread that waits for signals: not to be called in a signal handler. */
 void replicas_cancel(struct replicas *replicas);
+/* From now on *stop, once it is not 0 (a signal handler set it), makes waiting and later calls return
+ * CANCELLED within a tenth of a second and drops what is queued; the storages go on working. NULL: no flag.
+ */
+void replicas_stop_on(struct replicas *replicas, const volatile int *stop);
 
 #endif

@@ -90,6 +90,9 @@ static int run_job(size_t index, void *context, struct error *err)
     struct catch_up *c = context;
     struct copy_job *job = &c->jobs[index];
     struct repository *r = c->r;
+    int code = repository_stopped(r, err);
+    if (code != 0)
+        return code;
     if (c->deadline && monotonic_seconds() >= c->deadline)
         leave_behind(c, job->to);
     job->to &= repository_active_mask(r);
@@ -111,7 +114,7 @@ static int run_job(size_t index, void *context, struct error *err)
     struct buffer bytes = {0};
     source.mask = job->from;
     object_seen_name(job->object, name);
-    int code = object_fetch(r, &source, maxima[source.folder], &bytes, err);
+    code = object_fetch(r, &source, maxima[source.folder], &bytes, err);
     if (code == ERROR_CANCELLED) {
         buffer_free(&bytes);
         return code;

@@ -99,6 +99,8 @@ int collection_mark(struct collection *c, const struct id *id, bool *was_marked,
     bool somewhere = false;
     int code = load_copies(c, id, copies, &count, err);
     *was_marked = false;
+    if (code == 0)
+        code = repository_stopped(r, err);
     if (code != 0)
         return code;
     for (size_t i = 0; i < count; i++)
@@ -144,7 +146,9 @@ int object_delete(struct repository *r, struct object_seen *object, struct error
 {
     char name[OBJECT_NAME_MAX];
     object_seen_name(object, name);
-    int locked = 0;
+    int locked = repository_stopped(r, err);
+    if (locked != 0)
+        return locked;
     for (size_t t = 0; t < replicas_count(r->replicas); t++) {
         if (!(object->mask >> t & 1) || !replicas_is_active(r->replicas, t))
             continue;

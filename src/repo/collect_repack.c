@@ -137,6 +137,8 @@ static int repack_author(struct repacker *p, bool *done, struct error *err)
         struct catalog_pack pack;
         if (p->c->fates[n] != FATE_REPACK || done[n])
             continue;
+        if ((code = repository_stopped(r, err)) != 0)
+            break;
         code = catalog_pack_by_number(r->catalog, n, &pack, err);
         if (code != 0 || pack.kind != p->kind || !id16_equal(&pack.author, &p->author))
             continue;

@@ -417,6 +417,7 @@ int repository_open(const struct repository_parameters *parameters, enum reposit
     r->lock = -1;
     pthread_mutex_init(&r->index_lock, NULL);
     r->replicas = take_targets(parameters);
+    replicas_stop_on(r->replicas, parameters->stop);
     for (size_t t = 0; t < parameters->target_count; t++) {
         if (parameters->targets[t])
             continue;
@@ -569,6 +570,14 @@ int repository_open_person(struct storage *const *targets, size_t count, struct 
 }
 
 /* ---- what others ask ---- */
+
+int repository_stopped(const struct repository *r, struct error *err)
+{
+    if (!r->parameters.stop || !*r->parameters.stop)
+        return 0;
+    error_set(err, ERROR_CANCELLED, "stopped by a signal");
+    return error_hint(err, "run the command again: it goes on from what is done");
+}
 
 unsigned repository_damage(const struct repository *r)
 {

@@ -30,7 +30,8 @@ struct repository_parameters {
     int compression;                 /* zstd level */
     int64_t lease_refresh, lease_recheck, lease_live, checkpoint, stall; /* seconds */
     uint64_t meta_cache_bytes;
-    bool fill_empty; /* heal: a target without a good config takes part and gets it */
+    const volatile int *stop; /* not 0: work on the repository ends with CANCELLED soon; may be NULL */
+    bool fill_empty;          /* heal: a target without a good config takes part and gets it */
 };
 
 enum repository_mode {

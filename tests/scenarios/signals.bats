@@ -1,0 +1,176 @@
+load ../lib/common.bash
+setup() { make_work; }
+teardown() {
+    rm -f "$WORK/stall"
+    drop_work
+}
+
+# start ARGUMENT...: holdfast in the background; what it says is in $WORK/said.
+start() {
+    "$HOLDFAST_BIN" -c "$WORK/holdfast.conf" "$@" >"$WORK/said" 2>&1 3>&- &
+    pid=$!
+}
+
+# start_stalled NAME ARGUMENT...: likewise; SIGINT does not count meanwhile (system(3)); whoever opens a file of that name waits as long as $WORK/stall is there.
+start_stalled() {
+    local name=$1
+    shift
+    touch "$WORK/stall"
+    LD_PRELOAD="$ON_ACCESS" ASAN_OPTIONS="${ASAN_OPTIONS:+$ASAN_OPTIONS:}verify_asan_link_order=0" \
+        ON_ACCESS_CALL=openat ON_ACCESS_NAME="$name" \
+        ON_ACCESS_RUN="touch '$WORK/stalled'; while [ -e '$WORK/stall' ]; do sleep 0.1; done" \
+        "$HOLDFAST_BIN" -c "$WORK/holdfast.conf" "$@" >"$WORK/said" 2>&1 3>&- &
+    pid=$!
+    wait_for "$WORK/stalled"
+}
+
+wait_for() {
+    local i
+    for i in $(seq 300); do
+        [ -e "$1" ] && return 0
+        sleep 0.1
+    done
+    cat "$WORK/said"
+    return 1
+}
+
+# stop_within MILLISECONDS SIGNAL
+stop_within() {
+    local from status=0
+    from=$(date +%s%3N)
+    kill "-$2" "$pid"
+    (sleep 20; kill -KILL "$pid") >/dev/null 2>&1 3>&- &
+    local rescue=$!
+    wait "$pid" || status=$?
+    kill "$rescue"
+    local took=$(($(date +%s%3N) - from))
+    cat "$WORK/said"
+    echo "status $status after $took ms"
+    [ "$status" -eq 1 ]
+    [ "$took" -lt "$1" ]
+    grep -q "stopped by a signal" "$WORK/said"
+}
+
+count() { holdfast --json snapshots | jq '.snapshots | length'; }
+leases() { find "$WORK"/repo*/leases -type f 2>/dev/null | wc -l; }
+data_pack() { find "$WORK/repo1/packs" -type f -printf '%s %f\n' | sort -n | tail -n 1 | cut -d' ' -f2; }
+
+# A repository of one command that writes much, says so in $WORK/written, and then says nothing more for a long time.
+make_slow_command() {
+    printf '#!/bin/sh\n%s\nhead -c 3000000 %s/random\ntouch %s/written\nsleep 1000 & echo $! >%s/child\nwait\n' \
+        "${1:-}" "$WORK" "$WORK" "$WORK" >"$WORK/dump"
+    chmod +x "$WORK/dump"
+    head -c 3000000 /dev/urandom >"$WORK/random"
+    make_repo 1 "source = { type = \"${2:-command}\"; command = [ \"$WORK/dump\" ]; };" \
+        'pack_size = "64K"; chunk_average = "16K";'
+}
+
+@test "a command that says nothing is ended at once, with all that it started; what was uploaded serves the next run" {
+    for signal in TERM INT; do
+        make_slow_command
+        start backup
+        wait_for "$WORK/written"
+        sleep 0.5
+        stop_within 2000 $signal
+        ! kill -0 "$(cat "$WORK/child")"
+        [ "$(count)" -eq 0 ]
+        [ "$(leases)" -eq 0 ]
+        stored=$(du -sb "$WORK/repo1/packs" | cut -f1)
+        [ "$stored" -gt 2000000 ]
+        printf '#!/bin/sh\ncat %s/random\n' "$WORK" >"$WORK/dump"
+        [ "$(holdfast --json backup | jq '.jobs[0].bytes_stored')" -lt 1000000 ]
+        holdfast verify --all
+        rm -rf "$WORK"/repo1 "$WORK"/state "$WORK"/host.key "$WORK"/written
+    done
+}
+
+@test "a command that does not heed SIGTERM is killed" {
+    make_slow_command 'trap "" TERM'
+    start backup
+    wait_for "$WORK/written"
+    stop_within 3500 TERM
+    ! kill -0 "$(cat "$WORK/child")"
+    [ "$(leases)" -eq 0 ]
+}
+
+@test "a tar stream that stands still is ended at once" {
+    make_slow_command "tar -C $WORK -c random" tar
+    start backup
+    wait_for "$WORK/written"
+    stop_within 2000 TERM
+    ! kill -0 "$(cat "$WORK/child")"
+    [ "$(count)" -eq 0 ]
+    [ "$(leases)" -eq 0 ]
+}
+
+@test "a backup ends while its target does not answer, and the command with it" {
+    make_slow_command
+    start_stalled ".tmp-*-1" backup
+    stop_within 3500 TERM
+    for i in $(seq 20); do
+        [ -e "$WORK/child" ] && kill -0 "$(cat "$WORK/child")" 2>/dev/null || break
+        sleep 0.1
+    done
+    [ ! -e "$WORK/child" ] || ! kill -0 "$(cat "$WORK/child")"
+    rm "$WORK/stall"
+    [ "$(count)" -eq 0 ]
+    printf '#!/bin/sh\ncat %s/random\n' "$WORK" >"$WORK/dump"
+    holdfast -q backup
+    holdfast verify --all
+    [ "$(leases)" -eq 0 ]
+}
+
+@test "restore, verify, prune and heal end while a target does not answer; nothing is lost" {
+    make_repo 2 "source = { type = \"files\"; paths = [ \"$WORK/source\" ]; }; keep = { daily = 1; };" \
+        'pack_size = "64K"; chunk_average = "16K";'
+    make_small_tree
+    holdfast -q backup --class daily
+    pack=$(data_pack)
+    start_stalled "$pack" restore latest --to "$WORK/out"
+    stop_within 3500 TERM
+    rm "$WORK/stalled"
+    start_stalled "$pack" verify --all
+    stop_within 3500 TERM
+    rm "$WORK/stalled"
+    sleep 1.1
+    head -c 1000000 /dev/urandom >"$WORK/source/random"
+    holdfast -q backup --class daily
+    start_stalled ".tmp-*-1" prune
+    stop_within 3500 TERM
+    rm "$WORK/stalled" "$WORK/stall"
+    rm "$WORK/repo2/packs/${pack:0:2}/$pack"
+    start_stalled ".tmp-*-1" heal
+    stop_within 3500 TERM
+    rm "$WORK/stall"
+    holdfast -q heal
+    holdfast -q prune
+    [ "$(count)" -eq 1 ]
+    holdfast verify --all
+    restore_and_compare latest
+    [ "$(leases)" -eq 0 ]
+}
+
+@test "restore, verify and prune stop in the midst of the work" {
+    make_repo 1 "source = { type = \"files\"; paths = [ \"$WORK/source\" ]; }; keep = { manual = 1; };" \
+        'pack_size = "64K"; chunk_average = "16K";'
+    head -c 20000000 /dev/urandom >"$WORK/source/random"
+    holdfast -q backup
+    # Each waits a moment when it comes to the first pack, and gets the signal then.
+    for work in "restore latest --to $WORK/out" "verify --all"; do
+        # shellcheck disable=SC2086
+        start_stalled "$(data_pack)" $work
+        (sleep 0.3; rm "$WORK/stall") &
+        stop_within 2500 TERM
+        rm -f "$WORK/stalled"
+    done
+    head -c 20000000 /dev/urandom >"$WORK/source/random"
+    sleep 1.1
+    holdfast -q backup
+    start_stalled ".tmp-*-1" prune
+    (sleep 0.3; rm "$WORK/stall") &
+    stop_within 2500 TERM
+    [ "$(leases)" -eq 0 ]
+    holdfast -q prune
+    holdfast verify --all
+    restore_and_compare latest
+}
