@@ -1,6 +1,7 @@
 #include "base/text.h"
 #include "cli/commands.h"
 #include "cli/output.h"
+#include "cli/signals.h"
 #include "cli/status.h"
 #include "cli/verify_print.h"
 
@@ -9,6 +10,7 @@
 static int run(const struct options *options, const char *file)
 {
     struct session s;
+    signals_install();
     int status =
         session_open(options, file, REPOSITORY_READ, options->content ? WIRE_PERSON : WIRE_HOST, NULL, &s);
     if (status != STATUS_DONE)

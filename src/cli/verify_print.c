@@ -93,7 +93,6 @@ int verify_and_print(const struct options *options, struct session *s, struct ve
     struct error err = {0};
     struct notes notes = {json_array(), json_array()};
     struct progress *progress = progress_new(options, what);
-    signals_install();
     p->problem = note_problem;
     p->lost = note_lost;
     p->problem_context = &notes;
