@@ -115,7 +115,7 @@ static json_t *result_json(const struct config_job *job, const struct backup_res
     output_json_number(o, "warning_count", s->warnings);
     json_t *warnings = json_array();
     for (size_t i = 0; i < r->warning_count; i++)
-        json_array_append_new(warnings, json_string(r->warnings[i]));
+        output_json_append(warnings, bytes_of_string(r->warnings[i]));
     json_object_set_new(o, "warnings", warnings);
     return o;
 }

@@ -55,7 +55,7 @@ static int run(const struct options *options, const char *file)
         return status;
     struct search s = {.pattern = options->operands[0], .json = options->json};
     if (s.json)
-        output_list_begin(&s.list, "matches");
+        output_list_begin(&s.list, "entries");
     int code = 0;
     for (size_t i = session.snapshots.count; i-- > 0 && code == 0;) {
         s.snapshot = &session.snapshots.list[i];

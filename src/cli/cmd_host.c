@@ -29,10 +29,11 @@ int cmd_host_add(const struct options *options)
                                    options->out, &err);
     if (code != 0)
         status = status_report(&err);
-    else if (options->json)
-        output_json_print(json_pack("{s:s, s:s, s:s}", "host", name, "role",
-                                    role == ROLE_PRUNE ? "prune" : "write", "key_file", options->out));
-    else if (!options->quiet)
+    else if (options->json) {
+        json_t *o = json_pack("{s:s, s:s}", "host", name, "role", role == ROLE_PRUNE ? "prune" : "write");
+        output_json_bytes(o, "key_file", bytes_of_string(options->out));
+        output_json_print(o);
+    } else if (!options->quiet)
         printf("host %s may now write%s; move %s to that machine and name it in its key_file\n", name,
                role == ROLE_PRUNE ? " and prune" : "", options->out);
     wire_close(&wire);

@@ -62,9 +62,10 @@ static int create(const struct options *options, const struct config *config, st
         json_t *targets = json_array();
         for (size_t i = 0; i < config->target_count; i++)
             json_array_append_new(targets, json_string(config->targets[i].name));
-        output_json_print(json_pack("{s:s, s:s, s:s, s:s, s:o}", "repository", config->repository.name,
-                                    "host", host, "person", init.person_name, "key_file",
-                                    config->repository.key_file, "targets", targets));
+        json_t *o = json_pack("{s:s, s:s, s:s, s:o}", "repository", config->repository.name, "host", host,
+                              "person", init.person_name, "targets", targets);
+        output_json_bytes(o, "key_file", bytes_of_string(config->repository.key_file));
+        output_json_print(o);
     } else if (!options->quiet) {
         printf("repository %s created on %zu target%s\n", config->repository.name, config->target_count,
                config->target_count == 1 ? "" : "s");

@@ -32,7 +32,8 @@ static void add_row(struct output_table *table, const struct snapshot *s)
     buffer_free(&classes);
 }
 
-static void print(const struct options *options, const struct snapshot_list *list)
+static void print(const struct options *options, const struct repository *repository,
+                  const struct snapshot_list *list)
 {
     static const char *const headings[] = {"ID",      "TIME (UTC)", "HOST",  "JOB",
                                            "CLASSES", ">FILES",     ">SIZE", NULL};
@@ -44,7 +45,7 @@ static void print(const struct options *options, const struct snapshot_list *lis
         if (job && strcmp(job, s->manifest.job) != 0)
             continue;
         if (options->json)
-            json_array_append_new(items, snapshot_json(s));
+            json_array_append_new(items, snapshot_json(s, repository));
         else
             add_row(table, s);
     }
@@ -70,7 +71,7 @@ static int run(const struct options *options, const char *file)
         code = snapshots_load(wire.repository, &list, &err);
     int status = code == 0 ? STATUS_DONE : status_report(&err);
     if (code == 0) {
-        print(options, &list);
+        print(options, wire.repository, &list);
         if (repository_damage(wire.repository))
             status = STATUS_INTEGRITY;
     }

@@ -149,6 +149,37 @@ void output_json_bytes(json_t *object, const char *key, struct bytes bytes)
     free(shown);
 }
 
+void output_json_append(json_t *list, struct bytes text)
+{
+    if (text_is_utf8(text.data, text.size)) {
+        json_array_append_new(list, json_stringn((const char *)text.data, text.size));
+        return;
+    }
+    char *shown = text_visible_bytes(text.data, text.size);
+    json_array_append_new(list, json_string(shown));
+    free(shown);
+}
+
+void output_json_bytes_list(json_t *object, const char *key, const struct bytes *list, size_t count)
+{
+    json_t *shown = json_array(), *exact = json_array();
+    bool odd = false;
+    for (size_t i = 0; i < count; i++) {
+        char *coded = base64(list[i]);
+        json_array_append_new(exact, json_string(coded));
+        free(coded);
+        output_json_append(shown, list[i]);
+        odd |= !text_is_utf8(list[i].data, list[i].size);
+    }
+    json_object_set_new(object, key, shown);
+    if (odd) {
+        char *exact_key = memory_format("%s_base64", key);
+        json_object_set(object, exact_key, exact);
+        free(exact_key);
+    }
+    json_decref(exact);
+}
+
 void output_json_print(json_t *document)
 {
     json_dumpf(document, stdout, JSON_COMPACT | JSON_ENCODE_ANY);

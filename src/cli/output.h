@@ -37,6 +37,10 @@ void output_json_id(json_t *object, const char *key, const struct id *id);
 void output_json_number(json_t *object, const char *key, uint64_t value);
 /* A name or path. Bytes that are not UTF-8: "key" has the form with \xHH and "key_base64" the bytes. */
 void output_json_bytes(json_t *object, const char *key, struct bytes bytes);
+/* Names or paths as a list. If one of them is not UTF-8, "key_base64" has the bytes of all. */
+void output_json_bytes_list(json_t *object, const char *key, const struct bytes *list, size_t count);
+/* Appends a text to a list, what is not UTF-8 in it as \xHH. */
+void output_json_append(json_t *list, struct bytes text);
 /* Prints the document on one line and frees it. */
 void output_json_print(json_t *document);
 

@@ -8,10 +8,11 @@ const char *snapshot_class_name(unsigned number)
     return names[number];
 }
 
-json_t *snapshot_json(const struct snapshot *s)
+json_t *snapshot_json(const struct snapshot *s, const struct repository *repository)
 {
     const struct manifest *m = &s->manifest;
-    json_t *o = json_object(), *classes = json_array(), *sources = json_array();
+    const struct repository_parameters *p = repository_parameters(repository);
+    json_t *o = json_object(), *classes = json_array(), *targets = json_array();
     output_json_id(o, "id", &s->sha256);
     json_object_set_new(o, "job", json_string(m->job));
     json_object_set_new(o, "host", json_string(m->host_name));
@@ -29,9 +30,11 @@ json_t *snapshot_json(const struct snapshot *s)
     output_json_number(o, "bytes_new", m->statistics.bytes_new);
     output_json_number(o, "bytes_stored", m->statistics.bytes_stored);
     output_json_number(o, "warning_count", m->statistics.warnings);
-    for (size_t i = 0; i < m->source_count; i++)
-        json_array_append_new(sources,
-                              json_stringn_nocheck((const char *)m->sources[i].data, m->sources[i].size));
-    json_object_set_new(o, "sources", sources);
+    output_json_bytes_list(o, "sources", m->sources, m->source_count);
+    for (size_t t = 0; t < p->target_count; t++) {
+        if (s->targets >> t & 1)
+            output_json_append(targets, bytes_of_string(p->target_labels[t]));
+    }
+    json_object_set_new(o, "targets", targets);
     return o;
 }

@@ -12,6 +12,7 @@
 
 /* Of class number 0 to 4: daily weekly monthly yearly manual. */
 const char *snapshot_class_name(unsigned number);
-json_t *snapshot_json(const struct snapshot *snapshot);
+/* With the names of the repository's targets that hold it. */
+json_t *snapshot_json(const struct snapshot *snapshot, const struct repository *repository);
 
 #endif
