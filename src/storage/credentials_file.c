@@ -134,7 +134,9 @@ int credentials_read_profile(const char *path, const char *name, bool config, st
 {
     struct buffer text = {0};
     memset(p, 0, sizeof *p);
-    int code = file_read(path, CREDENTIALS_FILE_MAX, &text, err);
+    /* How scripts say that a file of AWS's is not to be read. */
+    int code =
+        strcmp(path, "/dev/null") == 0 ? ERROR_NOT_FOUND : file_read(path, CREDENTIALS_FILE_MAX, &text, err);
     if (code == ERROR_NOT_FOUND)
         return 0;
     if (code == 0)

@@ -197,10 +197,14 @@ START_TEST(the_chain_goes_in_order)
     unsetenv("AWS_PROFILE");
     expect_id(NULL, NULL, "home");
     setenv("AWS_SHARED_CREDENTIALS_FILE", shared, 1);
-    free(shared);
     expect_id(NULL, NULL, "shared");
     setenv("AWS_PROFILE", "gone", 1);
     expect_denied(NULL, NULL, "there is no profile gone in");
+    setenv("AWS_SHARED_CREDENTIALS_FILE", "/dev/null", 1);
+    setenv("AWS_PROFILE", "p", 1);
+    expect_id(NULL, NULL, "config-p");
+    setenv("AWS_SHARED_CREDENTIALS_FILE", shared, 1);
+    free(shared);
     setenv("AWS_ACCESS_KEY_ID", "environment", 1);
     expect_denied(NULL, NULL, "only one of AWS_ACCESS_KEY_ID");
     setenv("AWS_SECRET_ACCESS_KEY", "HUSH", 1);
