@@ -37,6 +37,14 @@ void sha256_update(struct sha256 *state, struct bytes data)
     evp_must(EVP_DigestUpdate(state->context, data.data, data.size), "SHA-256");
 }
 
+void sha256_so_far(const struct sha256 *state, struct id *out)
+{
+    EVP_MD_CTX *copy = EVP_MD_CTX_new();
+    evp_must(copy && EVP_MD_CTX_copy_ex(copy, state->context) && EVP_DigestFinal_ex(copy, out->b, NULL),
+             "SHA-256");
+    EVP_MD_CTX_free(copy);
+}
+
 void sha256_final(struct sha256 *state, struct id *out)
 {
     evp_must(EVP_DigestFinal_ex(state->context, out->b, NULL), "SHA-256");

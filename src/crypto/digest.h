@@ -17,6 +17,8 @@ struct sha256;
 struct sha256 *sha256_new(void);
 void sha256_free(struct sha256 *state);
 void sha256_update(struct sha256 *state, struct bytes data);
+/* The digest of what came so far; more may follow. */
+void sha256_so_far(const struct sha256 *state, struct id *out);
 /* Gives the digest and begins anew. */
 void sha256_final(struct sha256 *state, struct id *out);
 

@@ -119,7 +119,12 @@ int pack_read_entry(const struct secrets *secrets, struct bytes pack, struct are
     size_t start = pack.size - TRAILER_SIZE - length;
     struct buffer plain = {0};
     struct id before;
-    sha256(bytes_of(pack.data, start), &before);
+    struct sha256 *hash = sha256_new();
+    sha256_update(hash, bytes_of(pack.data, start));
+    sha256_so_far(hash, &before);
+    sha256_update(hash, bytes_of(pack.data + start, pack.size - start));
+    sha256_final(hash, &entry->sha256);
+    sha256_free(hash);
     int code =
         unseal_object(secrets, OBJECT_CONTENTS, &before, bytes_of(pack.data + start, length), &plain, err);
     if (code == 0)
@@ -128,7 +133,6 @@ int pack_read_entry(const struct secrets *secrets, struct bytes pack, struct are
     if (code != 0)
         return error_prefix(err, "its table of contents");
     entry->contents_length = length;
-    sha256(pack, &entry->sha256);
     const struct contents *c = &entry->contents;
     if (c->frame_count &&
         c->frames[c->frame_count - 1].offset + c->frames[c->frame_count - 1].stored_length > start)
