@@ -64,6 +64,14 @@ void buffer_reserve(struct buffer *b, size_t more)
     b->capacity = capacity;
 }
 
+void buffer_reserve_pages(struct buffer *b, size_t size)
+{
+    if (size <= b->capacity)
+        return;
+    free(b->data);
+    *b = (struct buffer){.data = memory_alloc_pages(size), .capacity = size};
+}
+
 uint8_t *buffer_extend(struct buffer *b, size_t size)
 {
     /* Nothing at the end of an empty buffer is a place, too: NULL is none that others take. */

@@ -37,6 +37,8 @@ void buffer_free_secret(struct buffer *b);
 void buffer_clear(struct buffer *b);
 /* Makes room for `more` bytes behind the contents. */
 void buffer_reserve(struct buffer *b, size_t more);
+/* The same for an empty buffer of megabytes, which then begins at a page: a disk can take it from there. */
+void buffer_reserve_pages(struct buffer *b, size_t size);
 /* Appends `size` uninitialised bytes and returns where they begin (valid until the next change). */
 uint8_t *buffer_extend(struct buffer *b, size_t size);
 void buffer_append(struct buffer *b, const void *data, size_t size);

@@ -5,6 +5,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
+
+#define HUGE_PAGE ((size_t)2 << 20)
 
 static void out_of_memory(size_t size)
 {
@@ -18,6 +21,17 @@ void *memory_alloc(size_t size)
     void *p = malloc(size ? size : 1);
     if (!p)
         out_of_memory(size);
+    return p;
+}
+
+void *memory_alloc_pages(size_t size)
+{
+    void *p = NULL;
+    if (size > SIZE_MAX - HUGE_PAGE || posix_memalign(&p, HUGE_PAGE, size) != 0)
+        out_of_memory(size);
+    /* The last of them is rarely used whole. It is advice: what it fails for costs time only. */
+    if (size > HUGE_PAGE)
+        madvise(p, (size - HUGE_PAGE) / HUGE_PAGE * HUGE_PAGE, MADV_HUGEPAGE);
     return p;
 }
 

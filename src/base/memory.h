@@ -9,6 +9,9 @@
 #include <stddef.h>
 
 void *memory_alloc(size_t size) __attribute__((malloc, returns_nonnull));
+/* For megabytes at once: begins at a page, and in huge pages where the kernel has them. free() as any other.
+ */
+void *memory_alloc_pages(size_t size) __attribute__((malloc, returns_nonnull));
 /* Zeroed; checks the product for overflow. */
 void *memory_alloc_array(size_t count, size_t size) __attribute__((malloc, returns_nonnull));
 /* Resizes to count * size, checked for overflow. New bytes are not zeroed. */

@@ -55,7 +55,7 @@ struct pack_builder *pack_builder_new_copy(const struct secrets *secrets, enum b
     b->secrets = secrets;
     b->kind = kind;
     b->copy = true;
-    buffer_reserve(&b->data, size_hint);
+    buffer_reserve_pages(&b->data, size_hint);
     return b;
 }
 
@@ -200,19 +200,25 @@ int pack_builder_finish(struct pack_builder *b, struct arena *arena, struct buff
     size_t size = b->data.size + contents_length + 8;
     size_t padding = padded_size(size) - size;
     memset(buffer_extend(&b->data, padding), 0, padding);
-    sha256(buffer_bytes(&b->data), &before);
+    struct sha256 *hash = sha256_new();
+    sha256_update(hash, buffer_bytes(&b->data));
+    sha256_so_far(hash, &before);
+    size_t start = b->data.size;
     int code = seal_object(b->secrets, OBJECT_CONTENTS, &before, buffer_bytes(&plain), &b->data, err);
     buffer_free(&plain);
     if (code != 0)
-        return code;
+        goto out;
     buffer_u32(&b->data, (uint32_t)contents_length);
     buffer_append(&b->data, "KPFH", 4);
     entry->size = b->data.size;
     entry->slots_length = (uint32_t)b->slots.size;
     entry->contents_length = (uint32_t)contents_length;
     entry->author = (struct id16){0};
-    sha256(buffer_bytes(&b->data), &entry->sha256);
+    sha256_update(hash, bytes_of(b->data.data + start, b->data.size - start));
+    sha256_final(hash, &entry->sha256);
     *pack = b->data;
     b->data = (struct buffer){0};
-    return 0;
+out:
+    sha256_free(hash);
+    return code;
 }

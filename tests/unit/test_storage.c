@@ -117,6 +117,27 @@ START_TEST(what_was_put_is_got_whole_and_in_ranges)
 }
 END_TEST
 
+START_TEST(megabytes_that_begin_at_a_page_are_got_back)
+{
+    /* Whole pages go past the page cache, the rest through it; then a size of whole pages, and odd memory. */
+    static const struct {
+        size_t size, shift;
+    } cases[] = {{(2u << 20) + 12345, 0}, {2u << 20, 0}, {2u << 20, 1}};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct buffer data = {0}, out = {0};
+        buffer_reserve_pages(&data, 4u << 20);
+        for (size_t n = 0; n < cases[i].size + cases[i].shift; n++)
+            buffer_u8(&data, (uint8_t)(n * 2654435761u >> 13));
+        struct bytes whole = bytes_of(data.data + cases[i].shift, cases[i].size);
+        ck_assert_int_eq(storage_put(storage, "packs/ab/large", whole, &err), 0);
+        ck_assert_int_eq(storage_get(storage, "packs/ab/large", whole.size, &out, &err), 0);
+        ck_assert(bytes_equal(buffer_bytes(&out), whole));
+        buffer_free(&data);
+        buffer_free(&out);
+    }
+}
+END_TEST
+
 START_TEST(a_missing_object_is_not_found_and_its_removal_a_success)
 {
     struct buffer out = {0};
@@ -363,6 +384,7 @@ int main(void)
     TCase *tests = tcase_create("local");
     tcase_add_checked_fixture(tests, setup, teardown);
     tcase_add_test(tests, what_was_put_is_got_whole_and_in_ranges);
+    tcase_add_test(tests, megabytes_that_begin_at_a_page_are_got_back);
     tcase_add_test(tests, a_missing_object_is_not_found_and_its_removal_a_success);
     tcase_add_test(tests, names_that_could_leave_the_folder_or_hide_are_refused);
     tcase_add_test(tests, a_put_of_the_same_bytes_writes_nothing_and_of_others_repairs);
