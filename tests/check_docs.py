@@ -5,6 +5,7 @@ Compares the tables that the parser and the configuration reader work from (`hol
 holdfast(1) and holdfast.conf(5): every command, option, choice and setting is in its page, with the type and the default
 of the table, and nothing else is.
 """
+import json
 import os
 import pathlib
 import re
@@ -88,6 +89,33 @@ for line in (line for path in protos for line in path.read_text().splitlines()):
     field = re.match(r"  ?(.*?= \d+);", line)
     if field and field[1] not in form:
         problems.append(f"holdfast-format.5: lacks \"{field[1].strip()}\"")
+
+# ---- holdfast-s3(7): every region under its provider, and the permissions of the policies as they are ----
+s3 = page("holdfast-s3.7")
+section = s3[s3.index(".Sh PROVIDERS"):s3.index(".Ss Addressing")]
+listed = {}
+for item in section.split(".It Ql ")[1:]:
+    provider, _, text = item.partition("\n")
+    listed.update((("S3_" + provider.upper(), word), True) for word in re.findall(r"[a-z0-9-]+", text))
+regions = re.findall(r'\{(S3_[A-Z]+), "([a-z0-9-]+)", "[A-Z]{2}"\}', pathlib.Path(root, "src/storage/endpoint.c").read_text())
+problems.extend(f"holdfast-s3.7: region {name} of {provider} is missing" for provider, name in regions
+                if (provider, name) not in listed)
+if len(regions) < 50:
+    problems.append("src/storage/endpoint.c has too few regions to be true")
+
+section = s3[s3.index(".Sh PERMISSIONS"):s3.index(".Sh OBJECT LOCK")]
+common, *items = section[:section.index(".El")].split(".It Pa ")
+policies = {path.name: json.loads(path.read_text()) for path in pathlib.Path(root, "etc/s3-policies").glob("*.json")}
+described = dict(item.split("\n", 1) for item in items)
+compare("policy", set(policies), set(described), "holdfast-s3.7")
+for name, policy in policies.items():
+    actions = {action for statement in policy["Statement"] for action in statement["Action"]}
+    stated = set(re.findall(r"s3:[A-Za-z]+", common + described.get(name, "")))
+    compare(f"{name}: permission", actions, stated, "holdfast-s3.7")
+    places = {match[1] for statement in policy["Statement"] for resource in statement["Resource"]
+              if (match := re.search(r"PREFIX([a-z]+)", resource))}
+    problems.extend(f"holdfast-s3.7: {name}: {place} is missing" for place in places
+                    if not re.search(rf"\b{place}\b", described.get(name, "")))
 
 # ---- help ----
 for command in commands:
