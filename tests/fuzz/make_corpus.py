@@ -195,6 +195,24 @@ def texts():
     save("writer", "links", b"\3\1l\0\1l\1\3l/x\x81\3l/x\4\1f\5\2..\6\1l\7\x05../up")
 
 
+def stores():
+    listing = (b'<?xml version="1.0"?><ListBucketResult><Name>b</Name><EncodingType>url</EncodingType><IsTruncated>true</IsTruncated>'
+               b"<NextContinuationToken>t</NextContinuationToken><Contents><Key>packs/a%20b</Key><Size>5</Size>"
+               b"<LastModified>2026-11-24T03:00:00.000Z</LastModified></Contents></ListBucketResult>")
+    versions = (b"<ListVersionsResult><EncodingType>url</EncodingType><DeleteMarker><Key>a</Key><VersionId>m</VersionId>"
+                b"<IsLatest>true</IsLatest><LastModified>2026-11-24T03:00:00.000Z</LastModified></DeleteMarker></ListVersionsResult>")
+    key = {"AccessKeyId": "id", "SecretAccessKey": "secret", "Expiration": "2199-05-29T00:21:43Z"}
+    for name, data in (("listing", b"\0" + listing), ("versions", b"\0" + versions),
+                       ("error", b"\0<Error><Code>NoSuchKey</Code><Message>m</Message></Error>"),
+                       ("process", b"\1" + json.dumps(dict(key, Version=1, SessionToken="t")).encode()),
+                       ("imds", b"\2" + json.dumps(dict(key, Code="Success", Token="t")).encode()),
+                       ("profile", b"\3web\n[default]\naws_access_key_id = a\n[web]\naws_access_key_id=b\naws_secret_access_key = c\n"
+                                   b"credential_process = p 'q r'\n"),
+                       ("line", b"\4a 'b c' \"d\\\"e\" f\\ g"), ("time", b"\4" + b"2026-11-24T03:00:00+01:00"),
+                       ("url", b"\5bucket/pre%20fix?provider=aws&region=eu-central-1")):
+        save("s3", name, data)
+
+
 def key_files(work):
     for name in ("host.key", "other.key"):
         with open(f"{work}/{name}", "rb") as f:
@@ -252,6 +270,7 @@ def main():
         key_files(work)
     vectors()
     texts()
+    stores()
     archives()
 
 
