@@ -8,15 +8,12 @@ planted_keyring.py newer-config REPOSITORY KEY   as the admin whose person key i
 """
 import glob
 import os
-import struct
 import sys
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../reader"))
-import read as reader  # noqa: E402
+import holdfast_reader as reader  # noqa: E402
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey  # noqa: E402
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat  # noqa: E402
-
-common, _, keys, _, _ = reader.messages()
 
 
 def write(path, data):
@@ -31,15 +28,15 @@ def public(key):
 def first_keyring(repository):
     with open(glob.glob(repository + "/keys/1-*")[0], "rb") as f:
         data = f.read()
-    return data, reader.parse(keys.Keyring, reader.parse(common.Signed, data).body)
+    return data, reader.parse("Keyring", reader.parse("Signed", data).body)
 
 
 def put(repository, keyring, key):
     body = keyring.SerializeToString(deterministic=True)
     signer = reader.sha256(public(key))[:16]
-    text = reader.label(b"sig") + bytes([reader.KEYRING]) + keyring.repository_id + signer + reader.lv(body)
-    signed = common.Signed(body=body)
-    signed.signatures.add(signer=signer, signature=key.sign(text))
+    signed = reader.MESSAGES["Signed"](body=body)
+    signed.signatures.add(signer=signer, signature=key.sign(
+        reader.signed_bytes(reader.KEYRING, keyring.repository_id, signer, body)))
     data = signed.SerializeToString(deterministic=True)
     name = f"{repository}/keys/{keyring.version}-{reader.sha256(data).hex()}"
     write(name, data)
@@ -48,12 +45,9 @@ def put(repository, keyring, key):
 
 def admin_key(keyring, key_file):
     with open(key_file) as f:
-        lines = dict(line.rstrip("\n").split(" = ") for line in f.readlines()[1:])
-    person = next(p for p in keyring.persons if p.id.hex() == lines["person"])
-    info = reader.label(b"bundle") + keyring.repository_id + struct.pack(">I", keyring.version) + person.id \
-        + bytes([person.role])
-    private = bytes.fromhex(lines["private-key"])
-    bundle = reader.parse(keys.Bundle, reader.hpke_open(private, person.enc, info, person.bundle))
+        key = reader.read_key_file(f.read(), keyring.repository_id)
+    person = next(p for p in keyring.persons if p.id == key.id)
+    bundle = reader.open_person_bundle(key.private, keyring.repository_id, keyring.version, person)
     return Ed25519PrivateKey.from_private_bytes(bundle.admin_seed)
 
 
@@ -71,7 +65,7 @@ def newer_config(repository, key_file):
     first, keyring = first_keyring(repository)
     key = admin_key(keyring, key_file)
     with open(repository + "/config", "rb") as f:
-        config = reader.parse(common.Config, f.read())
+        config = reader.parse("Config", f.read())
     config.version += 1
     data = config.SerializeToString(deterministic=True)
     write(repository + "/config", data)

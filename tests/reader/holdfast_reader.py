@@ -5,8 +5,8 @@ It shares no line with the program: it opens a repository in a local folder with
 passphrase or key file, checks every hash and signature on the way, lists the snapshots, and
 restores one of them. The headings below are those of the page.
 
-    holdfast_reader.py REPOSITORY [--passphrase-file FILE | --key-file FILE] list
-    holdfast_reader.py REPOSITORY [--passphrase-file FILE | --key-file FILE] restore SNAPSHOT FOLDER
+    holdfast_reader.py REPOSITORY [--passphrase-file FILE | --person-key FILE] list
+    holdfast_reader.py REPOSITORY [--passphrase-file FILE | --person-key FILE] restore SNAPSHOT FOLDER
 
 SNAPSHOT is "latest" or the first digits of a manifest's SHA-256. Exit status: 0, or 1 when
 something could not be read, or 3 when the tree is there but some attribute could not be set.
@@ -42,7 +42,7 @@ MAX_RAW = 64 << 20
 MAX_LISTING = 1 << 30
 CONTENTS, SEGMENT, MANIFEST, RUN, EVENT, LEASE, KEYRING = 1, 2, 3, 4, 5, 6, 16
 DATA, META = 1, 2
-ROLE_WRITE, ROLE_PRUNE = 3, 4
+ROLE_ADMIN, ROLE_PRUNE = 2, 4
 EVENT_FORGET = 1
 FILE, DIRECTORY, SYMLINK, FIFO, CHARACTER, BLOCK, SOCKET = 1, 2, 3, 4, 5, 6, 7
 
@@ -367,14 +367,18 @@ def read_keyrings(store, repository, root):
     return newest
 
 
-def bundle_info(name, repository, version, member, role):
-    """What a bundle is bound to; name is "bundle" for persons and "host" for hosts."""
-    return label(name) + repository + u32(version) + member + u8(role)
+def person_info(repository, version, person, role):
+    """What the bundle of a person is bound to."""
+    return label("bundle") + repository + u32(version) + person + u8(role)
 
 
-def open_bundle(private, name, repository, version, member):
-    info = bundle_info(name, repository, version, member.id, member.role)
-    return parse("Bundle", hpke_open(private, member.enc, info, member.bundle, "the bundle"))
+def host_info(repository, version, host):
+    return label("host") + repository + u32(version) + host
+
+
+def open_person_bundle(private, repository, version, person):
+    info = person_info(repository, version, person.id, person.role)
+    return parse("Bundle", hpke_open(private, person.enc, info, person.bundle, "the bundle"))
 
 
 def numbered(secrets):
@@ -473,6 +477,11 @@ def blob_id(key, kind, plain):
     return hmac_sha256(key, u8(kind) + plain)
 
 
+def path_parts(path):
+    """The components of a path below the root tree, which may have slashes and dots too many."""
+    return [p for p in path.split(b"/") if p not in (b"", b".")]
+
+
 class Repository:
     """An open repository: keys, index and snapshots."""
 
@@ -510,7 +519,7 @@ class Repository:
         member = next((p for p in self.keyring.persons if p.id == person.id), None)
         require(member, "the person is not in the keyring")
         require(member.public_key == public_of(person.private), "the keyring has another key of the person")
-        bundle = open_bundle(person.private, "bundle", self.id, self.keyring.version, member)
+        bundle = open_person_bundle(person.private, self.id, self.keyring.version, member)
         self.metadata_secrets = numbered(bundle.metadata_secrets)
         self.id_keys = [blob_id_key(s, i, self.id) for i, s in numbered(bundle.id_secrets).items()]
         self.recovery_keys = numbered(bundle.recovery_keys)
@@ -636,10 +645,9 @@ class Repository:
         for n in nodes:
             require(before is None or before < n.name, "a listing is not sorted")
             before = n.name
-            parts = n.name.strip(b"/").split(b"/") if is_root and n.name != b"/" else [n.name]
-            require(n.name == b"/" and is_root or (is_root or b"/" not in n.name) and
-                    all(p not in (b"", b".", b"..") and b"\0" not in p and len(p) <= 255 for p in parts),
-                    f"a node has the name {n.name!r}")
+            parts = path_parts(n.name) if is_root else [n.name]
+            require(n.name and all(p not in (b"", b".", b"..") and b"/" not in p and b"\0" not in p and len(p) <= 255
+                                   for p in parts), f"a node has the name {n.name!r}")
         return nodes
 
     # -- Snapshots --
@@ -648,7 +656,8 @@ class Repository:
         """[(manifest's SHA-256, manifest)], the oldest first, without those that were forgotten."""
         forgotten = set()
         for _, event in self.read_signed("events", EVENT, "Event"):
-            if event.type == EVENT_FORGET and self.hosts[event.host].role == ROLE_PRUNE:
+            host = self.hosts[event.host]
+            if event.type == EVENT_FORGET and host.role == ROLE_PRUNE and not host.removed:
                 forgotten.update(event.snapshots)
         found = []
         for name, manifest in self.read_signed("snapshots", MANIFEST, "Manifest"):
@@ -680,20 +689,21 @@ class Restore:
     def __init__(self, repository, destination):
         self.repository = repository
         os.makedirs(destination, exist_ok=True)
+        require(not os.listdir(destination), f"{destination} is not empty")
         self.top = os.open(destination, os.O_RDONLY | os.O_DIRECTORY)
         self.links, self.folders, self.flags = [], [], []
         self.attributes_missing = False
 
     def run(self, manifest):
         for node in self.repository.tree(manifest.root, is_root=True):
-            parts = [p for p in node.name.split(b"/") if p]
+            parts = path_parts(node.name)
             at = os.dup(self.top)
             for part in parts[:-1]:
                 at = self.enter(at, part, close=True)
             self.node(at, parts[-1] if parts else b".", parts, node)
             os.close(at)
         for parts, target in self.links:
-            self.link(parts, [p for p in target.split(b"/") if p])
+            self.link(parts, path_parts(target))
         for parts, node in reversed(self.folders):
             at, name = self.reach(parts)
             self.attributes(at, name, node)
@@ -725,10 +735,19 @@ class Restore:
         require(parts[-1:] != [b".."], "a path leaves the destination")
         return at, parts[-1] if parts else b"."
 
+    def make_way(self, at, name):
+        """Sources may lie in one another: then the same file comes twice."""
+        try:
+            os.unlink(name, dir_fd=at)
+        except FileNotFoundError:
+            pass
+
     def node(self, at, name, parts, node):
         if node.hard_link:
             self.links.append((parts, node.hard_link))
             return
+        if node.type != DIRECTORY:
+            self.make_way(at, name)
         if node.type == DIRECTORY:
             below = self.enter(at, name)
             self.folders.append((parts, node))
@@ -768,6 +787,7 @@ class Restore:
     def link(self, parts, target):
         at, name = self.reach(parts)
         first, first_name = self.reach(target)
+        self.make_way(at, name)
         os.link(first_name, name, src_dir_fd=first, dst_dir_fd=at, follow_symlinks=False)
         os.close(first)
         os.close(at)
@@ -811,8 +831,8 @@ def main():
     parser = argparse.ArgumentParser(description="List and restore the snapshots of a Holdfast repository.")
     parser.add_argument("repository")
     keys = parser.add_mutually_exclusive_group(required=True)
-    keys.add_argument("--passphrase-file", help="its first line is the passphrase")
-    keys.add_argument("--key-file", help="a person key that is kept in a file")
+    keys.add_argument("--passphrase-file", help="the passphrase; one newline at its end is not part of it")
+    keys.add_argument("--person-key", help="a person key that is kept in a file")
     commands = parser.add_subparsers(dest="command", required=True)
     commands.add_parser("list")
     restore = commands.add_parser("restore")
@@ -820,12 +840,12 @@ def main():
     restore.add_argument("folder")
     options = parser.parse_args()
     passphrase = key_text = None
-    if options.key_file:
-        with open(options.key_file, encoding="ascii") as f:
+    if options.person_key:
+        with open(options.person_key, encoding="ascii") as f:
             key_text = f.read()
     else:
         with open(options.passphrase_file, "rb") as f:
-            passphrase = f.readline().rstrip(b"\n")
+            passphrase = f.read().removesuffix(b"\n")
 
     # One level of folders of the snapshot takes a descriptor and a few frames of the stack.
     hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]

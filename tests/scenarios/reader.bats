@@ -2,7 +2,9 @@ load ../lib/common.bash
 setup() { make_work; }
 teardown() { drop_work; }
 
-reader() { /usr/bin/python3 "$BATS_TEST_DIRNAME/../reader/read.py" "$@"; }
+reader() {
+    /usr/bin/python3 "$BATS_TEST_DIRNAME/../reader/holdfast_reader.py" "$WORK/repo1" --passphrase-file "$WORK/passphrase" "$@"
+}
 
 make_tree() {
     make_small_tree
@@ -16,21 +18,35 @@ make_tree() {
     mkfifo "$WORK/source/fifo"
 }
 
-@test "a reader written after the manual restores a snapshot" {
+# The most slots that a pack of the index has: several are there only after repacking.
+most_slots() {
+    /usr/bin/python3 - "$BATS_TEST_DIRNAME/../reader" "$WORK/repo1" "$WORK/passphrase" <<'P'
+import sys
+sys.path.insert(0, sys.argv[1])
+from holdfast_reader import Repository
+with open(sys.argv[3], "rb") as f:
+    repository = Repository(sys.argv[2], f.read().removesuffix(b"\n"))
+print(max(entry.contents.slot_count for entry, _, _ in repository.packs.values()))
+P
+}
+
+@test "a reader written from the manual alone restores a snapshot" {
     make_repo 1 "" 'chunk_average = "64K"; pack_size = "1M";'
     make_tree
     holdfast -q backup
-    reader "$WORK/repo1" --passphrase-file "$WORK/passphrase" --to "$WORK/out"
+    reader restore latest "$WORK/out"
     python3 "$BATS_TEST_DIRNAME/../lib/compare_trees.py" "$WORK/source" "$WORK/out$WORK/source"
 }
 
 @test "it reads what a second host wrote and what prune repacked, and sees what is forgotten" {
-    make_repo 1 "" 'chunk_average = "16K"; pack_size = "64K"; lease_refresh = "1s"; lease_recheck = "2s"; lease_live = "3s";'
+    make_repo 1 "" 'chunk_average = "16K"; pack_size = "1M"; lease_refresh = "1s"; lease_recheck = "2s"; lease_live = "3s";'
     holdfast -q host add second --out "$WORK/second.key" --role write
     sed -e 's|host.key|second.key|; s|/state"|/state2"|' "$WORK/holdfast.conf" >"$WORK/second.conf"
     make_tree
+    for i in $(seq 30); do head -c 300000 /dev/urandom >"$WORK/source/part$i"; done
     holdfast -q backup
     rm "$WORK/source/large"
+    for i in $(seq 30); do [ $((i % 3)) -eq 0 ] || rm "$WORK/source/part$i"; done
     for i in $(seq 1 2 3000); do rm "$WORK/source/many/"*" $i"; done
     "$HOLDFAST_BIN" -q -c "$WORK/second.conf" backup
     holdfast -q backup
@@ -38,13 +54,27 @@ make_tree() {
     holdfast -q prune --force
     sleep 4
     holdfast -q prune --force
-    [ "$(reader "$WORK/repo1" --passphrase-file "$WORK/passphrase" --list | cut -d' ' -f1 | sort)" = \
+    [ "$(most_slots)" -gt 1 ]
+    [ "$(reader list | cut -d' ' -f1 | sort)" = \
         "$(holdfast --json snapshots | jq -r '.snapshots[].id' | sort)" ]
     for id in $(holdfast --json snapshots | jq -r '.snapshots[].id'); do
         rm -rf "$WORK/out"
-        reader "$WORK/repo1" --passphrase-file "$WORK/passphrase" --snapshot "$id" --to "$WORK/out"
+        reader restore "$id" "$WORK/out"
         python3 "$BATS_TEST_DIRNAME/../lib/compare_trees.py" "$WORK/source" "$WORK/out$WORK/source"
     done
+}
+
+@test "it reads the output of a command, and sources that lie in one another" {
+    make_repo 1 'source = { type = "command"; command = [ "seq", "100000" ]; filename = "numbers"; };'
+    holdfast -q backup
+    reader restore latest "$WORK/out"
+    seq 100000 | cmp - "$WORK/out/numbers"
+    make_small_tree
+    write_config 1 "source = { type = \"files\"; paths = [ \"$WORK/./source//\", \"$WORK/source/a\", \"$WORK/passphrase\" ]; };"
+    holdfast -q backup
+    reader restore latest "$WORK/out2"
+    python3 "$BATS_TEST_DIRNAME/../lib/compare_trees.py" "$WORK/source" "$WORK/out2$WORK/source"
+    cmp "$WORK/passphrase" "$WORK/out2$WORK/passphrase"
 }
 
 @test "it refuses a wrong passphrase and a damaged pack" {
@@ -52,9 +82,46 @@ make_tree() {
     make_small_tree
     holdfast -q backup
     echo "another one entirely" >"$WORK/wrong"
-    run reader "$WORK/repo1" --passphrase-file "$WORK/wrong" --to "$WORK/out"
+    run reader --passphrase-file "$WORK/wrong" restore latest "$WORK/out"
     [ "$status" -eq 1 ]
     for pack in "$WORK"/repo1/packs/*/*; do printf x | dd of="$pack" bs=1 seek=200 conv=notrunc status=none; done
-    run reader "$WORK/repo1" --passphrase-file "$WORK/passphrase" --to "$WORK/out"
+    run reader restore latest "$WORK/out"
     [ "$status" -eq 1 ]
+}
+
+@test "it refuses listings that lead out of the destination" {
+    /usr/bin/python3 - "$BATS_TEST_DIRNAME/../reader" "$WORK" <<'P'
+import os, sys
+sys.path.insert(0, sys.argv[1])
+import holdfast_reader as h
+
+class Planted(h.Repository):
+    """Nothing but one listing."""
+    def __init__(self, nodes):
+        self.bytes = h.MESSAGES["Tree"](nodes=nodes).SerializeToString()
+    def blob(self, kind, extent):
+        return self.bytes if kind == h.META else b"planted"
+
+def node(name, **more):
+    return h.MESSAGES["Node"](name=name, **more)
+
+out, victim = os.path.join(sys.argv[2], "out"), os.path.join(sys.argv[2], "victim")
+os.mkdir(victim)
+manifest = h.MESSAGES["Manifest"](root=[h.MESSAGES["Extent"](blob=b"listing", length=1)])
+file = {"type": h.FILE, "size": 7, "content": [h.MESSAGES["Extent"](blob=b"file", length=7)], "mode": 0o600}
+link = node(b"/a", type=h.SYMLINK, link_target=victim.encode())
+for number, nodes in enumerate((
+        [node(b"/../victim/f", **file)], [node(b"/x/../../victim/f", **file)], [node(b"..", type=h.DIRECTORY)],
+        [link, node(b"/a/f", **file)], [link, node(b"/a/g/h", **file)],
+        [node(b"/f", **file), node(b"/g", type=h.FILE, hard_link=b"/../passphrase")],
+        [link, node(b"/g", type=h.FILE, hard_link=b"/a/f")], [node(b"/b", **file), node(b"/a", **file)])):
+    try:
+        h.Restore(Planted(nodes), f"{out}{number}").run(manifest)
+    except (h.Bad, OSError):
+        continue
+    sys.exit(f"listing {number} was restored")
+assert os.listdir(victim) == []
+h.Restore(Planted([node(b"/good/f", **file)]), out).run(manifest)
+P
+    [ "$(cat "$WORK/out/good/f")" = planted ]
 }

@@ -4,7 +4,7 @@
 #include "crypto/digest.h"
 #include "crypto/sign.h"
 #include "format/seal.h"
-#include "keys/person.h"
+#include "keys/keyring.h"
 #include "pack/pack.h"
 #include "pack/slot.h"
 
@@ -115,8 +115,10 @@ END_TEST
 
 START_TEST(sealed_objects)
 {
-    static const char *const names[] = {"sealed", "sealed_bound"};
-    for (size_t i = 0; i < 2; i++) {
+    static const char *const names[] = {"sealed",          "sealed_bound", "sealed_segment",
+                                        "sealed_manifest", "sealed_run",   "sealed_lease"};
+    unsigned types = 0;
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
         char name[32];
         struct buffer out = {0};
         struct id hash;
@@ -126,6 +128,7 @@ START_TEST(sealed_objects)
             memcpy(hash.b, bound.data, 32);
         snprintf(name, sizeof name, "%s_type", names[i]);
         enum object_type type = (enum object_type)number(name);
+        types |= 1u << type;
         snprintf(name, sizeof name, "%s_random", names[i]);
         struct bytes random = bytes(name);
         snprintf(name, sizeof name, "%s_plain", names[i]);
@@ -140,6 +143,7 @@ START_TEST(sealed_objects)
         buffer_free(&plain);
         buffer_free(&out);
     }
+    ck_assert_uint_eq(types, 0x7e); /* each type, 1 to 6 */
 }
 END_TEST
 
@@ -147,6 +151,11 @@ START_TEST(slots_and_frames)
 {
     struct frame_sealer sealer;
     ck_assert_int_eq(slot_open(&secrets, BLOB_META, bytes("slot_meta"), &sealer, &err), 0);
+    struct bytes listing = bytes("frame_meta_payload");
+    uint8_t *frame_meta = arena_alloc(&arena, listing.size + 16);
+    frame_seal(&sealer, (uint64_t)number("frame_counter"), CODEC_RAW, (uint32_t)listing.size, listing,
+               frame_meta);
+    same(bytes_of(frame_meta, listing.size + 16), "frame_meta");
     frame_sealer_free(&sealer);
     ck_assert_int_eq(slot_open(&secrets, BLOB_DATA, bytes("slot_data"), &sealer, &err), 0);
     for (int codec = 0; codec <= 1; codec++) {
@@ -198,6 +207,74 @@ START_TEST(person_keys_and_signatures)
 }
 END_TEST
 
+START_TEST(what_a_host_signs)
+{
+    uint8_t public_key[32];
+    struct id16 host;
+    memcpy(host.b, bytes("host").data, 16);
+    sign_public_key(bytes("host_seed").data, public_key);
+    for (enum object_type type = OBJECT_INDEX; type <= OBJECT_LEASE; type++) {
+        char name[32];
+        struct signature signature;
+        snprintf(name, sizeof name, "signature_%d", (int)type);
+        sign_body(&secrets.repository, type, &host, bytes("host_seed").data, bytes("signed_body"),
+                  &signature);
+        same(bytes_of(signature.signature, 64), name);
+        ck_assert(verify_body(&secrets.repository, type, &signature, public_key, bytes("signed_body")));
+    }
+}
+END_TEST
+
+static void check_secrets(const struct secrets *found, bool recovery)
+{
+    const uint8_t *key = secret_find(&found->bundle.recovery, (uint32_t)number("epoch"));
+    same(bytes_of(secret_find(&found->bundle.metadata, 3), 32), "metadata_secret");
+    same(bytes_of(secret_find(&found->bundle.ids, 3), 32), "id_secret");
+    ck_assert(recovery == (key != NULL));
+    if (recovery) {
+        same(bytes_of(key, 32), "recovery_key");
+        same(bytes_of(found->bundle.admin_seed, 32), "admin_seed");
+    }
+}
+
+START_TEST(a_keyring_and_its_bundles)
+{
+    struct keyring_candidate candidate = {1, bytes("keyring")};
+    struct keyring_chain chain;
+    struct id root;
+    memcpy(root.b, bytes("root_fingerprint").data, 32);
+    ck_assert_int_eq(keyring_chain_verify(&candidate, 1, &secrets.repository, &root, NULL, &chain, &err), 0);
+    struct secrets opened;
+    struct person_key person = {.repository = secrets.repository, .root = root};
+    memcpy(person.person.b, bytes("person").data, 16);
+    memcpy(person.private_key, bytes("person_private").data, 32);
+    ck_assert_int_eq(keyring_unlock_person(&chain.keyring, &person, &opened, &err), 0);
+    check_secrets(&opened, true);
+    secrets_free(&opened);
+    struct host_key host = {.repository = secrets.repository, .root = root};
+    memcpy(host.host.b, bytes("host").data, 16);
+    memcpy(host.private_key, bytes("host_private").data, 32);
+    memcpy(host.signing_seed, bytes("host_seed").data, 32);
+    ck_assert_int_eq(keyring_unlock_host(&chain.keyring, &host, &opened, &err), 0);
+    check_secrets(&opened, false);
+    secrets_free(&opened);
+    keyring_chain_free(&chain);
+}
+END_TEST
+
+START_TEST(what_a_store_is_sent_to_encrypt_with)
+{
+    struct buffer context = {0};
+    uint8_t key[32];
+    buffer_u32(&context, (uint32_t)number("generation"));
+    buffer_lv(&context, bytes("customer_target"));
+    derive(bytes("id_secret").data, (struct bytes){0}, "sse-c", &secrets.repository, buffer_bytes(&context),
+           key, 32);
+    same(bytes_of(key, 32), "customer_key");
+    buffer_free(&context);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("vectors");
@@ -208,6 +285,9 @@ int main(void)
     tcase_add_test(tcase, sealed_objects);
     tcase_add_test(tcase, slots_and_frames);
     tcase_add_test(tcase, person_keys_and_signatures);
+    tcase_add_test(tcase, what_a_host_signs);
+    tcase_add_test(tcase, a_keyring_and_its_bundles);
+    tcase_add_test(tcase, what_a_store_is_sent_to_encrypt_with);
     suite_add_tcase(suite, tcase);
     SRunner *runner = srunner_create(suite);
     srunner_run_all(runner, CK_NORMAL);
