@@ -45,6 +45,23 @@ static void start_workers(struct restore *r)
     }
 }
 
+/* From a store that is far away more is asked for at a time than there are workers. */
+static void start_fetchers(struct restore *r)
+{
+    unsigned requests = repository_requests(r->repository);
+    if (requests == 1)
+        return;
+    r->ahead = queue_new(2 * (size_t)requests);
+    for (size_t i = 0; i < requests && i < 64; i++) {
+        if (pthread_create(&r->fetchers[r->fetcher_count], NULL, restore_fetcher, r) == 0)
+            r->fetcher_count++;
+    }
+    if (r->fetcher_count == 0) {
+        queue_free(r->ahead);
+        r->ahead = NULL;
+    }
+}
+
 static void collect(struct restore *r)
 {
     struct restore_result *result = r->result;
@@ -92,10 +109,13 @@ static int run(struct restore *r, const struct selection *selection, struct erro
         return code;
     r->metadata = metadata_writer_new(false, warn_metadata, r);
     r->hasher = blob_hasher_new(repository_secrets(r->repository));
-    r->tasks = queue_new(8);
+    start_fetchers(r);
+    /* What was fetched waits there. */
+    r->tasks = queue_new(r->fetcher_count ? 2 : 8);
     start_workers(r);
     code = restore_walk(r, selection, err);
     collect(r);
+    queue_free(r->ahead);
     queue_free(r->tasks);
     metadata_writer_free(r->metadata);
     blob_hasher_free(r->hasher);

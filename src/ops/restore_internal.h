@@ -47,6 +47,8 @@ struct piece {
 struct piece_task {
     struct piece *pieces; /* of one pack, in the order of its frames */
     size_t count;
+    struct pack_reader *reader; /* where it was fetched ahead */
+    size_t loaded;              /* pieces whose frames it has */
 };
 
 struct restore {
@@ -57,6 +59,9 @@ struct restore {
     struct queue *tasks;
     pthread_t workers[64];
     size_t worker_count;
+    struct queue *ahead; /* tasks to be fetched first; NULL where a request costs next to nothing */
+    pthread_t fetchers[64];
+    size_t fetcher_count;
     atomic_bool stopped;
     uint64_t total;
     atomic_uint_fast64_t files, bytes, fetched, failed, damaged, warnings, owner_failures;
@@ -76,6 +81,8 @@ struct restore {
 bool restore_stopped(struct restore *r);
 void restore_warn(struct restore *r, const char *format, ...) __attribute__((format(printf, 2, 3)));
 void *restore_worker(void *restore);
+/* From `ahead` to `tasks`, the first frames fetched. */
+void *restore_fetcher(void *restore);
 /* Hands the pieces gathered so far to the workers. */
 void restore_flush(struct restore *r);
 void target_file_release(struct target_file *file, struct metadata_writer *metadata);

@@ -401,6 +401,10 @@ static void finish_directories(struct walk *w)
 static void stop_workers(struct restore *r)
 {
     restore_flush(r);
+    if (r->ahead)
+        queue_close(r->ahead);
+    for (size_t i = 0; i < r->fetcher_count; i++)
+        pthread_join(r->fetchers[i], NULL);
     queue_close(r->tasks);
     for (size_t i = 0; i < r->worker_count; i++)
         pthread_join(r->workers[i], NULL);

@@ -153,12 +153,13 @@ static size_t end_of_run(const struct pack_entry *entry, const struct piece *pie
     return i;
 }
 
-static void do_pieces(struct restore_worker_state *w, const struct piece *pieces, size_t count)
+static void do_pieces(struct restore_worker_state *w, const struct piece_task *task)
 {
-    struct pack_reader *reader = NULL;
+    const struct piece *pieces = task->pieces;
+    size_t count = task->count, loaded_until = task->loaded;
+    struct pack_reader *reader = task->reader;
     struct error why;
-    bool opened = get_reader(w, pieces[0].copy.pack, &reader, &why) == 0;
-    size_t loaded_until = 0;
+    bool opened = reader || get_reader(w, pieces[0].copy.pack, &reader, &why) == 0;
     uint32_t frame = 0;
     bool have_frame = false;
     for (size_t i = 0; i < count && !restore_stopped(w->restore); i++) {
@@ -197,12 +198,13 @@ void *restore_worker(void *context)
     struct piece_task *task;
     while ((task = queue_take(r->tasks))) {
         if (!restore_stopped(r))
-            do_pieces(&w, task->pieces, task->count);
+            do_pieces(&w, task);
         for (size_t i = 0; i < task->count; i++) {
             if (restore_stopped(r))
                 give_up(task->pieces[i].file, false, "stopped");
             target_file_release(task->pieces[i].file, w.metadata);
         }
+        pack_reader_free(task->reader);
         free(task->pieces);
         free(task);
     }
@@ -212,6 +214,25 @@ void *restore_worker(void *context)
     metadata_writer_free(w.metadata);
     blob_hasher_free(w.hasher);
     buffer_free_secret(&w.raw);
+    return NULL;
+}
+
+void *restore_fetcher(void *context)
+{
+    struct restore *r = context;
+    struct piece_task *task;
+    while ((task = queue_take(r->ahead))) {
+        struct error why;
+        /* What fails here the worker tries again, and elsewhere. */
+        if (!restore_stopped(r) &&
+            pack_reader_open(r->repository, task->pieces[0].copy.pack, &task->reader, &why) == 0) {
+            size_t end = end_of_run(pack_reader_entry(task->reader), task->pieces, 0, task->count);
+            if (pack_reader_load(task->reader, task->pieces[0].copy.frame, task->pieces[end - 1].copy.frame,
+                                 &why) == 0)
+                task->loaded = end;
+        }
+        queue_put(r->tasks, task);
+    }
     return NULL;
 }
 
@@ -228,6 +249,7 @@ static int compare_pieces(const void *a, const void *b)
 }
 
 #define TASK_BYTES_MAX (8u << 20)
+#define AHEAD_BYTES_MAX LOAD_MAX /* so that what is fetched ahead is all of it */
 
 void restore_flush(struct restore *r)
 {
@@ -238,13 +260,13 @@ void restore_flush(struct restore *r)
         for (end = i; end < r->window_count && r->window[end].copy.pack == r->window[i].copy.pack; end++) {
             bytes += r->window[end].copy.length;
             bool new_frame = end > i && r->window[end].copy.frame != r->window[end - 1].copy.frame;
-            if (bytes > TASK_BYTES_MAX && new_frame)
+            if (bytes > (r->ahead ? AHEAD_BYTES_MAX : TASK_BYTES_MAX) && new_frame)
                 break;
         }
         struct piece_task *task = memory_new(struct piece_task);
         task->count = end - i;
         task->pieces = memory_copy(&r->window[i], task->count * sizeof *task->pieces);
-        queue_put(r->tasks, task);
+        queue_put(r->ahead ? r->ahead : r->tasks, task);
     }
     r->window_count = 0;
     r->window_bytes = 0;

@@ -106,9 +106,6 @@ static inline void sha256_of(struct bytes data, struct id *out)
     sha256(data, out);
 }
 
-/* How many requests at the same time are worth while: those of the target that takes most. */
-unsigned repository_requests(const struct repository *r);
-
 /* CANCELLED once the work is to stop. Cheap. */
 int repository_stopped(const struct repository *r, struct error *err);
 

@@ -106,6 +106,8 @@ bool repository_may_prune(const struct repository *repository);
 bool repository_can_read_contents(const struct repository *repository);
 const struct chunker *repository_chunker(const struct repository *repository);
 struct chunker_parameters repository_chunker_parameters(const struct repository *repository);
+/* How many requests at the same time are worth while: those of the target that takes most. */
+unsigned repository_requests(const struct repository *repository);
 /* Bit per target that takes part now. */
 uint32_t repository_active_mask(const struct repository *repository);
 
