@@ -1,5 +1,6 @@
 # Helpers of the scenarios. HOLDFAST_BIN names the program.
 # shellcheck shell=bash
+source "$(dirname "${BASH_SOURCE[0]}")/store.bash"
 
 holdfast() {
     command "$HOLDFAST_BIN" -c "$WORK/holdfast.conf" "$@"
@@ -13,10 +14,13 @@ make_work() {
     chmod 600 "$WORK/passphrase"
     export HOLDFAST_PASSPHRASE_FILE="$WORK/passphrase"
     mkdir "$WORK/source"
+    STORE_BUCKET=() STORE_URL=() STORE_PID=()
+    ! store_is_s3 || s3_start
 }
 
 drop_work() {
     [ -n "${WORK:-}" ] || return 0
+    ! store_is_s3 || s3_stop
     mountpoint -q "$WORK/mounted" 2>/dev/null && umount "$WORK/mounted"
     mountpoint -q "$WORK/source/mounted" 2>/dev/null && umount "$WORK/source/mounted"
     rm -rf "$WORK" 2>/dev/null && return 0
@@ -24,13 +28,10 @@ drop_work() {
     rm -rf "$WORK"
 }
 
-# write_config [TARGETS] [JOB SETTINGS] [REPOSITORY SETTINGS]: so many folders as targets, see write_targets_config.
+# write_config [TARGETS] [JOB SETTINGS] [REPOSITORY SETTINGS]: so many targets, see store_targets, write_targets_config.
 write_config() {
-    local list="" i
-    for i in $(seq "${1:-1}"); do
-        list="$list${list:+,} { name = \"disk$i\"; type = \"local\"; path = \"$WORK/repo$i\"; }"
-    done
-    write_targets_config "$list" "${@:2}"
+    store_targets "${1:-1}"
+    write_targets_config "$STORE_TARGETS" "${2:-}" "$STORE_SETTINGS ${3:-}"
 }
 
 # write_targets_config LIST [JOB SETTINGS] [REPOSITORY SETTINGS]: the targets in libconfig's words; one job "files" over

@@ -4,10 +4,10 @@ load ../lib/common.bash
 setup() { make_work; make_repo 1; make_small_tree; }
 teardown() { drop_work; }
 
-damage() { # FIND EXPRESSIONS: in the midst of each pack that they find
-    local pack
-    for pack in $(find "$WORK/repo1/packs" -type f "$@"); do
-        printf XXXX | dd of="$pack" bs=1 seek=$(($(stat -c %s "$pack") / 2)) conv=notrunc 2>/dev/null
+damage() { # OPERATOR SIZE: each pack of that size, -gt or -lt
+    local size name
+    store_list 1 | while read -r size name; do
+        [[ $name != packs/* ]] || ! [ "$size" "$1" "$2" ] || store_damage 1 "$name"
     done
 }
 
@@ -17,7 +17,7 @@ damage() { # FIND EXPRESSIONS: in the midst of each pack that they find
     holdfast -q backup
     echo more >"$WORK/source/more"
     holdfast -q backup
-    damage -size +2900k
+    damage -gt 2900000
     run --separate-stderr holdfast --json heal
     [ "$status" -eq 5 ]
     [ "$(jq -r '[.lost[].snapshot] | unique | length' <<<"$output")" -eq 2 ]
@@ -39,7 +39,7 @@ damage() { # FIND EXPRESSIONS: in the midst of each pack that they find
 @test "listings come back from the local copies when every target's are bad" {
     holdfast -q backup
     holdfast -q ls latest >"$WORK/before"
-    damage -size -200k
+    damage -lt 200000
     run holdfast verify --all
     [ "$status" -eq 5 ]
     run holdfast heal

@@ -30,20 +30,20 @@ without_passphrase() { bare -c "$WORK/holdfast.conf" "$@"; }
 
 @test "a bare machine restores with the passphrase and the target's address alone" {
     mkdir "$WORK/bare"
-    (cd "$WORK/bare" && "$HOLDFAST_BIN" restore latest --to "$WORK/bare/out" --target "$WORK/repo1")
+    (cd "$WORK/bare" && "$HOLDFAST_BIN" restore latest --to "$WORK/bare/out" --target "$(store_url 1)")
     python3 "$BATS_TEST_DIRNAME/../lib/compare_trees.py" "$WORK/source" "$WORK/bare/out$WORK/source"
 }
 
 @test "a bare machine lists, reads and exports with --target, too" {
     cd "$WORK"
-    [ "$("$HOLDFAST_BIN" --json snapshots --target "$WORK/repo1" | jq '.snapshots | length')" -eq 1 ]
-    [[ $("$HOLDFAST_BIN" ls latest "$WORK/source/a" --target "$WORK/repo1") == *hello* ]]
-    [ "$("$HOLDFAST_BIN" cat latest "$WORK/source/a/hello" --target "$WORK/repo1")" = hello ]
-    "$HOLDFAST_BIN" export latest --target "$WORK/repo1" | tar -tf - | grep -q a/hello
+    [ "$("$HOLDFAST_BIN" --json snapshots --target "$(store_url 1)" | jq '.snapshots | length')" -eq 1 ]
+    [[ $("$HOLDFAST_BIN" ls latest "$WORK/source/a" --target "$(store_url 1)") == *hello* ]]
+    [ "$("$HOLDFAST_BIN" cat latest "$WORK/source/a/hello" --target "$(store_url 1)")" = hello ]
+    "$HOLDFAST_BIN" export latest --target "$(store_url 1)" | tar -tf - | grep -q a/hello
 }
 
 @test "init can leave the person's key in a file instead of a passphrase on the targets" {
-    sed -e "s|host.key|host4.key|; s|/state\"|/state4\"|; s|/repo1|/repo4|" "$WORK/holdfast.conf" >"$WORK/fourth.conf"
+    sed -e "s|host.key|host4.key|; s|/state\"|/state4\"|; s|^targets = .*|targets = ( { name = \"disk4\"; type = \"local\"; path = \"$WORK/repo4\"; } );|" "$WORK/holdfast.conf" >"$WORK/fourth.conf"
     bare -c "$WORK/fourth.conf" -q init --person-key "$WORK/person.key"
     [ "$(stat -c %a "$WORK/person.key")" = 600 ]
     ! compgen -G "$WORK/repo4/keys/p-*"

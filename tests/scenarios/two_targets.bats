@@ -5,22 +5,22 @@ teardown() { drop_work; }
 @test "each target alone restores" {
     holdfast -q backup
     for i in 1 2; do
-        "$HOLDFAST_BIN" -q restore latest --to "$WORK/out$i" --target "$WORK/repo$i"
+        "$HOLDFAST_BIN" -q restore latest --to "$WORK/out$i" --target "$(store_url "$i")"
         python3 "$BATS_TEST_DIRNAME/../lib/compare_trees.py" "$WORK/source" "$WORK/out$i$WORK/source"
     done
 }
 
 @test "a target that is away makes the run end 6 and catches up later" {
     holdfast -q backup
-    mv "$WORK/repo2" "$WORK/away"
+    store_away 2
     head -c 2000000 /dev/urandom >"$WORK/source/new"
     run holdfast backup
     [ "$status" -eq 6 ]
-    mv "$WORK/away" "$WORK/repo2"
+    store_back 2
     run holdfast backup
     [ "$status" -eq 0 ]
-    rm -rf "$WORK/repo1"
-    "$HOLDFAST_BIN" -q restore latest --to "$WORK/out" --target "$WORK/repo2"
+    store_wipe 1
+    "$HOLDFAST_BIN" -q restore latest --to "$WORK/out" --target "$(store_url 2)"
     python3 "$BATS_TEST_DIRNAME/../lib/compare_trees.py" "$WORK/source" "$WORK/out$WORK/source"
 }
 
@@ -30,23 +30,22 @@ teardown() { drop_work; }
     rm "$WORK/source/gone"
     holdfast -q backup
     holdfast -q forget "$(holdfast --json snapshots | jq -r '.snapshots[0].id')"
-    mv "$WORK/repo2" "$WORK/away"
+    store_away 2
     run holdfast prune
     [ "$status" -eq 6 ]
-    size=$(du -sb "$WORK/repo1/packs" | cut -f1)
-    mv "$WORK/away" "$WORK/repo2"
+    size=$(store_bytes 1 packs)
+    store_back 2
     holdfast -q backup
     holdfast -q prune
-    [ "$(du -sb "$WORK/repo1/packs" | cut -f1)" -le $((size + 200000)) ]
-    [ "$(du -sb "$WORK/repo2/packs" | cut -f1)" -le $((size + 200000)) ]
+    [ "$(store_bytes 1 packs)" -le $((size + 200000)) ]
+    [ "$(store_bytes 2 packs)" -le $((size + 200000)) ]
     holdfast verify --all
 }
 
 @test "damage on one target is healed from the other, without any key for contents" {
     holdfast -q backup
-    pack=$(find "$WORK/repo1/packs" -type f -size +1000k | head -1)
-    printf XXXX | dd of="$pack" bs=1 seek=100000 conv=notrunc 2>/dev/null
-    rm "$(find "$WORK/repo2/index" -type f | head -1)"
+    store_damage 1 "$(store_list 1 | awk '$2 ~ /^packs/ && $1 > 1000000 { print $2; exit }')"
+    store_remove 2 "$(store_list 2 | awk '$2 ~ /^index/ { print $2; exit }')"
     run holdfast verify --all
     [ "$status" -eq 5 ]
     restore_and_compare latest
@@ -56,10 +55,10 @@ teardown() { drop_work; }
 
 @test "a new target is filled" {
     holdfast -q backup
-    rm -rf "$WORK/repo2"
+    store_wipe 2
     run holdfast backup
     [ "$status" -eq 6 ]
     holdfast -q heal
-    "$HOLDFAST_BIN" -q restore latest --to "$WORK/out" --target "$WORK/repo2"
+    "$HOLDFAST_BIN" -q restore latest --to "$WORK/out" --target "$(store_url 2)"
     python3 "$BATS_TEST_DIRNAME/../lib/compare_trees.py" "$WORK/source" "$WORK/out$WORK/source"
 }
