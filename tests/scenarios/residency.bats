@@ -57,7 +57,7 @@ refuses() {
     before=$(find "$WORK/repo" -type f | sort | sha256sum)
     while read -r target message; do
         write_targets 'residency = [ "EU" ];' "$(disk)" "$(bucket "$target")"
-        for command in init backup 'backup files' prune heal 'forget latest' 'pin latest' 'unpin latest' check-config; do
+        for command in init backup 'backup files' prune heal 'forget latest' 'pin latest' 'unpin latest' "host add x --out $WORK/x" check-config; do
             # shellcheck disable=SC2086
             refuses "${message//_/ }" $command </dev/null
         done
@@ -70,6 +70,11 @@ provider="other";endpoint="$ENDPOINT";jurisdiction="US"; jurisdiction_is_US,_and
 provider="hetzner";region="fsn1";endpoint="$ENDPOINT"; nothing_says_which_country
 T
     [ "$before" = "$(find "$WORK/repo" -type f | sort | sha256sum)" ]
+    # The port does see who is let through.
+    write_targets 'residency = [ "EU" ];' "$(disk)" "$(bucket "provider=\"other\";endpoint=\"$ENDPOINT\";jurisdiction=\"DE\";")"
+    run holdfast backup
+    [ "$status" -eq 6 ]
+    [ -s "$WORK/listener/connections" ]
 }
 
 @test "countries are as good as the union, and a neighbour is not inside" {
