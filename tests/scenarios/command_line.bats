@@ -228,7 +228,7 @@ W
 }
 
 @test "a progress line on a terminal, and nowhere else" {
-    make_repo 1 "source = { type = \"command\"; command = [ \"sh\", \"-c\", \"for i in 1 2 3; do head -c 9000000 /dev/zero; sleep 0.3; done\" ]; };"
+    make_repo 1 "source = { type = \"command\"; command = [ \"sh\", \"-c\", \"for i in 1 2; do head -c 9000000 /dev/zero; sleep 0.3; done\" ]; };"
     shown() { grep -qa $'\033\[K' <<<"$1"; }
     local out
     out=$(on_terminal "$HOLDFAST_BIN" -c "$WORK/holdfast.conf" backup)
