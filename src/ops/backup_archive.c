@@ -1,6 +1,7 @@
 /* Archives as trees: members come in any order, so the tree is kept until the end of the stream. */
 #include "base/command.h"
 #include "base/memory.h"
+#include "base/text.h"
 #include "ops/backup_internal.h"
 #include "source/archive_reader.h"
 
@@ -56,6 +57,46 @@ static struct branch *at_path(struct archive_backup *a, struct bytes path)
     return b;
 }
 
+/* The branch that a hard link leads to, or NULL. */
+static const struct branch *find_first(const struct archive_backup *a, struct bytes path)
+{
+    const struct branch *b = &a->root;
+    for (size_t i = 0; i < path.size && b;) {
+        size_t n = i;
+        while (n < path.size && path.data[n] != '/')
+            n++;
+        const struct branch *next = NULL;
+        for (size_t k = b->count; k-- > 0 && !next;) {
+            if (bytes_equal(b->children[k]->node.name, bytes_of(path.data + i, n - i)))
+                next = b->children[k];
+        }
+        b = next;
+        i = n + 1;
+    }
+    return b;
+}
+
+/* An archive says of a hard link only where it leads: to a member before it, which tells what it is. False
+ * with a warning where there is none. */
+static bool complete_link(struct archive_backup *a, const struct archive_member *member, struct node *node)
+{
+    const struct branch *first = find_first(a, node->hard_link);
+    if (!first || first->node.type == NODE_DIRECTORY || bytes_equal(member->path, node->hard_link)) {
+        char *path = text_visible_bytes(member->path.data, member->path.size);
+        backup_warn(a->backup, "%s: left out: the archive does not hold what this hard link leads to", path);
+        free(path);
+        return false;
+    }
+    if (first->node.hard_link.size)
+        node->hard_link = first->node.hard_link;
+    node->type = first->node.type;
+    node->size = 0;
+    node->link_target = first->node.link_target;
+    node->device_major = first->node.device_major;
+    node->device_minor = first->node.device_minor;
+    return true;
+}
+
 static int read_content(struct archive_backup *a, struct archive_reader *reader, struct branch *b,
                         struct error *err)
 {
@@ -90,12 +131,13 @@ static int read_member(struct archive_backup *a, struct archive_reader *reader,
     bool excluded =
         exclude_match(a->backup->exclude, buffer_bytes(&path), member->node.type == NODE_DIRECTORY);
     buffer_free(&path);
-    if (excluded || member->path.size == 0)
+    struct node node = member->node;
+    if (excluded || member->path.size == 0 || (node.hard_link.size && !complete_link(a, member, &node)))
         return 0;
     struct branch *b = at_path(a, member->path);
     struct bytes name = b->node.name;
     bool was_directory = b->count > 0;
-    tree_copy_node(&a->arena, &member->node, &b->node);
+    tree_copy_node(&a->arena, &node, &b->node);
     b->node.name = name;
     if (was_directory && b->node.type != NODE_DIRECTORY)
         b->count = 0; /* the later member of this name counts, as for tar */

@@ -69,7 +69,7 @@ static void grow_links(struct backup *b)
 
 static bool has_names(const struct source_stat *st)
 {
-    return st->type == NODE_FILE && st->link_count > 1;
+    return st->type != NODE_DIRECTORY && st->link_count > 1;
 }
 
 /* The path of the first name of the same file, or NULL: this is the first. */
@@ -210,12 +210,17 @@ static int store_changed(struct walk *w, struct directory *d, size_t index, cons
         return 0;
     }
     int code = metadata_read(w->metadata, d->fd, name, -1, st, &d->arena, node, err);
-    if (code != 0)
+    if (code != 0) {
+        if (!link)
+            lose_first(w->backup, st);
         return code;
+    }
     node->name = d->cached[index].name;
     if (link) {
         node->hard_link = arena_copy(&d->arena, bytes_of_string(link));
         node->size = 0;
+    }
+    if (st->type == NODE_FILE) {
         atomic_fetch_add(&w->backup->files, 1);
     } else if (st->type != NODE_DIRECTORY) {
         atomic_fetch_add(&w->backup->others, 1);

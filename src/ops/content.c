@@ -186,7 +186,7 @@ static int put_entry(struct export *e, const char *path, const struct node *node
     int code = 0;
     if (e->format == CONTENT_ZIP)
         code = resolve_link(e->repository, e->root, &arena, &full, err);
-    else if (full.type == NODE_FILE)
+    else if (full.type != NODE_DIRECTORY)
         code = arrange_link(e, path, &arena, &full, err);
     if (code == 0)
         code = archive_writer_entry(e->writer, bytes_of_string(path), &full, err);

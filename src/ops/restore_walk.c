@@ -199,19 +199,22 @@ static bool find_moved(const struct walk *w, struct bytes first, uint64_t *numbe
     return id_map_get(w->moved, &hash, number);
 }
 
-/* A hard link whose first name is not restored: the first of its names that is gets the contents. */
-static int take_over_content(struct walk *w, const char *path, const struct node *link, struct node *file,
-                             struct error *err)
+/* A hard link whose first name is not restored: the first of its names that is takes its place. Links,
+ * FIFOs and devices have all that it takes; a file's contents are with the first name. */
+static int take_over(struct walk *w, const char *path, const struct node *link, struct node *node,
+                     struct error *err)
 {
     const char *first = (const char *)arena_copy(&w->arena, link->hard_link).data;
     struct manifest const *m = &w->restore->parameters->snapshot->manifest;
     struct id hash;
-    int code = tree_find(&m->root, first, blobs_fetch_tree, w->restore->repository, &w->arena, file, err);
-    if (code == 0 && (file->type != NODE_FILE || file->hard_link.size))
-        code = error_set(err, ERROR_INTEGRITY, "its hard link leads to no file");
-    if (code != 0)
-        return code;
-    file->name = link->name;
+    if (link->type == NODE_FILE) {
+        int code = tree_find(&m->root, first, blobs_fetch_tree, w->restore->repository, &w->arena, node, err);
+        if (code == 0 && (node->type != NODE_FILE || node->hard_link.size))
+            code = error_set(err, ERROR_INTEGRITY, "its hard link leads to no file");
+        if (code != 0)
+            return code;
+    }
+    node->name = link->name;
     sha256(link->hard_link, &hash);
     id_map_put(w->moved, &hash, w->moved_count);
     memory_reserve_one(w->moved_paths, w->moved_count, w->moved_capacity);
@@ -292,7 +295,7 @@ static void restore_node(struct walk *w, struct target_directory *d, const char 
         }
         return;
     }
-    if (node->type == NODE_FILE && node->hard_link.size) {
+    if (node->hard_link.size) {
         if (is_selected(w, node->hard_link) || find_moved(w, node->hard_link, NULL)) {
             char *slash = strrchr(path, '/');
             char *directory = memory_format("%.*s", slash ? (int)(slash - path) : 0, path);
@@ -300,7 +303,7 @@ static void restore_node(struct walk *w, struct target_directory *d, const char 
             free(directory);
             return;
         }
-        if (take_over_content(w, path, node, &copy, &why) != 0) {
+        if (take_over(w, path, node, &copy, &why) != 0) {
             failed(w, path, &why);
             return;
         }
@@ -368,8 +371,10 @@ static void make_links(struct walk *w)
             code = writer_make_hard_link(r->writer, fd, l->node.name, target, replace, &why);
             close(fd);
         }
-        if (code == 0) {
+        if (code == 0 && l->node.type == NODE_FILE) {
             atomic_fetch_add(&r->files, 1);
+        } else if (code == 0) {
+            r->result->others++;
         } else if (code == ERROR_EXISTS && !replace) {
             r->result->skipped++;
         } else {

@@ -110,7 +110,7 @@ def walk(root):
                 continue
             here = path + b"/" + name
             out[here] = describe(fd, name, st)
-            if stat.S_ISREG(st.st_mode) and st.st_nlink > 1:
+            if not stat.S_ISDIR(st.st_mode) and st.st_nlink > 1:
                 names[(st.st_dev, st.st_ino)].append(here)
             if stat.S_ISDIR(st.st_mode):
                 todo.append((os.open(name, os.O_RDONLY | os.O_NOFOLLOW, dir_fd=fd), here))

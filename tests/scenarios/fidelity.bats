@@ -243,6 +243,41 @@ P
     round_trip
 }
 
+@test "symbolic links, FIFOs and devices of several names" {
+    mkdir "$S/a" "$S/b" "$S/c"
+    ln -s nowhere "$S/a/link"
+    mkfifo "$S/a/fifo"
+    mknod "$S/a/character" c 1 3
+    mknod "$S/a/block" b 7 250
+    for name in link fifo character block; do
+        ln -P "$S/a/$name" "$S/b/$name"
+        ln -P "$S/a/$name" "$S/c/$name"
+    done
+    round_trip
+    [ "$(stat -c %h "$WORK/out$S/c/link")" -eq 3 ]
+    [ "$(stat -c %h "$WORK/out$S/c/block")" -eq 3 ]
+    # Without the first names: those that are restored belong together still.
+    holdfast -q restore latest "$S/b" "$S/c" --to "$WORK/part"
+    mkdir "$WORK/tar" "$WORK/whole"
+    holdfast export latest "$S/b" "$S/c" | tar -x --same-owner -p -C "$WORK/tar"
+    holdfast export latest | tar -x --same-owner -p -C "$WORK/whole"
+    compare --no-root "$S" "$WORK/whole$S"
+    # An archive is a source, too. GNU tar links symbolic links only.
+    holdfast export latest >"$WORK/own.tar"
+    tar --format=pax -C / -cf "$WORK/other.tar" "${S#/}"
+    for archive in own other; do
+        write_config 1 "source = { type = \"tar\"; archive = \"$WORK/$archive.tar\"; };"
+        holdfast -q backup
+        holdfast -q restore latest --to "$WORK/$archive"
+        [ "$(stat -c %h "$WORK/$archive$S/c/link")" -eq 3 ]
+    done
+    compare --no-root "$S" "$WORK/own$S"
+    rm -r "$S/a"
+    compare --no-root "$S" "$WORK/part$S"
+    compare --no-root "$S" "$WORK/tar$S"
+    [ "$(stat -c %h "$WORK/part$S/c/link")" -eq 2 ]
+}
+
 @test "symbolic links: dangling, absolute, long, to themselves, with times of their own" {
     mkdir "$S/d"
     echo x >"$S/d/file"
