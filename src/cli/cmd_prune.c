@@ -120,7 +120,8 @@ static void print_text(const struct prune_result *r, bool dry_run)
     printf("deleted %llu packs, %s\n", (unsigned long long)c->deleted_packs,
            text_format_size(c->deleted_bytes, a));
     if (c->delayed_packs)
-        printf("%llu packs wait for a writer that began before they were condemned, until %s at the latest\n",
+        printf("%llu packs wait for condemn_grace, or a writer that began before they were condemned, until "
+               "%s at the latest\n",
                (unsigned long long)c->delayed_packs, text_format_time(c->delayed_until, a));
 }
 
@@ -137,6 +138,7 @@ static int prune(const struct options *options, struct session *s)
     struct prune_parameters p = {.jobs = jobs,
                                  .job_count = config->job_count,
                                  .only_job = options->operand_count ? options->operands[0] : NULL,
+                                 .clock_tolerance = config->repository.clock_tolerance,
                                  .dry_run = options->dry_run,
                                  .force = options->force};
     int code = options->dry_run ? 0 : repository_catch_up(s->wire.repository, false, 0, &copied, &err);

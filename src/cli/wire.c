@@ -39,6 +39,7 @@ int wire_parameters(const struct config *config, bool create, bool writing, stru
     p->lease_refresh = c->lease_refresh;
     p->lease_recheck = c->lease_recheck;
     p->lease_live = c->lease_live;
+    p->condemn_grace = c->condemn_grace;
     p->checkpoint = c->checkpoint_interval;
     p->stall = c->target_lag;
     p->meta_cache_bytes = (uint64_t)c->meta_cache;

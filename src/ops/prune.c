@@ -98,12 +98,14 @@ static void decide_job(const struct repository *r, const struct snapshot_list *l
         if (!same_job(&s->manifest, job))
             continue;
         places[count] = i;
-        snapshots[count++] = (struct keep_snapshot){.ended = s->manifest.ended,
-                                                    .classes = s->manifest.classes,
-                                                    .pinned = s->pinned,
-                                                    .sequence = s->manifest.sequence,
-                                                    .id = s->sha256.b,
-                                                    .id_size = sizeof s->sha256.b};
+        snapshots[count++] = (struct keep_snapshot){
+            .ended = s->manifest.ended,
+            .classes = s->manifest.classes,
+            .pinned = s->pinned,
+            .uncounted = keep_is_doubtful(s->manifest.ended, s->arrival, s->first_seen, p->clock_tolerance),
+            .sequence = s->manifest.sequence,
+            .id = s->sha256.b,
+            .id_size = sizeof s->sha256.b};
     }
     struct keep keep = policy_of(r, p, job);
     bool chosen = !p->only_job || strcmp(p->only_job, job->job) == 0;

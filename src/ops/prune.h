@@ -18,7 +18,8 @@ struct prune_parameters {
     const struct prune_job
         *jobs; /* as configured on this host; other hosts' jobs go by the keep of their newest manifest */
     size_t job_count;
-    const char *only_job; /* NULL: all */
+    const char *only_job;    /* NULL: all */
+    int64_t clock_tolerance; /* seconds, see keep_is_doubtful() */
     bool dry_run;
     bool force; /* look for dead data even if nothing expired */
 };

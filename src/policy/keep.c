@@ -36,6 +36,18 @@ static bool class_limit(const struct keep *keep, enum keep_class class, uint32_t
     return class == KEEP_MANUAL ? keep->manual_set : *limit > 0;
 }
 
+static bool is_near(int64_t a, int64_t b, int64_t tolerance)
+{
+    int64_t apart;
+    return !__builtin_sub_overflow(a > b ? a : b, a > b ? b : a, &apart) && apart <= tolerance;
+}
+
+bool keep_is_doubtful(int64_t ended, int64_t arrival, int64_t first_seen, int64_t tolerance)
+{
+    return arrival && !is_near(ended, arrival, tolerance) &&
+           !(first_seen && is_near(ended, first_seen, tolerance));
+}
+
 struct ranks {
     uint32_t all;
     uint32_t of_class[KEEP_CLASS_COUNT];

@@ -54,6 +54,11 @@ struct keep_decision {
 
 #define KEEP_TEXT_SIZE 80
 
+/* Whether a snapshot's time is in doubt: an independent clock took it in at `arrival` (0: there is none, so
+ * nothing is in doubt), and neither that nor when this host first saw it (0: not known) is within `tolerance`
+ * seconds of when it says that it ended. */
+bool keep_is_doubtful(int64_t ended, int64_t arrival, int64_t first_seen, int64_t tolerance);
+
 /* Decides on count snapshots of one job, in any order; decisions[i] belongs to snapshots[i]. Forgotten
  * snapshots must not be among them. */
 void keep_decide(const struct keep *keep, int64_t now, const struct keep_snapshot *snapshots, size_t count,

@@ -236,6 +236,7 @@ static int delete_manifests(struct collection *c, struct error *err)
         if (list[i]->mask)
             continue;
         c->result->deleted_manifests++;
+        manifest_forget_seen(c->r, &list[i]->sha256);
         code = catalog_remove_record(c->r->catalog, OBJECT_MANIFEST, &list[i]->sha256, err);
     }
     free(list);

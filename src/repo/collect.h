@@ -27,12 +27,14 @@ struct collect_result {
     uint64_t sparse_frames; /* newly condemned: mostly dead, their live blobs are to be stored afresh */
     uint64_t orphan_packs, orphan_bytes;   /* of runs that were cut off */
     uint64_t deleted_packs, deleted_bytes; /* now, on all targets together counted once */
-    uint64_t delayed_packs;                /* condemned, but a writer that began before may rely on them */
+    uint64_t delayed_packs; /* condemned, but a writer that began before may rely on them, or condemn_grace is
+                               not over */
     uint64_t deleted_manifests, deleted_events;
     uint64_t locked_objects, locked_bytes; /* would be removed or copied, but are locked */
     int64_t locked_until;                  /* Unix seconds; the latest of these that is known; 0: none is */
     uint64_t lock_due, lock_requests;      /* objects whose locks are moved on, and what that costs */
-    int64_t delayed_until; /* Unix seconds; when the last such lease ends if it is not refreshed; 0: none */
+    int64_t delayed_until; /* Unix seconds; when grace and the last such lease end, if that is not refreshed;
+                              0: none */
 };
 
 /* Forgotten manifests are deleted, packs repacked and condemned, and what may be deleted is. With dry_run

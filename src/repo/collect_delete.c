@@ -14,12 +14,16 @@ struct condemned_list {
 static int note_condemned(struct repository *r, const struct object_seen *object, const struct event *event,
                           void *context, struct error *err)
 {
-    (void)object;
     (void)err;
     struct condemned_list *list = context;
+    struct collection *c = list->c;
+    int64_t grace_ends = object->store_time + r->parameters.condemn_grace;
     if (event->type != EVENT_CONDEMN || !keyring_host_may_prune(&r->chain.keyring, &event->host))
         return 0;
-    bool due = event->created < list->c->oldest_lease;
+    bool over = r->parameters.condemn_grace == 0 || grace_ends <= c->now;
+    bool due = event->created < c->oldest_lease && over;
+    if (!over && event->packs.count && grace_ends > c->waits_until)
+        c->waits_until = grace_ends;
     for (size_t i = 0; i < event->packs.count; i++)
         id_map_put(due ? list->due : list->waiting, &event->packs.list[i], 1);
     return 0;
@@ -77,7 +81,7 @@ static int delete_packs(struct collection *c, const struct condemned_list *list,
     free(due);
     free(before);
     if (c->result->delayed_packs)
-        c->result->delayed_until = c->leases_end;
+        c->result->delayed_until = c->leases_end > c->waits_until ? c->leases_end : c->waits_until;
     return code;
 }
 

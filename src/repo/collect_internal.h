@@ -19,9 +19,9 @@ struct collection {
     size_t condemned_capacity;
     struct frame_ref *sparse; /* frames condemned in this run */
     size_t sparse_count, sparse_capacity;
-    int64_t now, oldest_lease; /* Unix seconds; INT64_MAX: no live lease but ours */
-    int64_t leases_end;
-    bool warned_of_lease; /* that one cannot be read */
+    int64_t now, oldest_lease;       /* Unix seconds; INT64_MAX: no live lease but ours */
+    int64_t leases_end, waits_until; /* the live leases, condemn_grace; 0: none */
+    bool warned_of_lease;            /* that one cannot be read */
     struct collect_result *result;
     bool dry_run;
     struct id_map *forgotten; /* snapshots */

@@ -142,6 +142,12 @@ int record_load(struct repository *r, enum object_type type, struct object_seen 
 /* Fetches manifests and events that the catalog lacks, several at a time where that is worth while. */
 void records_prefetch(struct repository *r);
 
+/* When this state folder first saw a manifest, Unix seconds; 0 if that is not known. */
+int64_t manifest_first_seen(struct repository *r, const struct id *sha256);
+/* Notes that it is now; the first time counts. */
+int manifest_note_seen(struct repository *r, const struct id *sha256, struct error *err);
+void manifest_forget_seen(struct repository *r, const struct id *sha256);
+
 /* Warns that `what` cannot be used, with the error's hint. */
 void record_warn(const char *what, const struct error *why);
 /* An object under keys/ must be one of the chain's keyrings, or the key of a person that the newest lists. */

@@ -6,6 +6,7 @@
 #include "base/parallel.h"
 
 #include <stdlib.h>
+#include <time.h>
 
 #define REMOVE_HINT "if it does not belong to this repository, remove it from the target by hand"
 
@@ -139,6 +140,46 @@ int record_fetch(struct repository *r, enum object_type type, const struct objec
     return code;
 }
 
+/* ---- first sight ---- */
+
+static char *seen_key(const struct id *sha256)
+{
+    char hex[ID_HEX_SIZE];
+    id_to_hex(sha256, hex);
+    return memory_format("seen/%s", hex);
+}
+
+int64_t manifest_first_seen(struct repository *r, const struct id *sha256)
+{
+    struct buffer value = {0};
+    char *key = seen_key(sha256);
+    int64_t seen = 0;
+    if (catalog_get_value(r->catalog, key, &value, NULL) == 0 && value.size == 8)
+        seen = (int64_t)bytes_load_u64(value.data);
+    buffer_free(&value);
+    free(key);
+    return seen;
+}
+
+int manifest_note_seen(struct repository *r, const struct id *sha256, struct error *err)
+{
+    if (manifest_first_seen(r, sha256))
+        return 0;
+    uint8_t now[8];
+    bytes_store_u64(now, (uint64_t)time(NULL));
+    char *key = seen_key(sha256);
+    int code = catalog_put_value(r->catalog, key, bytes_of(now, sizeof now), err);
+    free(key);
+    return code;
+}
+
+void manifest_forget_seen(struct repository *r, const struct id *sha256)
+{
+    char *key = seen_key(sha256);
+    catalog_remove_value(r->catalog, key, NULL);
+    free(key);
+}
+
 void record_warn(const char *what, const struct error *why)
 {
     log_warning("%s cannot be used: %s", what, why->message);
@@ -197,6 +238,8 @@ static int load_record(struct repository *r, enum object_type type, const struct
     }
     if (code == 0)
         code = catalog_put_record(r->catalog, (uint8_t)type, &object->sha256, fetched, err);
+    if (code == 0 && type == OBJECT_MANIFEST)
+        code = manifest_note_seen(r, &object->sha256, err);
     if (code != 0)
         body->size = start;
     return code;

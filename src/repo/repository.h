@@ -28,7 +28,7 @@ struct repository_parameters {
     const char *host_key_file;       /* NULL on a machine that has none */
     const struct person_key *person; /* NULL: the host's secrets only */
     int compression;                 /* zstd level */
-    int64_t lease_refresh, lease_recheck, lease_live, checkpoint, stall; /* seconds */
+    int64_t lease_refresh, lease_recheck, lease_live, condemn_grace, checkpoint, stall; /* seconds */
     uint64_t meta_cache_bytes;
     const volatile int *stop; /* not 0: work on the repository ends with CANCELLED soon; may be NULL */
     bool fill_empty;          /* heal: a target without a good config takes part and gets it */

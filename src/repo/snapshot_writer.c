@@ -101,6 +101,8 @@ int snapshot_write(struct repository *r, struct manifest *m, struct id *id, stru
     }
     if (code == 0)
         code = catalog_put_record(r->catalog, OBJECT_MANIFEST, id, buffer_bytes(&body), err);
+    if (code == 0)
+        code = manifest_note_seen(r, id, err);
     if (code == 0) {
         uint8_t kept[40];
         bytes_store_u64(kept, m->sequence);

@@ -69,6 +69,7 @@ static void load_manifest(struct repository *r, struct object_seen *object, cons
     uint64_t pin = 0;
     id_map_get(marks->pins, &object->sha256, &pin);
     snapshot.pinned = pin & 1;
+    snapshot.first_seen = manifest_first_seen(r, &object->sha256);
     memory_reserve_one(list->list, list->count, *capacity);
     list->list[list->count++] = snapshot;
 }

@@ -11,8 +11,9 @@ struct snapshot {
     struct id sha256; /* its id, of the manifest object */
     struct manifest manifest;
     bool pinned;
-    uint32_t targets; /* bit per target that holds the manifest */
-    int64_t arrival;  /* earliest store time at a target with independent time; 0 if unknown */
+    uint32_t targets;   /* bit per target that holds the manifest */
+    int64_t first_seen; /* by this state folder, Unix seconds; 0 if unknown */
+    int64_t arrival;    /* earliest store time at a target with independent time; 0 if unknown */
 };
 
 struct snapshot_list {

@@ -118,6 +118,26 @@ objects() { store_list 1 | grep -v ' leases/'; }
     cmp -n 3000000 "$WORK/common" "$WORK/again"
 }
 
+@test "what is condemned waits for condemn_grace" {
+    make_repo 1 "" 'condemn_grace = "5s";'
+    head -c 3000000 /dev/urandom >"$WORK/source/gone"
+    holdfast -q backup
+    rm "$WORK/source/gone"
+    echo x >"$WORK/source/x"
+    holdfast -q backup
+    holdfast -q forget "$(holdfast --json snapshots | jq -r '.snapshots[0].id')"
+    holdfast --json prune >"$WORK/pruned"
+    [ "$(jq .delayed_packs "$WORK/pruned")" -gt 0 ]
+    [ "$(jq .deleted_packs "$WORK/pruned")" -eq 0 ]
+    [ "$(date -d "$(jq -r .delayed_until "$WORK/pruned")" +%s)" -le $(($(date +%s) + 5)) ]
+    [ "$(du -sb "$WORK/repo1/packs" | cut -f1)" -gt 3000000 ]
+    sleep 6
+    [ "$(holdfast --json prune | jq .deleted_packs)" -gt 0 ]
+    [ "$(du -sb "$WORK/repo1/packs" | cut -f1)" -lt 1000000 ]
+    holdfast verify --all
+    restore_and_compare latest
+}
+
 @test "a damaged lease protects its writer, however late it was refreshed, until it is too old" {
     make_repo 1 "source = { type = \"command\"; command = [ \"$WORK/dump\" ]; filename = \"all\"; };" \
         'chunk_average = "16K"; lease_refresh = "1s"; lease_recheck = "15s"; lease_live = "20s";'

@@ -261,3 +261,35 @@ P
     holdfast -q backup
     restore_and_compare latest
 }
+
+@test "a snapshot whose time the store and this host do not confirm displaces none and stays" {
+    local job="source = { type = \"files\"; paths = [ \"$WORK/source\" ]; }; keep = { daily = 1; };"
+    local disk="{ name = \"disk\"; type = \"local\"; path = \"$WORK/repo1\"; }"
+    s3_bucket late
+    write_targets_config "$disk" "$job" 'clock_tolerance = "2s"; retry_budget = 3;'
+    holdfast -q init
+    for i in 1 2 3; do
+        echo "$i" >"$WORK/source/i"
+        holdfast -q backup --class daily
+    done
+    sleep 4
+    # The bucket gets them long after; this host has seen them before.
+    write_targets_config "$disk, $(s3_target store "$BUCKET")" "$job" 'clock_tolerance = "2s"; retry_budget = 3;'
+    holdfast -q heal
+    cp -a "$WORK/state" "$WORK/state-kept"
+    [ "$(holdfast --json prune --dry-run | jq .expired)" -eq 2 ]
+    # A host that sees them only now cannot tell whether they are what they say.
+    rm -r "$WORK/state"
+    holdfast prune --dry-run >"$WORK/said"
+    [ "$(grep -c "uncounted: its time is in doubt" "$WORK/said")" -eq 3 ]
+    holdfast -q prune
+    [ "$(holdfast --json snapshots | jq '.snapshots | length')" -eq 3 ]
+    # One that was taken now is counted, and displaces none of those.
+    holdfast -q backup --class daily
+    holdfast -q prune
+    [ "$(holdfast --json snapshots | jq '.snapshots | length')" -eq 4 ]
+    rm -r "$WORK/state"
+    mv "$WORK/state-kept" "$WORK/state"
+    holdfast -q prune
+    [ "$(holdfast --json snapshots | jq '.snapshots | length')" -eq 1 ]
+}

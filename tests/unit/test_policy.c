@@ -134,6 +134,20 @@ START_TEST(input_order_does_not_matter)
 }
 END_TEST
 
+START_TEST(times_in_doubt)
+{
+    ck_assert(!keep_is_doubtful(NOW, 0, 0, 60)); /* nobody else's clock */
+    ck_assert(!keep_is_doubtful(NOW - 1000, 0, NOW, 60));
+    ck_assert(!keep_is_doubtful(NOW, NOW + 60, 0, 60));
+    ck_assert(keep_is_doubtful(NOW, NOW + 61, 0, 60));
+    ck_assert(keep_is_doubtful(NOW, NOW - 61, 0, 60));
+    /* A target that was added later got it late; we saw it in time. */
+    ck_assert(!keep_is_doubtful(NOW, NOW + 1000000, NOW + 60, 60));
+    ck_assert(keep_is_doubtful(NOW, NOW + 1000000, NOW + 61, 60));
+    ck_assert(keep_is_doubtful(INT64_MIN, INT64_MAX, INT64_MAX, INT64_MAX));
+}
+END_TEST
+
 START_TEST(uncounted_and_future_snapshots_displace_nothing)
 {
     struct history h;
@@ -299,6 +313,7 @@ int main(void)
     tcase_set_timeout(tests, 60);
     tcase_add_test(tests, random_histories_follow_the_rules);
     tcase_add_test(tests, input_order_does_not_matter);
+    tcase_add_test(tests, times_in_doubt);
     tcase_add_test(tests, uncounted_and_future_snapshots_displace_nothing);
     tcase_add_test(tests, what_is_left_after_expiry_stays);
     tcase_add_test(tests, ten_years_of_daily_runs_leave_what_keep_says);
