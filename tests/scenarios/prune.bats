@@ -165,25 +165,28 @@ S
     # Its lease is refreshed, and then damaged.
     sleep 3
     kill -STOP "$writer"
-    lease=$(find "$WORK/repo1/leases" -type f | head -n 1)
-    for file in "$WORK"/repo1/leases/*; do printf garbage >"$file"; done
+    lease=$(store_list 1 | awk '$2 ~ /^leases/ { print $2; exit }')
+    [ -n "$lease" ]
+    printf garbage >"$WORK/garbage"
+    store_list 1 | awk '$2 ~ /^leases/ { print $2 }' | while read -r name; do store_put 1 "$name" "$WORK/garbage"; done
     pruner --json prune >"$WORK/pruned" 2>"$WORK/warned"
     [ "$(jq .deleted_packs "$WORK/pruned")" -eq 0 ]
     [ "$(jq .delayed_packs "$WORK/pruned")" -gt 0 ]
     grep "a lease cannot be read" "$WORK/warned"
     kill -CONT "$writer"
     touch "$WORK/end"
-    wait
+    wait "$writer"
     cat "$WORK/log"
     grep -q "snapshot" "$WORK/log"
     ! grep -q "taken anew" "$WORK/log"
     holdfast verify --all
     holdfast cat files:latest all | cmp -n 3000000 - "$WORK/common"
     # Whatever is too old by the time of the store protects nobody, and goes.
-    printf garbage >"$lease"
-    touch -d "-30 seconds" "$lease"
+    store_put 1 "$lease" "$WORK/garbage"
+    sed -i 's/lease_recheck = "15s"; lease_live = "20s"/lease_recheck = "2s"; lease_live = "3s"/' "$WORK/holdfast.conf"
+    sleep 4
     holdfast -q forget files:latest
     run holdfast --json prune
     [ "$(jq .deleted_packs <<<"$output")" -gt 0 ]
-    [ ! -e "$lease" ]
+    [ -z "$(store_list 1 | grep "$lease")" ]
 }
