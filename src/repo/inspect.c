@@ -98,20 +98,15 @@ static int check_bytes(struct repository *r, const struct inspect_object *object
 {
     struct object_name name;
     struct buffer bytes = {0};
-    struct id sha;
     *intact = false;
     if (!object_name_parse(object->name, &name))
         return error_set(err, ERROR_INTEGRITY, "its name is malformed");
-    int code = storage_get(replicas_storage(r->replicas, target), object->name, FORMAT_PACK_MAX, &bytes, err);
+    const struct id *wanted = name.folder == FOLDER_CONFIG ? &r->chain.keyring.config_sha256 : &name.sha256;
+    int code = storage_get_hashed(replicas_storage(r->replicas, target), object->name, wanted,
+                                  FORMAT_PACK_MAX, &bytes, intact, err);
     *read = bytes.size;
-    if (code == 0) {
-        sha256_of(buffer_bytes(&bytes), &sha);
-        const struct id *wanted =
-            name.folder == FOLDER_CONFIG ? &r->chain.keyring.config_sha256 : &name.sha256;
-        *intact = id_equal(&sha, wanted);
-        if (!*intact)
-            code = error_set(err, ERROR_INTEGRITY, "its bytes do not have the hash in its name");
-    }
+    if (code == 0 && !*intact)
+        code = error_set(err, ERROR_INTEGRITY, "its bytes do not have the hash in its name");
     if (code == 0 && (name.folder == FOLDER_KEYRING || name.folder == FOLDER_PERSON))
         code = key_object_check(r, listing_find(r, name.folder, &name.sha256), err);
     if (code == 0 && object->is_pack)

@@ -63,14 +63,29 @@ int storage_find_version(struct storage *storage, const char *name, const struct
     return code;
 }
 
+int storage_get_hashed(struct storage *storage, const char *name, const struct id *sha, size_t max,
+                       struct buffer *out, bool *good, struct error *err)
+{
+    size_t start = out->size;
+    int code = storage_get(storage, name, max, out, err);
+    *good = code == 0 && has_hash(out, start, sha);
+    if (code != 0 || *good)
+        return code;
+    out->size = start;
+    code = storage_get(storage, name, max, out, err);
+    *good = code == 0 && has_hash(out, start, sha);
+    return code;
+}
+
 int storage_get_checked(struct storage *storage, const char *name, const struct id *sha, size_t max,
                         struct buffer *out, struct error *err)
 {
     size_t start = out->size;
     struct error why;
     char *version = NULL;
-    int code = storage_get(storage, name, max, out, &why);
-    if (code == 0 && has_hash(out, start, sha))
+    bool good;
+    int code = storage_get_hashed(storage, name, sha, max, out, &good, &why);
+    if (good)
         return 0;
     out->size = start;
     if (code == 0) {

@@ -23,10 +23,9 @@ static bool is_absent(int code, const struct s3_refusal *refusal)
            strcmp(refusal->code, "SignatureDoesNotMatch") != 0 && !s3_refuses_credentials(refusal->code);
 }
 
-/* The answer to GET ?name, an element `root`; *told is false where there is none, and the body is empty then.
- */
-static int ask(struct s3 *s3, const struct s3_call *call, const char *root, struct buffer *body, bool *told,
-               struct error *err)
+/* The answer to GET ?name; *told is false where there is none, and the body is empty then. Half an answer is
+ * an error: it must not be taken for "nothing of the kind", or what is removed would not be gone. */
+static int ask(struct s3 *s3, const struct s3_call *call, struct buffer *body, bool *told, struct error *err)
 {
     struct http_response response = {0};
     struct s3_refusal refusal = {0};
@@ -35,13 +34,8 @@ static int ask(struct s3 *s3, const struct s3_call *call, const char *root, stru
     bool none = code != 0 && strcmp(refusal.code, "ObjectLockConfigurationNotFoundError") == 0;
     *told = code == 0 || none;
     buffer_clear(body);
-    /* Half an answer must not be taken for "nothing of the kind": what is removed would not be gone. */
-    if (code == 0 && !s3_xml_is(buffer_bytes(&response.body), root)) {
-        code = error_set(err, ERROR_FAILED, "%s %s: the answer is no %s", call->what, s3->location, root);
-        error_hint(err, "is it an S3 store, and does nothing on the way answer in its place?");
-    } else if (code == 0) {
+    if (code == 0)
         buffer_append_bytes(body, buffer_bytes(&response.body));
-    }
     http_response_free(&response);
     return is_absent(code, &refusal) ? 0 : code;
 }
@@ -49,9 +43,9 @@ static int ask(struct s3 *s3, const struct s3_call *call, const char *root, stru
 static int ask_bucket(struct s3 *s3, const char *what, const char *root, struct buffer *body, bool *told,
                       struct error *err)
 {
-    struct s3_call call = {.what = "cannot ask the state of", .method = "GET"};
+    struct s3_call call = {.what = "cannot ask the state of", .method = "GET", .root = root};
     s3_call_query(&call, what, "");
-    return ask(s3, &call, root, body, told, err);
+    return ask(s3, &call, body, told, err);
 }
 
 static int64_t default_retention(struct bytes xml)
@@ -145,7 +139,8 @@ unsigned s3_features(void *driver)
 static int get_retention(struct s3 *s3, const char *name, const char *version, char mode[32], int64_t *until,
                          struct error *err)
 {
-    struct s3_call call = {.what = "cannot ask the lock of", .method = "GET", .name = name};
+    struct s3_call call = {
+        .what = "cannot ask the lock of", .method = "GET", .name = name, .root = "Retention"};
     struct buffer body = {0};
     char date[64];
     s3_call_query(&call, "retention", "");
@@ -153,7 +148,7 @@ static int get_retention(struct s3 *s3, const char *name, const char *version, c
     *until = 0;
     mode[0] = '\0';
     bool told;
-    int code = ask(s3, &call, "Retention", &body, &told, err);
+    int code = ask(s3, &call, &body, &told, err);
     if (code == 0 && s3_xml_text(buffer_bytes(&body), "RetainUntilDate", date, sizeof date)) {
         *until = s3_parse_time(date);
         s3_xml_text(buffer_bytes(&body), "Mode", mode, 32);

@@ -61,6 +61,7 @@ struct s3_call {
     const uint8_t *customer_key;
     size_t max;       /* bytes of the answer's body */
     bool gives_bytes; /* the answer's body is an object, not XML */
+    const char *root; /* NULL, or the element that the answer must be */
 };
 
 /* Why a store refused. */

@@ -177,9 +177,14 @@ static void note_clock(struct s3 *s3, const struct http_response *response, bool
     pthread_mutex_unlock(&s3->lock);
 }
 
+static struct bytes body_of(const struct http_response *response, size_t from)
+{
+    return bytes_of(response->body.data + from, response->body.size - from);
+}
+
 static void read_refusal(const struct http_response *response, size_t body_before, struct attempt *a)
 {
-    struct bytes body = {response->body.data + body_before, response->body.size - body_before};
+    struct bytes body = body_of(response, body_before);
     a->refusal.status = response->status;
     if (s3_xml_is(body, "Error")) {
         char code[S3_CODE_SIZE];
@@ -372,6 +377,13 @@ static int send_once(struct s3 *s3, const struct s3_call *call, const char *body
         return code == ERROR_CANCELLED ? code : connect_failed(call, s3, err);
     }
     bool good = response->status >= 200 && response->status < 300;
+    if (good && call->root && !s3_xml_is(body_of(response, body_before), call->root) &&
+        !s3_xml_is(body_of(response, body_before), "Error")) {
+        response->body.size = body_before;
+        *verdict = S3_RETRY_BRIEFLY; /* cut short without saying so */
+        error_set(err, ERROR_FAILED, "%s %s: the answer is no %s", call->what, s3->location, call->root);
+        return error_hint(err, "is it an S3 store, and does nothing on the way answer in its place?");
+    }
     if (good && (call->gives_bytes || response->body.size == body_before))
         return 0;
     read_refusal(response, body_before, a);

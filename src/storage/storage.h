@@ -152,7 +152,11 @@ int storage_retention(struct storage *storage, const char *name, const char *ver
 int storage_retain(struct storage *storage, const char *name, const char *version, int64_t until,
                    struct error *err);
 
-/* storage_get of an object whose SHA-256 is known. Where versions are kept and the newest is not good, or is
+/* storage_get of an object whose SHA-256 is known: *good tells whether the bytes have it. If not, they were
+ * read twice: not only changed on the way. */
+int storage_get_hashed(struct storage *storage, const char *name, const struct id *sha256, size_t max,
+                       struct buffer *out, bool *good, struct error *err);
+/* storage_get_hashed where nothing else will do. Where versions are kept and the newest is not good, or is
  * hidden, the older ones are tried. INTEGRITY with a hint if the bytes are others. */
 int storage_get_checked(struct storage *storage, const char *name, const struct id *sha256, size_t max,
                         struct buffer *out, struct error *err);
