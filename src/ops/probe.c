@@ -64,6 +64,8 @@ static bool answers(struct session *s)
         add(s, "answer", PROBE_GOOD, "%s", storage_location(s->storage));
     else
         add_error(s, "answer", &err);
+    if (code == 0 && s->facts.keys_from[0])
+        add(s, "access keys", PROBE_GOOD, "from %s", s->facts.keys_from);
     return code == 0;
 }
 

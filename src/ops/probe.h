@@ -19,7 +19,7 @@ struct probe_parameters {
     int64_t retain;     /* seconds; 0: no lock is asked for */
 };
 
-#define PROBE_CHECKS_MAX 12
+#define PROBE_CHECKS_MAX 16
 
 struct probe {
     struct probe_check checks[PROBE_CHECKS_MAX];

@@ -4,6 +4,7 @@
 #include "base/text.h"
 #include "storage/s3_xml.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -98,6 +99,8 @@ int s3_describe(void *driver, struct storage_facts *facts, struct error *err)
         facts->location[0] = '\0';
     if (strcmp(facts->location, "EU") == 0) /* how the oldest buckets of eu-west-1 name it */
         strcpy(facts->location, "eu-west-1");
+    const struct s3 *s3 = driver;
+    snprintf(facts->keys_from, sizeof facts->keys_from, "%s", credentials_source_describe(s3->credentials));
     return code;
 }
 

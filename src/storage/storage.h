@@ -49,6 +49,7 @@ struct storage_facts {
     bool lock_known, lock;     /* objects can be locked */
     int64_t default_retention; /* seconds for which every new object is locked unasked; 0: none */
     char location[65];         /* the bucket's region as the store names it; "": not known */
+    char keys_from[256];       /* where the access keys come from; "": there are none */
 };
 
 typedef int storage_versions_callback(const struct storage_version *version, void *context);

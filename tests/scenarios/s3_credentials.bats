@@ -28,6 +28,8 @@ KEYS=/latest/meta-data/iam/security-credentials/
     s3_imds "{\"credentials\": \"$WORK/session\", \"role\": \"web1-backup\"}"
     export http_proxy=http://127.0.0.1:1 HTTP_PROXY=http://127.0.0.1:1 no_proxy=
     holdfast -q init
+    : >"$WORK/imds.log"
+    [[ $(holdfast check-config --online) == *"access keys "*"from role web1-backup of this instance (IMDSv2)"* ]]
     # A token was put, and what came after carried it.
     [ "$(jq -s 'map([.method, .path, .token, .status]) == [["PUT", "/latest/api/token", false, 200],
         ["GET", "'$KEYS'", true, 200], ["GET", "'$KEYS'web1-backup", true, 200]]' "$WORK/imds.log")" = true ]
@@ -92,6 +94,7 @@ P
     holdfast -q init
     holdfast -q backup
     restore_and_compare latest
+    [[ $(holdfast check-config --online) == *"from the credential_process of profile web1 of $WORK/file"* ]]
     touch "$WORK/session.broken"
     fails "credential_process of profile web1 of $WORK/file: command $WORK/program" backup
     [[ $output == *"status 9: the vault is sealed"* ]]
