@@ -123,11 +123,13 @@ versions() {
         run --separate-stderr holdfast prune --dry-run
     done
     # What is half dead is copied then, and goes when its lock has ended.
+    until=$((SECONDS + 60)) deleted=0
     while :; do
         run --separate-stderr holdfast --json prune
         [ "$status" -eq 0 ]
         moved=$((moved + $(jq .locks_extended <<<"$output")))
-        [ "$(jq .deleted_packs <<<"$output")" -eq 0 ] || break
+        deleted=$((deleted + $(jq .deleted_packs <<<"$output")))
+        [ "$deleted" -eq 0 ] || [ "$(jq .locked_objects <<<"$output")" -ne 0 ] || break
         [ "$SECONDS" -lt "$until" ]
         sleep 0.5
     done
