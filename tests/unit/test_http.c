@@ -96,14 +96,22 @@ static void connect_with(struct http_options options)
     MUST(http_client_new(&options, &client, &err));
 }
 
+static void stop(void)
+{
+    if (server.listener < 0)
+        return;
+    shutdown(server.listener, SHUT_RDWR);
+    pthread_join(server.thread, NULL);
+    close(server.listener);
+    server.listener = -1;
+}
+
 static void finish(void)
 {
     http_response_free(&response);
     response = (struct http_response){0};
     http_client_free(client);
-    shutdown(server.listener, SHUT_RDWR);
-    pthread_join(server.thread, NULL);
-    close(server.listener);
+    stop();
     buffer_free(&server.head);
 }
 
@@ -199,14 +207,12 @@ START_TEST(no_server)
 {
     start(OK_5);
     connect_with((struct http_options){.connections = 1});
-    shutdown(server.listener, SHUT_RDWR);
-    close(server.listener);
+    stop();
     bool processed = true;
     REFUSES(ERROR_FAILED, request("GET", nothing, 50, &processed));
     ck_assert(!processed);
     snprintf(url, sizeof url, "file:///etc/passwd");
     REFUSES(ERROR_DENIED, request("GET", nothing, 50, &processed));
-    server.listener = -1;
     finish();
 }
 END_TEST
