@@ -31,10 +31,13 @@ void arena_cleanse(struct arena *arena)
 
 void arena_join(struct arena *arena, struct arena *from)
 {
-    struct arena_block **last = &arena->blocks;
+    /* Behind the block that is being filled; what joins is mostly small, what it joins may be long. */
+    struct arena_block **place = arena->blocks ? &arena->blocks->next : &arena->blocks;
+    struct arena_block **last = &from->blocks;
     while (*last)
         last = &(*last)->next;
-    *last = from->blocks;
+    *last = *place;
+    *place = from->blocks;
     arena->total += from->total;
     *from = (struct arena){0};
 }

@@ -1,7 +1,9 @@
 /* Archives as trees: members come in any order, so the tree is kept until the end of the stream. */
 #include "base/command.h"
+#include "base/id_map.h"
 #include "base/memory.h"
 #include "base/text.h"
+#include "crypto/digest.h"
 #include "ops/backup_internal.h"
 #include "source/archive_reader.h"
 
@@ -22,6 +24,7 @@ struct archive_backup {
     struct directory *holder; /* the root tree: what the workers fill in lies below it */
     struct arena arena;
     struct branch root;
+    struct id_map *places; /* of branches; values are their addresses */
 };
 
 static void warn(void *context, const char *message)
@@ -30,16 +33,38 @@ static void warn(void *context, const char *message)
     backup_warn(a->backup, "%s", message);
 }
 
+/* Folders may have many members: they are found by a hash of where they are. */
+static struct id place(const struct branch *parent, struct bytes name)
+{
+    struct buffer key = {0};
+    struct id id;
+    buffer_append(&key, &parent, sizeof parent);
+    buffer_append_bytes(&key, name);
+    sha256(buffer_bytes(&key), &id);
+    buffer_free(&key);
+    return id;
+}
+
+static struct branch *find_child(const struct archive_backup *a, const struct branch *parent,
+                                 struct bytes name)
+{
+    struct id id = place(parent, name);
+    uint64_t found = 0;
+    id_map_get(a->places, &id, &found);
+    return (struct branch *)(uintptr_t)found;
+}
+
 static struct branch *child(struct archive_backup *a, struct branch *parent, struct bytes name)
 {
-    for (size_t i = parent->count; i-- > 0;) {
-        if (bytes_equal(parent->children[i]->node.name, name))
-            return parent->children[i];
-    }
-    struct branch *b = arena_new(&a->arena, struct branch);
+    struct branch *b = find_child(a, parent, name);
+    if (b)
+        return b;
+    b = arena_new(&a->arena, struct branch);
     b->node = (struct node){.name = arena_copy(&a->arena, name), .type = NODE_DIRECTORY, .mode = 0755};
     memory_reserve_one(parent->children, parent->count, parent->capacity);
     parent->children[parent->count++] = b;
+    struct id id = place(parent, name);
+    id_map_put(a->places, &id, (uintptr_t)b);
     return b;
 }
 
@@ -65,12 +90,7 @@ static const struct branch *find_first(const struct archive_backup *a, struct by
         size_t n = i;
         while (n < path.size && path.data[n] != '/')
             n++;
-        const struct branch *next = NULL;
-        for (size_t k = b->count; k-- > 0 && !next;) {
-            if (bytes_equal(b->children[k]->node.name, bytes_of(path.data + i, n - i)))
-                next = b->children[k];
-        }
-        b = next;
+        b = find_child(a, b, bytes_of(path.data + i, n - i));
         i = n + 1;
     }
     return b;
@@ -224,7 +244,7 @@ static int read_source(struct archive_backup *a, struct error *err)
 
 int read_archive(struct backup *b, struct error *err)
 {
-    struct archive_backup a = {.backup = b};
+    struct archive_backup a = {.backup = b, .places = id_map_new()};
     a.holder = directory_new(b, NULL, 0, "", -1);
     a.holder->waits = true;
     int code = read_source(&a, err);
@@ -240,5 +260,6 @@ int read_archive(struct backup *b, struct error *err)
     arena_join(&b->root_arena, &a.arena);
     pthread_mutex_unlock(&b->lock);
     branch_free(&a.root);
+    id_map_free(a.places);
     return code;
 }
