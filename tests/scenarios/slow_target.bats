@@ -68,3 +68,25 @@ wait_for_snapshot() { # TARGET SECONDS
     holdfast -q backup
     holdfast -q verify --all
 }
+
+@test "a target that has much to catch up and is slow holds up no backup" {
+    make_slow 'target_lag = "1s";'
+    mv "$WORK/repo2" "$WORK/away"
+    status=0
+    holdfast -q backup || status=$?
+    [ "$status" -eq 6 ]
+    mv "$WORK/away" "$WORK/repo2"
+    echo more >"$WORK/source/more"
+    first=$(ls "$WORK/repo1/snapshots")
+    start_backup
+    for i in $(seq 45); do
+        [ "$(ls "$WORK/repo1/snapshots" | wc -l)" -eq 1 ] || break
+        sleep 0.1
+    done
+    [ "$(ls "$WORK/repo1/snapshots" | wc -l)" -eq 2 ]
+    [ -z "$(ls "$WORK/repo2/snapshots" 2>/dev/null)" ]
+    wait "$backup"
+    [ "$(ls "$WORK/repo2/snapshots")" = "$(ls "$WORK/repo1/snapshots")" ]
+    ls "$WORK/repo2/snapshots" | grep -q "$first"
+    holdfast -q verify --all
+}
