@@ -10,6 +10,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#define TASKS_WAITING_MAX 64 /* of a few hundred bytes a piece: the walker goes on while they wait */
+
 bool restore_stopped(struct restore *r)
 {
     if (r->parameters->cancelled && *r->parameters->cancelled)
@@ -111,7 +113,7 @@ static int run(struct restore *r, const struct selection *selection, struct erro
     r->hasher = blob_hasher_new(repository_secrets(r->repository));
     start_fetchers(r);
     /* What was fetched waits there. */
-    r->tasks = queue_new(r->fetcher_count ? 2 : 8);
+    r->tasks = queue_new(r->fetcher_count ? 2 : TASKS_WAITING_MAX);
     start_workers(r);
     code = restore_walk(r, selection, err);
     collect(r);

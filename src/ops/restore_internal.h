@@ -14,6 +14,10 @@
 #include <pthread.h>
 #include <stdatomic.h>
 
+/* Files that have a descriptor at the same time. While the workers fill one half the walker makes the other.
+ */
+#define RESTORE_OPEN_FILES 4096
+
 /* An open directory of the destination; closed when the last user is done. */
 struct target_directory {
     int fd;

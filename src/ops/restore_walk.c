@@ -12,8 +12,7 @@
 #include <unistd.h>
 
 #define WINDOW_BYTES (64u << 20)
-#define WINDOW_PIECES 8192
-#define OPEN_FILES_MAX 4096
+#define WINDOW_PIECES (RESTORE_OPEN_FILES / 2)
 
 /* What is done when all contents are there. */
 struct later {
@@ -94,12 +93,13 @@ static void add_piece(struct restore *r, struct target_file *f, const struct ext
 static void wait_for_room(struct restore *r)
 {
     pthread_mutex_lock(&r->lock);
-    bool full = r->open_files >= OPEN_FILES_MAX;
+    bool full = r->open_files >= RESTORE_OPEN_FILES;
     pthread_mutex_unlock(&r->lock);
     if (full)
         restore_flush(r);
     pthread_mutex_lock(&r->lock);
-    while (r->open_files >= OPEN_FILES_MAX)
+    /* For half of the room, not for one place: or each file would be a task of its own from then on. */
+    while (full && r->open_files > RESTORE_OPEN_FILES / 2)
         pthread_cond_wait(&r->file_closed, &r->lock);
     r->open_files++;
     pthread_mutex_unlock(&r->lock);

@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-#define READERS_KEPT 4
+#define READERS_KEPT 2 /* each holds the largest frame of its pack */
 #define LOAD_MAX (4u << 20)
 #define GAP_MAX (128u << 10)
 
@@ -81,8 +81,8 @@ void target_file_release(struct target_file *f, struct metadata_writer *metadata
     free(f->path);
     free(f);
     pthread_mutex_lock(&r->lock);
-    r->open_files--;
-    pthread_cond_signal(&r->file_closed);
+    if (--r->open_files <= RESTORE_OPEN_FILES / 2)
+        pthread_cond_signal(&r->file_closed);
     pthread_mutex_unlock(&r->lock);
 }
 
@@ -182,6 +182,8 @@ static void do_pieces(struct restore_worker_state *w, const struct piece_task *t
         else
             fetch_elsewhere(w, p);
     }
+    if (opened)
+        pack_reader_unload(reader);
 }
 
 static void warn_metadata(void *context, const char *message)

@@ -295,6 +295,11 @@ int pack_reader_load(struct pack_reader *p, uint32_t first, uint32_t last, struc
     return read_anywhere(p, a->offset, b->offset + b->stored_length - a->offset, &p->loaded, &tried, err);
 }
 
+void pack_reader_unload(struct pack_reader *p)
+{
+    buffer_free(&p->loaded);
+}
+
 static int open_frame(struct pack_reader *p, const struct frame_entry *frame, struct bytes stored,
                       struct buffer *raw, struct error *err)
 {
