@@ -20,7 +20,7 @@
 static const char settings[] = "PRAGMA locking_mode = EXCLUSIVE;"
                                "PRAGMA journal_mode = WAL;"
                                "PRAGMA synchronous = NORMAL;"
-                               "PRAGMA cache_size = -16384;"
+                               "PRAGMA cache_size = -8192;"
                                "PRAGMA mmap_size = 0;"
                                "PRAGMA journal_size_limit = 67108864;"
                                "PRAGMA temp_store = MEMORY;"

@@ -17,7 +17,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#define TASKS_WAITING_MAX 4
+#define TASKS_WAITING_MAX 3
 #define PASSES_MAX 3
 
 void backup_tick(struct backup *b)
