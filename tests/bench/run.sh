@@ -1,15 +1,20 @@
 #!/bin/bash
 # Measures holdfast against restic, borg and tar | zstd on one corpus, in the same run, interleaved; prints medians as Markdown.
-# Usage: tests/bench/run.sh [--rounds N] [--ten]      --ten: also a source ten times as large, for resident memory only.
+# Each finds the same: before every timed run what it will read, source or repository, is read once and all that is
+# written is synced; the order turns from round to round.
+# Usage: tests/bench/run.sh [--rounds N] [--tools "holdfast restic"] [--ten]
+# --ten: also a source ten times as large, for resident memory only.
+# Works in TMPDIR or /var/tmp; takes 10 GB a round there, and 35 GB for --ten.
 # Needs: restic borgbackup zstd time (Debian). Numbers that miss a goal are printed like the others.
 set -eu
 cd "$(dirname "$0")/../.."
-rounds=3 ten=
+rounds=3 ten= order="holdfast restic borg tar"
 while [ $# -gt 0 ]; do
     case $1 in
     --rounds) rounds=$2; shift ;;
     --ten) ten=1 ;;
-    *) echo "usage: $0 [--rounds N] [--ten]" >&2; exit 2 ;;
+    --tools) order=$2; shift ;;
+    *) echo "usage: $0 [--rounds N] [--tools LIST] [--ten]" >&2; exit 2 ;;
     esac
     shift
 done
@@ -20,7 +25,7 @@ done
 ninja -C build-release >/dev/null
 holdfast=$PWD/build-release/src/holdfast
 
-work=$(mktemp -d /var/tmp/holdfast-bench-XXXXXX)
+work=$(mktemp -d "${TMPDIR:-/var/tmp}/holdfast-bench-XXXXXX")
 trap 'rm -rf "$work"' EXIT
 mkdir "$work/corpus"
 cp -a /usr/share /usr/include "$work/corpus/"
@@ -44,15 +49,19 @@ mkdir "$work/results"
 # A new folder each time, and nothing is removed between: ext4 passes over inodes freed in the last minutes one by one, which
 # would make whoever comes after a removal look slow.
 outs=0
-fresh() { sync; outs=$((outs + 1)); out=$work/out$outs; mkdir "$out"; }
+fresh() { outs=$((outs + 1)); out=$work/out$outs; mkdir "$out"; }
 
-# resident FILE COMMAND...: appends the most memory it held after its first second, in which scrypt takes its own, to FILE.
+# warm PATH: reads it once.
+warm() { sync; find "$1" -type f -exec cat {} + >/dev/null; }
+
+# resident FILE COMMAND...: appends the most memory it held from when the first entry was in $out, so that scrypt, which
+# takes its own before, does not count.
 resident() {
     local file=$1 pages most=0 pid
     shift
     "$@" >/dev/null 2>&1 &
     pid=$!
-    sleep 1
+    until [ -n "$(ls -A "$out")" ] || ! kill -0 "$pid" 2>/dev/null; do sleep 0.05; done
     while read -r _ pages _ 2>/dev/null <"/proc/$pid/statm"; do
         [ "$pages" -le "$most" ] || most=$pages
         sleep 0.05
@@ -69,11 +78,12 @@ targets = ( { name = "disk"; type = "local"; path = "$work/hf/repo"; } );
 jobs = ( { name = "corpus"; source = { type = "files"; paths = [ "$work/corpus" ]; }; } );
 C
     "$holdfast" -q -c "$work/hf/holdfast.conf" init
-    sync
+    warm "$work/corpus"
     measure holdfast.first "$holdfast" -q -c "$work/hf/holdfast.conf" backup
-    sync
+    warm "$work/corpus"
     measure holdfast.unchanged "$holdfast" -q -c "$work/hf/holdfast.conf" backup
     fresh
+    warm "$work/hf/repo"
     measure holdfast.restore "$holdfast" -q -c "$work/hf/holdfast.conf" restore latest --to "$out"
     diff -rq --no-dereference "$work/corpus" "$out$work/corpus" >&2
     fresh
@@ -83,43 +93,43 @@ C
 run_restic() {
     rm -rf "$work/restic" "$work/restic-cache"
     restic -q -r "$work/restic" init >/dev/null
-    sync
+    warm "$work/corpus"
     measure restic.first restic -q -r "$work/restic" backup "$work/corpus"
-    sync
+    warm "$work/corpus"
     measure restic.unchanged restic -q -r "$work/restic" backup "$work/corpus"
     fresh
+    warm "$work/restic"
     measure restic.restore restic -q -r "$work/restic" restore latest --target "$out"
     du -sb "$work/restic" | cut -f1 >>"$work/results/restic.stored"
 }
 run_borg() {
     rm -rf "$work/borg" "$work/borg-base"
     borg init -e repokey-blake2 "$work/borg" >/dev/null 2>&1
-    sync
+    warm "$work/corpus"
     measure borg.first borg create -C zstd,3 "$work/borg::1" "$work/corpus"
-    sync
+    warm "$work/corpus"
     measure borg.unchanged borg create -C zstd,3 "$work/borg::2" "$work/corpus"
     fresh
+    warm "$work/borg"
     (cd "$out" && measure borg.restore borg extract "$work/borg::1")
     du -sb "$work/borg" | cut -f1 >>"$work/results/borg.stored"
 }
 run_tar() {
-    sync
+    warm "$work/corpus"
     measure tar.first sh -c "tar -C '$work' -cf - corpus | zstd -q -3 -T2 -o '$work/x.tar.zst' -f"
     fresh
+    warm "$work/x.tar.zst"
     measure tar.restore sh -c "zstd -q -dc '$work/x.tar.zst' | tar -C '$out' -xf -"
     stat -c %s "$work/x.tar.zst" >>"$work/results/tar.stored"
     rm "$work/x.tar.zst"
 }
-sync
-# Warm for everybody, and nobody comes first twice.
-find "$work/corpus" -type f -exec cat {} + >/dev/null
-order="holdfast restic borg tar"
 for _ in $(seq "$rounds"); do
     for tool in $order; do "run_$tool"; done
-    order="${order#* } ${order%% *}"
+    [ "$order" = "${order#* }" ] || order="${order#* } ${order%% *}"
 done
 
 if [ -n "$ten" ]; then
+    rm -rf "$work"/out* "$work/restic" "$work/borg"
     mkdir "$work/ten"
     for i in $(seq 10); do
         mkdir "$work/ten/$i"
@@ -152,9 +162,11 @@ for title, what, index, goal in rows:
     if "MB" in title:
         scale = 1e6 if what == "stored" else 1e3
         values = [v and v / scale for v in values]
-    ratio = f"{values[0] / values[1]:.3f}" if values[1] else ""
+    ratio = f"{values[0] / values[1]:.3f}" if values[0] and values[1] else ""
     cells = ["" if v is None else f"{v:.2f}" if v < 10 else f"{v:.1f}" for v in values]
-    if goal and goal <= 1:
+    if not values[0] or (goal and goal <= 1 and not ratio):
+        verdict = " | "
+    elif goal and goal <= 1:
         verdict = f"≤ {goal:.3f} | {'yes' if float(ratio) <= goal else 'no'}"
     elif what == "restore":
         verdict = " | "
