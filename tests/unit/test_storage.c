@@ -333,6 +333,12 @@ START_TEST(a_full_disk_is_said_and_leaves_nothing_half_written)
     ck_assert_int_eq(storage_open_local("usb", folder, false, &small, &err), 0);
     int code = storage_put(small, "packs/aa/1", bytes_of_string(big), &err);
     struct error full = err;
+    /* The way past the page cache says it no less. */
+    struct buffer pages = {0};
+    buffer_reserve_pages(&pages, 2u << 20);
+    memset(buffer_extend(&pages, 2u << 20), 'x', 2u << 20);
+    int pages_code = storage_put(small, "packs/aa/3", buffer_bytes(&pages), &err);
+    buffer_free(&pages);
     int small_code = storage_put(small, "packs/aa/2", bytes_of_string("fits"), &err);
     char temporary[128];
     snprintf(temporary, sizeof temporary, "ls -A %s/packs/aa | grep -qvx 2", folder);
@@ -341,6 +347,7 @@ START_TEST(a_full_disk_is_said_and_leaves_nothing_half_written)
     free(big);
     ck_assert_int_eq(umount(folder), 0);
     ck_assert_int_eq(code, ERROR_NO_SPACE);
+    ck_assert_int_eq(pages_code, ERROR_NO_SPACE);
     ck_assert_ptr_nonnull(strstr(full.message, "usb"));
     ck_assert_ptr_nonnull(strstr(full.message, "packs/aa/1"));
     ck_assert_str_ne(full.hint, "");
