@@ -384,7 +384,10 @@ static int send_once(struct s3 *s3, const struct s3_call *call, const char *body
         error_set(err, ERROR_FAILED, "%s %s: the answer is no %s", call->what, s3->location, call->root);
         return error_hint(err, "is it an S3 store, and does nothing on the way answer in its place?");
     }
-    if (good && (call->gives_bytes || response->body.size == body_before))
+    /* What is stored never looks like XML; its beginning may. */
+    bool bytes =
+        call->gives_bytes && (response->body.size == body_before || response->body.data[body_before] != '<');
+    if (good && (bytes || response->body.size == body_before))
         return 0;
     read_refusal(response, body_before, a);
     if (good && !*a->refusal.code)
