@@ -62,6 +62,11 @@ int error_set_errno(struct error *err, int errnum, const char *format, ...)
     return code;
 }
 
+bool error_is_outage(int code)
+{
+    return code == ERROR_FAILED || code == ERROR_DENIED || code == ERROR_CANCELLED;
+}
+
 int error_prefix(struct error *err, const char *format, ...)
 {
     if (!err)

@@ -6,6 +6,8 @@
 #ifndef BASE_ERROR_H
 #define BASE_ERROR_H
 
+#include <stdbool.h>
+
 enum error_code {
     ERROR_NONE = 0,
     ERROR_FAILED = -1,       /* did not work; nothing more specific is known */
@@ -41,5 +43,8 @@ int error_prefix(struct error *err, const char *format, ...) __attribute__((form
 
 /* Sets what the person can do about it. Returns err's code (ERROR_FAILED if err is NULL). */
 int error_hint(struct error *err, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+/* True where a store did not answer, or would not: what was asked for may be there, and good. */
+bool error_is_outage(int code);
 
 #endif

@@ -1,6 +1,7 @@
 #include "base/text.h"
 #include "cli/commands.h"
 #include "cli/output.h"
+#include "cli/session.h"
 #include "cli/snapshot_json.h"
 #include "cli/status.h"
 #include "cli/wire.h"
@@ -72,8 +73,7 @@ static int run(const struct options *options, const char *file)
     int status = code == 0 ? STATUS_DONE : status_report(&err);
     if (code == 0) {
         print(options, wire.repository, &list);
-        if (repository_damage(wire.repository))
-            status = STATUS_INTEGRITY;
+        status = session_damage(wire.repository);
     }
     snapshots_free(&list);
     wire_close(&wire);

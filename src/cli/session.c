@@ -46,6 +46,10 @@ int session_damage(const struct repository *r)
     if (repository_damage(r) == 0)
         return STATUS_DONE;
     log_warning("there are objects that cannot be read, see above: a newer snapshot may be among them");
+    if (repository_damage(r) == repository_outages(r)) {
+        log_hint("see that the targets answer, and run the command again");
+        return STATUS_FAILED;
+    }
     log_hint(
         "holdfast snapshots lists those that are there; holdfast heal repairs what another target holds");
     return STATUS_INTEGRITY;

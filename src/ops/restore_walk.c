@@ -75,11 +75,12 @@ static void add_piece(struct restore *r, struct target_file *f, const struct ext
     struct error why;
     int code = blobs_locate(r->repository, &e->blob, copies, &count, &why);
     if (code == 0 && (count == 0 || copies[0].length != e->length))
-        code = error_set(&why, ERROR_INTEGRITY, "a part of it is on no target that can be reached");
+        code = error_set(&why, repository_missing(r->repository),
+                         "a part of it is on no target that can be reached");
     if (code != 0) {
         if (!atomic_exchange(&f->failed, true))
             restore_warn(r, "%s: %s", f->path, why.message);
-        atomic_store(&f->damaged, true);
+        atomic_store(&f->damaged, !error_is_outage(code));
         return;
     }
     atomic_fetch_add(&f->pending, 1);

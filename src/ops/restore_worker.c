@@ -132,7 +132,7 @@ static void fetch_elsewhere(struct restore_worker_state *w, const struct piece *
     if (code == 0)
         write_piece(w, p, buffer_bytes(&plain));
     else
-        give_up(p->file, true, why.message);
+        give_up(p->file, !error_is_outage(code), why.message);
     buffer_free_secret(&plain);
 }
 

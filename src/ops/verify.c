@@ -11,10 +11,12 @@
 #include <string.h>
 #include <time.h>
 
-static void problem(struct verify *v, const char *target, const char *object, const char *what, bool repaired)
+static void problem(struct verify *v, const char *target, const char *object, int code, const char *what,
+                    bool repaired)
 {
     v->result->problems++;
     v->result->repaired += repaired;
+    v->outages += error_is_outage(code) && !repaired;
     if (v->parameters->problem)
         v->parameters->problem(v->parameters->problem_context, target, object, what, repaired);
 }
@@ -41,12 +43,13 @@ static int check_blob(struct verify *v, const struct id *id, const char *path, b
         present |= inspect_present(v->repository, copies[i].pack);
     if ((present & wanted) == wanted)
         return 0;
-    if ((present & repository_active_mask(v->repository)) == 0)
+    int missing = repository_missing(v->repository);
+    if ((present & repository_active_mask(v->repository)) == 0 && !error_is_outage(missing))
         v->result->missing_files++;
     for (size_t t = 0; t < replicas_count(repository_replicas(v->repository)); t++) {
         if (!(wanted >> t & 1) || present >> t & 1)
             continue;
-        problem(v, storage_label(replicas_storage(repository_replicas(v->repository), t)), path,
+        problem(v, storage_label(replicas_storage(repository_replicas(v->repository), t)), path, missing,
                 "a blob that it needs is not there", false);
     }
     return 0;
@@ -96,7 +99,7 @@ static int check_snapshot(struct verify *v, const struct snapshot *s, struct err
     if (code == ERROR_INTEGRITY) {
         /* A listing that cannot be read: what lies below it cannot be restored. */
         char *name = memory_format("snapshot %s", hex);
-        problem(v, "all targets", name, why.message, false);
+        problem(v, "all targets", name, code, why.message, false);
         free(name);
         return 0;
     }
@@ -190,13 +193,13 @@ static int check_object(const struct inspect_object *object, void *context, stru
         v->result->bytes += read;
         v->result->blobs += blobs;
         if (code != 0)
-            problem(v, label, object->name, why.message, repaired);
-        if (code != 0 && !repaired)
+            problem(v, label, object->name, code, why.message, repaired);
+        if (code != 0 && !error_is_outage(code) && !repaired)
             note_bad(v, object->pack, 1u << t);
-        if (content_code != 0) {
-            problem(v, label, object->name, content_why.message, false);
+        if (content_code != 0)
+            problem(v, label, object->name, content_code, content_why.message, false);
+        if (content_code != 0 && !error_is_outage(content_code))
             note_bad(v, object->pack, UINT32_MAX);
-        }
         if (p->progress)
             p->progress(p->progress_context, v->result->bytes, v->total);
         pthread_mutex_unlock(&v->lock);
@@ -248,6 +251,7 @@ int verify_run(struct repository *r, const struct snapshot_list *list, const str
     v.bad_count = catalog_pack_limit(repository_catalog(r)) + 1;
     v.bad = memory_alloc_array(v.bad_count, sizeof *v.bad);
     result->problems = repository_damage(r) + repository_damaged_targets(r);
+    v.outages = repository_outages(r);
     int code = 0;
     for (size_t i = 0; i < list->count && code == 0; i++)
         code = check_snapshot(&v, &list->list[i], err);
@@ -266,7 +270,11 @@ int verify_run(struct repository *r, const struct snapshot_list *list, const str
     clock_gettime(CLOCK_MONOTONIC, &to);
     result->seconds = (double)(to.tv_sec - from.tv_sec) + (double)(to.tv_nsec - from.tv_nsec) / 1e9;
     uint64_t left = result->problems - result->repaired;
-    if (code == 0 && left) {
+    if (code == 0 && left && left == v.outages) {
+        code = error_set(err, ERROR_FAILED, "%llu object%s could not be read, see the warnings above",
+                         (unsigned long long)left, left == 1 ? "" : "s");
+        error_hint(err, "see that the targets answer, and run the command again");
+    } else if (code == 0 && left) {
         code = error_set(err, ERROR_INTEGRITY, "%llu problem%s%s found, see the warnings above",
                          (unsigned long long)left, left == 1 ? "" : "s",
                          p->repair ? " that cannot be healed" : "");

@@ -34,7 +34,7 @@ struct verify_result {
 /* For a synced repository. Every blob that a live snapshot needs must be on every active target that
  * has the snapshot; what is read
  * must have the hash in its name, and packs the contents that the index says. Returns INTEGRITY if problems
- * remain; what they are went through `problem`. */
+ * remain, FAILED if each is that a target did not answer; what they are went through `problem`. */
 int verify_run(struct repository *repository, const struct snapshot_list *list,
                const struct verify_parameters *parameters, struct verify_result *result, struct error *err);
 

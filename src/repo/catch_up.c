@@ -120,10 +120,10 @@ static int run_job(size_t index, void *context, struct error *err)
         return code;
     }
     if (code != 0) {
-        /* Not the fault of the target that is to be filled: the others are damaged. */
+        /* Not the fault of the target that is to be filled: the others are damaged, or do not answer. */
         log_warning("%s cannot be copied: %s", name, err->message);
         pthread_mutex_lock(&c->lock);
-        r->damage++;
+        record_damage(r, code);
         pthread_mutex_unlock(&c->lock);
         buffer_free(&bytes);
         return 0;

@@ -20,9 +20,10 @@ int events_each(struct repository *r,
         struct error why;
         if (r->objects[i].damaged)
             continue;
-        if (record_load(r, OBJECT_EVENT, &r->objects[i], &body, &why) != 0) {
+        int loaded = record_load(r, OBJECT_EVENT, &r->objects[i], &body, &why);
+        if (loaded != 0) {
             record_warn("an event", &why);
-            r->damage++;
+            record_damage(r, loaded);
         } else if (event_decode(buffer_bytes(&body), &arena, &event, &why) == 0) {
             code = callback(r, &r->objects[i], &event, context, err);
         }

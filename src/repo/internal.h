@@ -75,7 +75,8 @@ struct repository {
 
     struct object_seen *objects; /* sorted by folder and sha256 */
     size_t object_count;
-    unsigned damage;
+    unsigned damage;  /* objects that could not be read */
+    unsigned outages; /* of them: because no target gave them out */
 
     pthread_mutex_t index_lock; /* the fields below */
     struct pack_state *packs;   /* by number */
@@ -108,6 +109,9 @@ static inline void sha256_of(struct bytes data, struct id *out)
 
 /* CANCELLED once the work is to stop. Cheap. */
 int repository_stopped(const struct repository *r, struct error *err);
+
+/* For the rest of the session, with a warning that says why. */
+void target_leave_out(struct repository *r, size_t target, const struct error *why);
 
 /* ---- listing (listing.c) ---- */
 
@@ -150,6 +154,8 @@ void manifest_forget_seen(struct repository *r, const struct id *sha256);
 
 /* Warns that `what` cannot be used, with the error's hint. */
 void record_warn(const char *what, const struct error *why);
+/* Counts an object that could not be read. */
+void record_damage(struct repository *r, int code);
 /* An object under keys/ must be one of the chain's keyrings, or the key of a person that the newest lists. */
 int key_object_check(struct repository *r, const struct object_seen *object, struct error *err);
 

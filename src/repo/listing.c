@@ -116,11 +116,10 @@ int listing_load(struct repository *r, struct error *err)
         if (l->code == 0) {
             take_over(r, l);
         } else {
-            error_prefix(&l->why, "target %s cannot be listed",
-                         storage_label(replicas_storage(r->replicas, t)));
-            replicas_demote(r->replicas, t, &l->why);
-            log_warning("%s", l->why.message);
-            if (replicas_active_count(r->replicas) == 0) {
+            if (replicas_active_count(r->replicas) > 1) {
+                target_leave_out(r, t, &l->why);
+            } else {
+                replicas_demote(r->replicas, t, &l->why);
                 *err = l->why;
                 code = l->why.code;
             }

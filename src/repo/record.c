@@ -187,6 +187,12 @@ void record_warn(const char *what, const struct error *why)
         log_hint("%s", why->hint);
 }
 
+void record_damage(struct repository *r, int code)
+{
+    r->damage++;
+    r->outages += error_is_outage(code);
+}
+
 /* The first field that all records share: who speaks. It must be who signed. */
 static int check_record(enum object_type type, struct bytes body, const struct id16 *signer,
                         struct error *err)

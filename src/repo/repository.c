@@ -123,6 +123,7 @@ struct fetched_keys {
     struct keyring_candidate *candidates; /* their bytes are allocated one by one */
     size_t count, capacity, damaged;
     struct storage *storage;
+    struct error outage; /* why the target's keyrings cannot be told */
 };
 
 /* Far more than anybody makes; whoever plants more only makes the real ones fail to be found. */
@@ -139,6 +140,12 @@ static int fetch_keyring(const struct storage_object *object, void *context)
     struct error why;
     int code =
         storage_get_checked(keys->storage, object->name, &name.sha256, FORMAT_KEYRING_MAX, &bytes, &why);
+    /* The newest may be the one that does not come: an older one must not take its place. */
+    if (code == ERROR_FAILED || code == ERROR_CANCELLED) {
+        buffer_free(&bytes);
+        keys->outage = why;
+        return code;
+    }
     if (code != 0) {
         log_warning("%s", why.message);
         keys->damaged += code == ERROR_INTEGRITY;
@@ -156,7 +163,7 @@ static int fetch_keyring(const struct storage_object *object, void *context)
     return 0;
 }
 
-static void demote(struct repository *r, size_t target, const struct error *why)
+void target_leave_out(struct repository *r, size_t target, const struct error *why)
 {
     replicas_demote(r->replicas, target, why);
     if (strncmp(why->message, "target ", 7) == 0)
@@ -184,11 +191,14 @@ static int open_keyring(struct repository *r, const struct id16 *repository, con
             continue;
         struct error why;
         keys.storage = replicas_storage(r->replicas, t);
+        keys.outage.code = 0;
         if (storage_list(keys.storage, "keys/", fetch_keyring, &keys, &why) == 0)
             continue;
+        if (keys.outage.code)
+            why = keys.outage;
         last = why;
         if (replicas_active_count(r->replicas) > 1)
-            demote(r, t, &why);
+            target_leave_out(r, t, &why);
         else
             replicas_demote(r->replicas, t, &why);
     }
@@ -281,7 +291,7 @@ static int open_configs(struct repository *r, struct error *err)
         }
         r->damaged_targets += code == ERROR_INTEGRITY;
         if (replicas_active_count(r->replicas) > 1)
-            demote(r, t, &why);
+            target_leave_out(r, t, &why);
         else
             replicas_demote(r->replicas, t, &why);
     }
@@ -424,7 +434,7 @@ int repository_open(const struct repository_parameters *parameters, enum reposit
         if (parameters->target_errors[t].code == ERROR_CANCELLED) /* as was asked for */
             replicas_demote(r->replicas, t, &parameters->target_errors[t]);
         else
-            demote(r, t, &parameters->target_errors[t]);
+            target_leave_out(r, t, &parameters->target_errors[t]);
     }
     int code = 0;
     if (replicas_active_count(r->replicas) == 0) {
@@ -582,6 +592,16 @@ int repository_stopped(const struct repository *r, struct error *err)
 unsigned repository_damage(const struct repository *r)
 {
     return r->damage;
+}
+
+unsigned repository_outages(const struct repository *r)
+{
+    return r->outages;
+}
+
+int repository_missing(const struct repository *r)
+{
+    return r->outages ? ERROR_FAILED : ERROR_INTEGRITY;
 }
 
 const struct repository_config *repository_config(const struct repository *r)

@@ -90,6 +90,10 @@ int repository_recover(struct repository *repository, struct error *err);
 
 /* How many objects could not be read or verified during the last sync, each with a warning. */
 unsigned repository_damage(const struct repository *repository);
+/* How many of them because no target gave them out: they may be good. */
+unsigned repository_outages(const struct repository *repository);
+/* INTEGRITY, which is what it means that something is nowhere; FAILED while there are outages. */
+int repository_missing(const struct repository *repository);
 
 /* How many targets were left out because their config is not the one that the keyring signs. */
 unsigned repository_damaged_targets(const struct repository *repository);

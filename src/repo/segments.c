@@ -134,7 +134,7 @@ static int read_one(size_t index, void *context, struct error *err)
     record_warn("an index segment", err);
     object->damaged = true;
     pthread_mutex_lock(&reading->damage);
-    reading->r->damage++;
+    record_damage(reading->r, code);
     pthread_mutex_unlock(&reading->damage);
     return 0;
 }

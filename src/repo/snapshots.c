@@ -63,7 +63,7 @@ static void load_manifest(struct repository *r, struct object_seen *object, cons
     buffer_free(&body);
     if (code != 0) {
         record_warn("a snapshot", &why);
-        r->damage++;
+        record_damage(r, code);
         return;
     }
     uint64_t pin = 0;

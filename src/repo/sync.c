@@ -30,7 +30,7 @@ static void check_clock(struct repository *r)
 
 int repository_sync(struct repository *r, struct error *err)
 {
-    r->damage = 0;
+    r->damage = r->outages = 0;
     retention_begin(r);
     /* What is still on its way would be taken for lost. */
     int code = r->mode == REPOSITORY_WRITE ? replicas_flush(r->replicas, err) : 0;

@@ -249,6 +249,8 @@ static int read_range(int fd, const char *path, uint64_t offset, size_t size, st
             continue;
         if (n <= 0) {
             out->size = start;
+            if (n < 0 && errno == EIO) /* the medium: another copy must take its place */
+                return error_set(err, ERROR_INTEGRITY, "%s cannot be read: the disk reports an error", path);
             return n < 0 ? error_set_errno(err, errno, "cannot read %s", path)
                          : error_set(err, ERROR_INTEGRITY, "%s shrank while it was read", path);
         }
