@@ -1,4 +1,5 @@
 # Buckets as targets: the real program against a real store.
+bats_require_minimum_version 1.5.0
 load ../lib/common.bash
 load ../lib/s3.bash
 setup() { make_work; make_small_tree; s3_start; }
@@ -155,6 +156,19 @@ P
     restore_and_compare latest
     # No marker is left of what prune removed, and no version.
     [ "$(versions_in "$BUCKET" | cut -d' ' -f1 | sort -u)" = "$(keys_in "$BUCKET" | sort)" ]
+    # What was pruned does not come back: heal repairs from an older version what is hidden or overwritten, no more.
+    keys_in "$BUCKET" | grep -Ev '^leases/' | sort >"$WORK/kept"
+    for key in $(grep -E '^(packs|index|snapshots)/' "$WORK/kept"); do
+        s3_request -d garbage PUT "/$BUCKET/$key"
+        s3_request DELETE "/$BUCKET/$key"
+    done
+    run --separate-stderr holdfast --json heal
+    [ "$status" -eq 0 ]
+    [ "$(jq .repaired <<<"$output")" -eq "$(grep -cE '^(packs|index|snapshots)/' "$WORK/kept")" ]
+    keys_in "$BUCKET" | sort | cmp - "$WORK/kept"
+    [ "$(holdfast --json snapshots | jq '.snapshots | length')" -eq 1 ]
+    holdfast -q verify --all
+    restore_and_compare latest
 }
 
 @test "what is wrong on this side is said with a hint, and nothing hangs" {
