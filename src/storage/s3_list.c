@@ -126,6 +126,8 @@ static int list_entries(struct s3 *s3, const char *prefix, bool versions, entry_
     }
     free_position(&at);
     free(full);
+    if (code == 0 && more)
+        return error_set(err, ERROR_FAILED, "cannot list %s: it has no end", s3->location);
     return code;
 }
 
