@@ -4,6 +4,7 @@
 #include "base/parallel.h"
 #include "base/text.h"
 #include "repo/internal.h"
+#include "repo/lease.h"
 
 #include <limits.h>
 #include <stdlib.h>
@@ -91,6 +92,8 @@ static int run_job(size_t index, void *context, struct error *err)
     struct copy_job *job = &c->jobs[index];
     struct repository *r = c->r;
     int code = repository_stopped(r, err);
+    if (code == 0)
+        code = lease_keep(r, err); /* it may take days */
     if (code != 0)
         return code;
     if (c->deadline && monotonic_seconds() >= c->deadline)

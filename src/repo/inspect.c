@@ -5,6 +5,7 @@
 #include "base/parallel.h"
 #include "pack/pack.h"
 #include "repo/internal.h"
+#include "repo/lease.h"
 
 #include <stdlib.h>
 
@@ -36,6 +37,9 @@ static int inspect_one(size_t index, void *context, struct error *err)
     char name[OBJECT_NAME_MAX];
     if (i->r->objects[index].folder == FOLDER_LEASES)
         return 0;
+    int code = lease_keep(i->r, err);
+    if (code != 0)
+        return code;
     struct inspect_object object = describe(i->r, &i->r->objects[index], name);
     return i->callback(&object, i->context, err);
 }

@@ -94,6 +94,7 @@ struct repository {
     struct segment_write *segment_writes;
     size_t segment_write_count;
 
+    pthread_mutex_t lease_lock;       /* lease_keep */
     char lease_name[OBJECT_NAME_MAX]; /* empty: none */
     struct id16 writer;
     int64_t lease_started, lease_refreshed;

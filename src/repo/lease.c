@@ -60,11 +60,15 @@ static int put_lease(struct repository *r, struct error *err)
                           .purpose = r->lease_purpose};
     struct buffer body = {0};
     struct id id;
+    size_t size;
     char old[OBJECT_NAME_MAX];
     memcpy(old, r->lease_name, sizeof old);
     lease_encode(&lease, &body);
-    int code = record_write(r, OBJECT_LEASE, "leases", lease.refreshed, buffer_bytes(&body), &id, err);
+    /* Not noted in the listing, which others may be reading: nobody looks for leases there. */
+    int code = record_queue(r, OBJECT_LEASE, "leases", lease.refreshed, buffer_bytes(&body), &id, &size, err);
     buffer_free(&body);
+    if (code == 0)
+        code = replicas_flush(r->replicas, err);
     if (code != 0)
         return code;
     object_name_timed("leases", lease.refreshed, &id, r->lease_name);
@@ -86,7 +90,7 @@ int lease_begin(struct repository *r, const char *purpose, struct error *err)
     return put_lease(r, err);
 }
 
-int lease_keep(struct repository *r, struct error *err)
+static int keep(struct repository *r, struct error *err)
 {
     int64_t age = (int64_t)time(NULL) - r->lease_refreshed;
     /* A clock that went back makes the age negative: refresh then, too. */
@@ -95,6 +99,14 @@ int lease_keep(struct repository *r, struct error *err)
     if (age < 0 || age >= r->parameters.lease_recheck)
         r->lease_lapsed = true;
     return put_lease(r, err);
+}
+
+int lease_keep(struct repository *r, struct error *err)
+{
+    pthread_mutex_lock(&r->lease_lock);
+    int code = keep(r, err);
+    pthread_mutex_unlock(&r->lease_lock);
+    return code;
 }
 
 bool lease_lapsed(struct repository *r)

@@ -426,6 +426,7 @@ int repository_open(const struct repository_parameters *parameters, enum reposit
     r->mode = mode;
     r->lock = -1;
     pthread_mutex_init(&r->index_lock, NULL);
+    pthread_mutex_init(&r->lease_lock, NULL);
     r->replicas = take_targets(parameters);
     replicas_stop_on(r->replicas, parameters->stop);
     for (size_t t = 0; t < parameters->target_count; t++) {
@@ -490,6 +491,7 @@ void repository_close(struct repository *r)
         close(r->lock);
     free(r->state_folder);
     pthread_mutex_destroy(&r->index_lock);
+    pthread_mutex_destroy(&r->lease_lock);
     free(r);
 }
 
