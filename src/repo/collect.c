@@ -256,7 +256,7 @@ static bool is_needed(const struct object_seen *object, void *context)
         if (catalog_find_pack(c->r->catalog, &object->sha256, &pack, NULL) != 0)
             return false;
         return pack.number >= c->pack_limit ||
-               (c->fates[pack.number] == FATE_KEEP && collect_is_live(c, &pack));
+               ((c->fates[pack.number] == FATE_KEEP || c->unfinished) && collect_is_live(c, &pack));
     case FOLDER_INDEX:
         segment = segment_find(c->r, &object->sha256);
         return segment && !segment->obsolete;
@@ -315,12 +315,38 @@ int collection_run(struct collection *c, bool dry_run, struct collect_result *re
         code = collect_read_leases(c, err);
     if (code == 0)
         code = collect_delete(c, err);
-    if (code == 0)
-        code = keep_locks(c, err);
+    /* Whatever went wrong above: what is needed must not lose its lock for it. */
+    c->unfinished = code != 0;
+    if (code != ERROR_CANCELLED) {
+        int locks = keep_locks(c, code == 0 ? err : NULL);
+        code = code == 0 ? locks : code;
+    }
     if (code == 0)
         code = catalog_commit(c->r->catalog, err);
     free(fresh);
     return code;
+}
+
+static bool is_known(const struct object_seen *object, void *context)
+{
+    struct repository *r = context;
+    struct catalog_pack pack;
+    switch ((enum object_folder)object->folder) {
+    case FOLDER_PACKS:
+        return catalog_find_pack(r->catalog, &object->sha256, &pack, NULL) == 0;
+    case FOLDER_INDEX:
+        return segment_find(r, &object->sha256) != NULL;
+    default:
+        return true;
+    }
+}
+
+void collection_keep_all_locks(struct repository *r)
+{
+    struct retention_result locks;
+    struct error why;
+    if (repository_may_prune(r) && retention_extend(r, is_known, r, false, &locks, &why) != 0)
+        log_warning("%s", why.message);
 }
 
 struct work_search {

@@ -41,6 +41,9 @@ struct collect_result {
  * nothing is written. */
 int collection_run(struct collection *collection, bool dry_run, struct collect_result *result,
                    struct error *err);
+/* Where it cannot be told what is needed, because something cannot be read: moves on the locks of all that is
+ * known, if they are due, so that none ends meanwhile. */
+void collection_keep_all_locks(struct repository *repository);
 /* True if something waits to be done: forgotten manifests, condemned packs, packs that no index lists. */
 bool collection_has_work(struct repository *repository, struct error *err);
 

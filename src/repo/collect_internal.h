@@ -24,6 +24,7 @@ struct collection {
     bool warned_of_lease;            /* that one cannot be read */
     struct collect_result *result;
     bool dry_run;
+    bool unfinished;          /* what was to be copied may not have been */
     struct id_map *forgotten; /* snapshots */
 };
 

@@ -220,9 +220,10 @@ static int plan_pack(struct collection *c, uint64_t number, struct error *err)
         enum fate fate =
             pack.pending || is_young(c, &pack.sha256) ? FATE_KEEP : fate_of(state, &entry, tally.live_stored);
         struct object_seen *object = listing_find(r, FOLDER_PACKS, &pack.sha256);
-        /* One of which much is dead is copied when its lock would have to be moved on: that would never end.
-         */
-        if (until && (fate == FATE_DEAD || (fate == FATE_REPACK && !retention_due(r, object)))) {
+        /* When its lock would have to be moved on it is not: one of which much is dead is copied, or that
+         * would never end; one that is dead is condemned, so that no writer takes it up again and then sees
+         * its lock end. */
+        if (until && fate != FATE_KEEP && !retention_due(r, object)) {
             collect_note_locked(c, object, until);
             fate = FATE_KEEP;
         }

@@ -9,6 +9,8 @@
 #include <stdlib.h>
 
 #define LIST_PAGE 1000
+/* Seconds by which the times of a store's objects and of its answers may differ. */
+#define CLOCK_SLACK 2
 
 /* ---- what is known of dates ---- */
 
@@ -47,6 +49,15 @@ static bool keeps_locks(struct repository *r, size_t target)
     return r->parameters.retain[target] && replicas_is_active(r->replicas, target);
 }
 
+static bool holds_packs(struct repository *r, size_t target)
+{
+    size_t first, end;
+    listing_range(r, FOLDER_PACKS, &first, &end);
+    while (first < end && !(r->objects[first].mask >> target & 1))
+        first++;
+    return first < end;
+}
+
 /* Since when this state folder has put objects with the lock that is configured now; INT64_MAX: it has not.
  */
 static int64_t locked_since(struct repository *r, size_t target)
@@ -58,8 +69,9 @@ static int64_t locked_since(struct repository *r, size_t target)
     if (number_value(r, retain_key) == r->parameters.retain[target]) {
         since = number_value(r, since_key);
     } else if (r->mode == REPOSITORY_WRITE) {
+        /* What is there already is older, also where the two clocks that say so differ by a little. */
         int64_t now = storage_now(replicas_storage(r->replicas, target));
-        if (put_number(r, since_key, now, NULL) == 0)
+        if (put_number(r, since_key, now + (holds_packs(r, target) ? CLOCK_SLACK : -CLOCK_SLACK), NULL) == 0)
             put_number(r, retain_key, r->parameters.retain[target], NULL);
     }
     free(retain_key);
@@ -67,11 +79,22 @@ static int64_t locked_since(struct repository *r, size_t target)
     return since;
 }
 
+/* What is put from now on has no lock: should one be configured again, it holds from then on only. */
+static void forget_since(struct repository *r, size_t target)
+{
+    char *retain_key = memory_format("lock-retain/%s", r->parameters.target_labels[target]);
+    if (r->mode == REPOSITORY_WRITE && number_value(r, retain_key))
+        catalog_remove_value(r->catalog, retain_key, NULL);
+    free(retain_key);
+}
+
 void retention_begin(struct repository *r)
 {
     for (size_t t = 0; t < replicas_count(r->replicas); t++) {
         if (keeps_locks(r, t))
             locked_since(r, t);
+        else if (!r->parameters.retain[t])
+            forget_since(r, t);
     }
 }
 
@@ -181,6 +204,9 @@ struct extension {
     size_t count, capacity;
     struct id_map *places; /* by SHA-256: index + 1 */
     int64_t until;
+    pthread_mutex_t lock; /* what follows: the first failure */
+    int code;
+    struct error why;
 };
 
 static int note_version(const struct storage_version *version, void *context)
@@ -212,6 +238,7 @@ static int choose_version(struct extension *e, struct due *due, const char *name
     return code;
 }
 
+/* One that cannot be had must not let the locks of all others end. */
 static int extend_one(size_t index, void *context, struct error *err)
 {
     struct extension *e = context;
@@ -222,7 +249,15 @@ static int extend_one(size_t index, void *context, struct error *err)
     if (code == 0)
         code = storage_retain(e->storage, name, due->version, e->until, err);
     due->extended = code == 0;
-    return code;
+    if (code == 0 || code == ERROR_CANCELLED)
+        return code;
+    pthread_mutex_lock(&e->lock);
+    if (e->code == 0) {
+        e->code = code;
+        e->why = *err;
+    }
+    pthread_mutex_unlock(&e->lock);
+    return 0;
 }
 
 /* The catalog learns it only now: before, nobody may rely on it. */
@@ -261,8 +296,15 @@ static int extend_target(struct repository *r, size_t target,
         result->requests += e.count + r->object_count / LIST_PAGE + 1;
     if (e.count && !dry_run) {
         code = storage_list_versions(e.storage, "", note_version, &e, err);
-        if (code == 0)
+        if (code == 0) {
+            pthread_mutex_init(&e.lock, NULL);
             code = parallel_run(e.count, storage_connections(e.storage), extend_one, &e, err);
+            pthread_mutex_destroy(&e.lock);
+        }
+        if (code == 0 && e.code != 0) {
+            code = e.code;
+            *err = e.why;
+        }
         int recorded = record_dates(&e, target, result, code == 0 ? err : NULL);
         code = code == 0 ? recorded : code;
     }

@@ -13,7 +13,8 @@ struct retention_result {
     uint64_t extended;
 };
 
-/* Before a session puts its first object: notes since when this state folder locks what it puts. */
+/* When the targets have been listed, before a session puts its first object: notes since when this state
+ * folder locks what it puts. */
 void retention_begin(struct repository *repository);
 
 /* Unix seconds before which the object cannot be removed from the target, as far as is known here; 0 if

@@ -31,11 +31,12 @@ static void check_clock(struct repository *r)
 int repository_sync(struct repository *r, struct error *err)
 {
     r->damage = r->outages = 0;
-    retention_begin(r);
     /* What is still on its way would be taken for lost. */
     int code = r->mode == REPOSITORY_WRITE ? replicas_flush(r->replicas, err) : 0;
     if (code == 0)
         code = listing_load(r, err);
+    if (code == 0)
+        retention_begin(r);
     if (code == 0)
         code = index_load(r, err);
     if (code == 0)

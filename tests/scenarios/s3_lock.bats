@@ -147,6 +147,65 @@ versions() {
     holdfast -q verify --all
 }
 
+@test "locks are moved on though something cannot be read, and though one of them cannot be moved" {
+    s3_bucket lock lock
+    s3_proxy front
+    write_targets_config "$(s3_target locked "$BUCKET" "$PROXY" 'object_lock = { mode = "governance"; retain = "6s"; }; connections = 1;')"
+    holdfast -q init
+    holdfast -q backup
+    count=$(versions | wc -l)
+    [ "$count" -ge 5 ]
+    s3_request -d garbage PUT "/$BUCKET/index/$(printf %064d 7)"
+    sleep 6
+    s3_faults front '{"rules": [{"method": "PUT", "query": "retention", "nth": [1], "fault": "access_denied"}]}'
+    run holdfast prune --force
+    [ "$status" -eq 5 ]
+    [[ $output == *"locks cannot be kept up"*AccessDenied* ]]
+    [ "$(s3_count front '.method == "PUT" and (.query | contains("retention")) and .status == 200')" -eq $((count - 1)) ]
+}
+
+@test "what was put while no lock was set gets one when it is set again" {
+    s3_bucket lock lock
+    write_targets_config "$(lock_target 1d)"
+    holdfast -q init
+    holdfast -q backup
+    write_targets_config "$(s3_target locked "$BUCKET")"
+    echo more >"$WORK/source/more"
+    holdfast -q backup
+    write_targets_config "$(lock_target 1d)"
+    holdfast -q prune --force
+    while read -r key version; do
+        run s3_request GET "/$BUCKET/$key?retention&versionId=$version"
+        [[ $output == *GOVERNANCE* ]] || { echo "$key: $output"; false; }
+    done < <(versions)
+}
+
+@test "what is dead is condemned before its lock ends, so that no writer takes it up again" {
+    s3_bucket lock lock
+    write_targets_config "$(lock_target 20s)" "" 'lease_refresh = "1s"; lease_recheck = "2s"; lease_live = "3s";'
+    holdfast -q init
+    holdfast -q backup
+    head -c 2000000 /dev/urandom >"$WORK/source/gone"
+    holdfast -q backup
+    mv "$WORK/source/gone" "$WORK/gone"
+    holdfast -q backup
+    holdfast -q forget "$(holdfast --json snapshots | jq -r '.snapshots[1].id')"
+    until=$((SECONDS + 60))
+    while :; do
+        [ "$SECONDS" -lt "$until" ]
+        run --separate-stderr holdfast --json prune
+        [ "$status" -eq 0 ]
+        [ "$(jq .dead_packs <<<"$output")" -eq 0 ] || break
+        sleep 0.5
+    done
+    # Its lock holds still.
+    [ "$(jq .deleted_packs <<<"$output")" -eq 0 ]
+    [ "$(jq .locked_objects <<<"$output")" -ge 1 ]
+    mv "$WORK/gone" "$WORK/source/gone"
+    [ "$(holdfast --json backup | jq '.jobs[0].bytes_stored')" -gt 1900000 ]
+    restore_and_compare latest
+}
+
 @test "init refuses a bucket that would lock keys and leases, and one that cannot lock" {
     s3_bucket lock lock
     s3_request -d '<ObjectLockConfiguration><ObjectLockEnabled>Enabled</ObjectLockEnabled><Rule><DefaultRetention><Mode>GOVERNANCE</Mode><Days>3</Days></DefaultRetention></Rule></ObjectLockConfiguration>' \
