@@ -1,0 +1,229 @@
+/* Whoever can write to a repository, or holds a key, may forge listings: a restore stays below its
+ * destination. */
+#include "format/messages.h"
+#include "ops/restore.h"
+#include "repo/blob_writer.h"
+#include "repo/snapshot_writer.h"
+#include "repository_on_disk.h"
+
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+static char victim[96], secret[112];
+
+static void hostile_setup(void)
+{
+    setup();
+    snprintf(victim, sizeof victim, "%s/victim", folder);
+    snprintf(secret, sizeof secret, "%s/secret", victim);
+    ck_assert_int_eq(mkdir(victim, 0755), 0);
+    MUST(file_write_atomic(secret, bytes_of_string("untouched"), 0600, &err));
+}
+
+/* A data blob "planted". */
+static struct extent store_content(struct repository *r, struct blob_writer *writer)
+{
+    struct blob_hasher *hasher = blob_hasher_new(repository_secrets(r));
+    struct blob_group *group = blob_group_new(writer, BLOB_DATA);
+    struct bytes plain = bytes_of_string("planted");
+    struct extent extent = {.length = plain.size};
+    bool store;
+    blob_hasher_run(hasher, BLOB_DATA, plain, &extent.blob);
+    MUST(blob_writer_claim(writer, &extent.blob, &store, &err));
+    if (store)
+        MUST(blob_group_add(group, 0, &extent.blob, plain, &err));
+    MUST(blob_group_flush(group, &err));
+    blob_group_free(group);
+    blob_hasher_free(hasher);
+    return extent;
+}
+
+/* A listing exactly as it is: tree_store would sort and check it. */
+static struct extent store_listing(struct blob_writer *writer, const struct node *nodes, size_t count)
+{
+    struct buffer listing = {0};
+    struct extent extent = {0};
+    tree_encode(nodes, count, &listing);
+    extent.length = listing.size;
+    MUST(blob_writer_store_tree(writer, buffer_bytes(&listing), &extent.blob, &err));
+    buffer_free(&listing);
+    return extent;
+}
+
+static struct node make_node(const char *name, enum node_type type)
+{
+    return (struct node){
+        .name = bytes_of_string(name), .type = type, .mode = type == NODE_DIRECTORY ? 0755 : 0666};
+}
+
+static struct node make_file(const char *name, struct extent *content)
+{
+    struct node node = make_node(name, NODE_FILE);
+    node.size = content->length;
+    node.content = (struct extents){content, 1};
+    return node;
+}
+
+static struct node make_link(const char *name, const char *to)
+{
+    struct node node = make_node(name, NODE_SYMLINK);
+    node.link_target = bytes_of_string(to);
+    return node;
+}
+
+static struct node make_hard_link(const char *name, const char *first)
+{
+    struct node node = make_node(name, NODE_FILE);
+    node.hard_link = bytes_of_string(first);
+    return node;
+}
+
+static struct node make_directory(const char *name, struct extent *listing)
+{
+    struct node node = make_node(name, NODE_DIRECTORY);
+    node.subtree = (struct extents){listing, 1};
+    return node;
+}
+
+#define VARIANTS 13
+
+/* Variant i of a tree that would lead out of the destination; the root in *root. */
+static void plant(struct repository *r, int variant, struct extent *root)
+{
+    struct blob_writer *writer;
+    char up[160], absolute[160];
+    MUST(blob_writer_new(r, &writer, &err));
+    struct extent content = store_content(r, writer), below;
+    struct node nodes[2], inner[2];
+    size_t count = 1, inner_count = 1;
+    snprintf(up, sizeof up, "/../victim/secret");
+    snprintf(absolute, sizeof absolute, "%s/secret", victim);
+    inner[0] = make_file("f", &content);
+    switch (variant) {
+    case 0: /* names of the root */
+        nodes[0] = make_file(up, &content);
+        break;
+    case 1:
+        nodes[0] = make_file("/x/../../victim/secret", &content);
+        break;
+    case 2:
+        nodes[0] = make_file("../victim/secret", &content);
+        break;
+    case 3: /* names within */
+        inner[0] = make_file("..", &content);
+        break;
+    case 4:
+        inner[0] = make_file("../../victim/secret", &content);
+        break;
+    case 5:
+        inner[0] = make_file(absolute, &content);
+        break;
+    case 6:
+        inner[0] = make_file(".", &content);
+        break;
+    case 7: /* through a symbolic link, twice the same name */
+        inner[0] = make_link("a", victim);
+        inner[1] = make_file("secret", &content);
+        below = store_listing(writer, &inner[1], 1);
+        inner[1] = make_directory("a", &below);
+        inner_count = 2;
+        break;
+    case 8: /* a root below a root that is a link */
+        nodes[0] = make_link("/a", victim);
+        nodes[1] = make_file("/a/secret", &content);
+        count = 2;
+        break;
+    case 9: /* hard links to what was not restored */
+        inner[0] = make_hard_link("f", absolute);
+        break;
+    case 10:
+        inner[0] = make_hard_link("f", "/d/../../victim/secret");
+        break;
+    case 11: /* out of order */
+        inner[0] = make_file("b", &content);
+        inner[1] = make_file("a", &content);
+        inner_count = 2;
+        break;
+    default: /* a hard link through a symbolic link */
+        inner[0] = make_link("a", victim);
+        inner[1] = make_hard_link("g", "/d/a/secret");
+        inner_count = 2;
+    }
+    if (variant >= 3 && variant != 8) {
+        below = store_listing(writer, inner, inner_count);
+        nodes[0] = make_directory("/d", &below);
+    }
+    *root = store_listing(writer, nodes, count);
+    MUST(blob_writer_commit(writer, &err));
+    blob_writer_free(writer);
+}
+
+/* What stays inside may be restored; the caller sees what became of the victim. */
+static void restore(struct repository *r, const struct id *id, const char *to,
+                    enum restore_overwrite overwrite, bool may_succeed)
+{
+    struct snapshot_list list;
+    struct restore_result result;
+    MUST(snapshots_load(r, &list, &err));
+    for (size_t i = 0; i < list.count; i++) {
+        struct restore_parameters p = {
+            .snapshot = &list.list[i], .destination = to, .overwrite = overwrite, .workers = 2};
+        if (id_equal(&list.list[i].sha256, id))
+            ck_assert_msg(restore_run(r, &p, &result, &err) != 0 || result.failed || may_succeed,
+                          "a forged tree was restored whole");
+    }
+    snapshots_free(&list);
+}
+
+START_TEST(a_forged_listing_leads_nowhere)
+{
+    struct repository *r;
+    struct person_key person;
+    struct extent root;
+    struct id id;
+    char to[112];
+    struct stat before, after;
+    read_person(&person);
+    ck_assert_int_eq(stat(secret, &before), 0);
+    MUST(try_open(REPOSITORY_WRITE, &person, &r));
+    MUST(lease_begin(r, "test", &err));
+    MUST(repository_sync(r, &err));
+    plant(r, _i, &root);
+    struct manifest m = {.job = "files",
+                         .classes = CLASS_DAILY,
+                         .started = 1795000000,
+                         .ended = 1795000000,
+                         .root = {&root, 1},
+                         .source_type = "files"};
+    MUST(snapshot_write(r, &m, &id, &err));
+    MUST(repository_sync(r, &err));
+    snprintf(to, sizeof to, "%s/out", folder);
+    restore(r, &id, to, RESTORE_NEVER, _i == 8);
+    restore(r, &id, to, RESTORE_ALWAYS, _i == 8);
+    restore(r, &id, to, RESTORE_CHANGED, _i == 8);
+    ck_assert_int_eq(stat(secret, &after), 0);
+    struct buffer text = {0};
+    MUST(file_read(secret, 100, &text, &err));
+    ck_assert(bytes_equal(buffer_bytes(&text), bytes_of_string("untouched")));
+    ck_assert(before.st_ino == after.st_ino && before.st_mode == after.st_mode && after.st_nlink == 1);
+    buffer_free(&text);
+    repository_close(r);
+    person_key_cleanse(&person);
+}
+END_TEST
+
+int main(void)
+{
+    Suite *suite = suite_create("hostile");
+    TCase *tests = tcase_create("restore");
+    tcase_set_timeout(tests, 60);
+    tcase_add_checked_fixture(tests, hostile_setup, remove_folder);
+    tcase_add_loop_test(tests, a_forged_listing_leads_nowhere, 0, VARIANTS);
+    suite_add_tcase(suite, tests);
+    SRunner *runner = srunner_create(suite);
+    srunner_run_all(runner, CK_NORMAL);
+    int failed = srunner_ntests_failed(runner);
+    srunner_free(runner);
+    return failed ? 1 : 0;
+}
