@@ -38,6 +38,7 @@ int storage_find_version(struct storage *storage, const char *name, const struct
 {
     struct versions versions = {.name = name};
     size_t start = out->size;
+    struct error denied = {0};
     *version = NULL;
     int code = storage_list_versions(storage, name, note_version, &versions, err);
     for (size_t i = versions.count; i-- > 0 && code == 0 && !*version;) {
@@ -47,8 +48,10 @@ int storage_find_version(struct storage *storage, const char *name, const struct
             *version = memory_copy_string(versions.list[i]);
         } else {
             out->size = start;
-            /* One that is too long or gone is one that is not good. */
-            if (got != 0 && got != ERROR_INTEGRITY && got != ERROR_NOT_FOUND) {
+            /* One that is too long, gone, archived or encrypted by a stranger is one that is not good. */
+            if (got == ERROR_DENIED) {
+                denied = why;
+            } else if (got != 0 && got != ERROR_INTEGRITY && got != ERROR_NOT_FOUND) {
                 code = got;
                 if (err)
                     *err = why;
@@ -58,6 +61,11 @@ int storage_find_version(struct storage *storage, const char *name, const struct
     for (size_t i = 0; i < versions.count; i++)
         free(versions.list[i]);
     free(versions.list);
+    if (code == 0 && !*version && denied.code) {
+        code = denied.code;
+        if (err)
+            *err = denied;
+    }
     if (code == 0 && !*version)
         code = error_set(err, ERROR_NOT_FOUND, "%s: no version of it is good", name);
     return code;

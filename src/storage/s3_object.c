@@ -272,6 +272,12 @@ static int get_with(struct s3 *s3, const char *name, const uint8_t *key, void *c
     response.body = (struct buffer){0};
     bool partial = response.status == 206;
     http_response_free(&response);
+    /* Encrypted under a key that is none of ours, perhaps by a stranger: like what may not be read. */
+    if (code == ERROR_FAILED && refusal->status == 400) {
+        code = ERROR_DENIED;
+        if (err)
+            err->code = code;
+    }
     if (code != 0)
         return code;
     size_t got = get->out->size - before;

@@ -90,7 +90,7 @@ static const struct meaning {
     {"QuotaExceeded", ERROR_NO_SPACE, "raise the quota, or let prune make room: keep fewer snapshots"},
     {"InsufficientStorage", ERROR_NO_SPACE, "raise the quota, or let prune make room: keep fewer snapshots"},
     {"XMinioStorageFull", ERROR_NO_SPACE, "make room on the server's disks"},
-    {"InvalidObjectState", ERROR_FAILED,
+    {"InvalidObjectState", ERROR_DENIED,
      "the object was moved to an archive class: restore it there first, and remove that lifecycle rule"},
     {"InvalidRange", ERROR_INTEGRITY, "it is shorter than it must be: holdfast heal repairs it"},
     {"SlowDown", ERROR_FAILED, "the store asks for fewer requests: lower connections, or try later"},

@@ -55,11 +55,18 @@ versions() {
     run s3_as "$USER_FILE" s3_request -d "<Retention><Mode>GOVERNANCE</Mode><RetainUntilDate>$(date -u -d '+1 minute' +%FT%TZ)</RetainUntilDate></Retention>" \
         PUT "/$BUCKET/$key?retention&versionId=$version"
     [[ $output == *AccessDenied* ]]
-    # What they can: garbage over every object, and then a removal on top of half of them.
+    # What they can: garbage over every object, some of it under a key of the thief's own, and then a removal on top of
+    # a third of them.
     i=0
+    local algorithm=x-amz-server-side-encryption-customer-algorithm:AES256 sse=x-amz-server-side-encryption-customer-key
+    secret=0123456789abcdef0123456789abcdef
+    theirs=(-H "$algorithm" -H "$sse:$(printf %s "$secret" | base64)"
+        -H "$sse-MD5:$(printf %s "$secret" | openssl md5 -binary | base64)")
     while read -r key version; do
-        s3_as "$USER_FILE" s3_request -d "garbage $i" PUT "/$BUCKET/$key" >/dev/null
-        [ $((i % 2)) -eq 0 ] || s3_as "$USER_FILE" s3_request DELETE "/$BUCKET/$key" >/dev/null
+        own=()
+        [ $((i % 3)) -ne 2 ] || own=("${theirs[@]}")
+        S3_URL=$S3_HTTPS s3_as "$USER_FILE" s3_request "${own[@]}" -d "garbage $i" PUT "/$BUCKET/$key" >/dev/null
+        [ $((i % 3)) -ne 1 ] || s3_as "$USER_FILE" s3_request DELETE "/$BUCKET/$key" >/dev/null
         i=$((i + 1))
     done <"$WORK/committed"
     # A bare state folder sees through all of it.

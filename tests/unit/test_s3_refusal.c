@@ -69,7 +69,7 @@ START_TEST(codes_and_messages)
     REFUSES(ERROR_DENIED, refuse(403, "SignatureDoesNotMatch", NULL, &err));
     REFUSES(ERROR_NO_SPACE, refuse(403, "QuotaExceeded", "packs/a", &err));
     REFUSES(ERROR_NO_SPACE, refuse(507, "", "packs/a", &err));
-    REFUSES(ERROR_FAILED, refuse(403, "InvalidObjectState", "packs/a", &err));
+    REFUSES(ERROR_DENIED, refuse(403, "InvalidObjectState", "packs/a", &err));
     REFUSES(ERROR_INTEGRITY, refuse(416, "InvalidRange", "packs/a", &err));
     REFUSES(ERROR_FAILED, refuse(503, "", NULL, &err));
     ck_assert_str_eq(err.message, "cannot read s3://b/p/: It says\\x1b[31m so (HTTP 503)");
