@@ -308,6 +308,22 @@ P
     restore_and_compare latest
 }
 
+@test "a heal that takes long keeps its lease" {
+    local disk="{ name = \"disk\"; type = \"local\"; path = \"$WORK/repo1\"; }"
+    local settings='pack_size = "1M"; lease_refresh = "1s"; lease_recheck = "50s"; lease_live = "100s";'
+    s3_bucket long
+    s3_proxy front '{"latency_ms": 250}'
+    head -c 6000000 /dev/urandom >"$WORK/source/data"
+    write_targets_config "$disk" '' "$settings"
+    holdfast -q init
+    holdfast -q backup
+    write_targets_config "$disk, $(s3_target store "$BUCKET" "$PROXY")" '' "$settings"
+    holdfast -q heal
+    [ "$(s3_count front '.method == "PUT" and .status == 200 and (.path | contains("/leases/"))')" -ge 3 ]
+    [ -z "$(keys_in "$BUCKET" | grep leases/)" ]
+    holdfast -q verify --all
+}
+
 @test "a signal ends a backup that waits for the store" {
     s3_bucket cut
     s3_proxy front
