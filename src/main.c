@@ -3,6 +3,7 @@
 #include "cli/help.h"
 #include "cli/status.h"
 
+#include <malloc.h>
 #include <signal.h>
 #include <stdio.h>
 #include <sys/prctl.h>
@@ -32,11 +33,13 @@ static int (*const handlers[COMMAND_COUNT])(const struct options *) = {
 };
 
 /* Keys are in memory: no core dump, no other process of the user may read it. A target's file handles are
- * many, and a closed pipe is an error like others. */
+ * many, and a closed pipe is an error like others. What one thread frees the next can use: heaps of their own
+ * held a tenth more memory and saved no time. */
 static void prepare_process(void)
 {
     setrlimit(RLIMIT_CORE, &(struct rlimit){0, 0});
     prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
+    mallopt(M_ARENA_MAX, 1);
     signal(SIGPIPE, SIG_IGN);
     umask(077);
     struct rlimit files;
