@@ -117,8 +117,9 @@ static int write_key_file(const char *path, struct buffer *text, struct error *e
     return code;
 }
 
+/* name has room for OBJECT_NAME_MAX bytes: the object's, empty if it is a file. */
 static int write_person_key(const struct repository_parameters *p, const struct repository_init *init,
-                            const struct person_key *person, struct error *err)
+                            const struct person_key *person, char *name, struct error *err)
 {
     struct buffer sealed = {0};
     if (!init->passphrase) {
@@ -128,7 +129,6 @@ static int write_person_key(const struct repository_parameters *p, const struct 
     int code = person_key_seal(person, bytes_of_string(init->passphrase), &sealed, err);
     if (code == 0) {
         struct id id;
-        char name[OBJECT_NAME_MAX];
         sha256_of(buffer_bytes(&sealed), &id);
         object_name_person(&person->person, &id, name);
         code = put_everywhere(p, name, buffer_bytes(&sealed), err);
@@ -160,6 +160,34 @@ static int check_targets(const struct repository_parameters *p, struct error *er
     return 0;
 }
 
+/* True if config is there and another one than ours. */
+static bool is_of_another(struct storage *storage, struct bytes config)
+{
+    struct buffer there = {0};
+    bool other = storage_get(storage, "config", FORMAT_CONFIG_MAX, &there, NULL) == 0 &&
+                 !bytes_equal(buffer_bytes(&there), config);
+    buffer_free(&there);
+    return other;
+}
+
+/* Of a repository that came to nothing nothing stays: the next init finds the place as empty as this one did.
+ */
+static void take_back(const struct repository_parameters *p, struct bytes config, const char *keyring,
+                      const char *person)
+{
+    const char *const names[] = {"config", person, keyring};
+    for (size_t t = 0; t < p->target_count; t++) {
+        for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+            struct error why;
+            if (!*names[i] || (i == 0 && is_of_another(p->targets[t], config)) ||
+                storage_remove(p->targets[t], names[i], &why) == 0)
+                continue;
+            log_warning("what is left of this repository cannot be removed: %s", why.message);
+            log_hint("before the next init remove what is there by hand");
+        }
+    }
+}
+
 int repository_create(const struct repository_parameters *p, const struct repository_init *init,
                       struct error *err)
 {
@@ -168,7 +196,7 @@ int repository_create(const struct repository_parameters *p, const struct reposi
     struct person_key person;
     struct host_key host;
     struct id sha;
-    char name[OBJECT_NAME_MAX];
+    char name[OBJECT_NAME_MAX], person_name[OBJECT_NAME_MAX] = "";
     int code = check_targets(p, err);
     if (code == 0 && access(p->host_key_file, F_OK) == 0) {
         error_set(err, ERROR_EXISTS, "%s exists already", p->host_key_file);
@@ -186,15 +214,22 @@ int repository_create(const struct repository_parameters *p, const struct reposi
     /* The config goes last: a repository exists when it does. The key file follows, for without it nothing
      * can be written. */
     if (code == 0) {
+        bool has_file = false;
         sha256_of(buffer_bytes(&keyring), &sha);
         object_name_keyring(1, &sha, name);
         code = put_everywhere(p, name, buffer_bytes(&keyring), err);
-        if (code == 0)
-            code = write_person_key(p, init, &person, err);
+        if (code == 0) {
+            code = write_person_key(p, init, &person, person_name, err);
+            has_file = code == 0 && !init->passphrase;
+        }
         if (code == 0)
             code = put_config(p, buffer_bytes(&config_bytes), err);
         if (code == 0)
             code = write_host_key(p->host_key_file, &host, err);
+        if (code != 0)
+            take_back(p, buffer_bytes(&config_bytes), name, person_name);
+        if (code != 0 && has_file)
+            unlink(init->person_key_file);
     }
     person_key_cleanse(&person);
     host_key_cleanse(&host);
