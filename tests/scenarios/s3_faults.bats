@@ -1,0 +1,232 @@
+# What goes over the line on bad days and on good ones: seen in the log of the proxy before the real gateway. That nothing
+# is lost whatever happens is shown by tests/model/s3_faults.py.
+load ../lib/common.bash
+load ../lib/s3.bash
+setup() { make_work; make_small_tree; s3_start; s3_bucket line; s3_proxy front; }
+teardown() { s3_stop; drop_work; }
+
+# use_front [SETTINGS OF THE TARGET] [SETTINGS OF THE REPOSITORY]
+use_front() {
+    write_targets_config "$(s3_target store "$BUCKET" "$PROXY" "${1:-}")" "" "${2:-retry_budget = 2;} stall_timeout = 1;"
+}
+
+# fails STATUS TEXT COMMAND...: and does so soon
+fails() {
+    local begin=$SECONDS
+    : >"$WORK/front.log"
+    run holdfast "${@:3}"
+    [ "$status" -eq "$1" ] && [[ $output == *"$2"* ]] && [[ $output == *hint:* ]] || { echo "$status: $output"; return 1; }
+    [ $((SECONDS - begin)) -lt 10 ]
+}
+
+# most_alike FILTER: how often the request was sent that was sent most often.
+most_alike() {
+    jq -s "map(select($1) | [.method, .path, .query]) | group_by(.) | map(length) | max // 0" "$WORK/front.log"
+}
+
+@test "what would be refused again is not sent again" {
+    use_front
+    holdfast -q init
+    AWS_SECRET_ACCESS_KEY=wrong fails 1 SignatureDoesNotMatch backup
+    [ "$(s3_count front)" -eq 1 ]
+    AWS_ACCESS_KEY_ID=nobody fails 1 InvalidAccessKeyId backup
+    [ "$(s3_count front)" -eq 1 ]
+    s3_user stranger
+    s3_as "$USER_FILE" fails 1 AccessDenied backup
+    [ "$(most_alike true)" -eq 1 ]
+    sed "s/$BUCKET/no-such-bucket-$$/" "$WORK/holdfast.conf" >"$WORK/other.conf"
+    mv "$WORK/holdfast.conf" "$WORK/good.conf"
+    mv "$WORK/other.conf" "$WORK/holdfast.conf"
+    fails 1 NoSuchBucket backup
+    [ "$(most_alike true)" -eq 1 ]
+    mv "$WORK/good.conf" "$WORK/holdfast.conf"
+    s3_faults front '{"rules": [{"method": "PUT", "path": "/packs/", "fault": "access_denied"}]}'
+    fails 1 AccessDenied backup
+    [ "$(most_alike '.fault != null')" -eq 1 ]
+    s3_faults front
+    holdfast -q backup
+    restore_and_compare latest
+}
+
+@test "a store that asks for patience gets it" {
+    use_front "" 'retry_budget = "20s";'
+    holdfast -q init
+    s3_faults front '{"rules": [{"method": "PUT", "path": "/leases/", "nth": [1], "fault": "slow_down", "retry_after": 3}]}'
+    holdfast -q backup
+    waited=$(jq -s '[.[] | select(.method == "PUT" and (.path | contains("/leases/")))] | .[1].time - .[0].time' "$WORK/front.log")
+    jq -en "$waited >= 3 and $waited < 6"
+    # More patience than there is: it is not waited for at all.
+    use_front
+    s3_faults front '{"rules": [{"method": "PUT", "path": "/leases/", "fault": "too_many", "retry_after": 600}]}'
+    fails 1 TooManyRequests backup
+    [ "$(most_alike '.fault != null')" -eq 1 ]
+}
+
+@test "a dead store is given up in the time that is set, by all connections together" {
+    use_front "connections = 8;" 'retry_budget = 2; pack_size = "64K"; chunk_average = "16K";'
+    holdfast -q init
+    s3_faults front '{"rules": [{"method": "PUT", "path": "/packs/", "fault": "unavailable"}]}'
+    fails 1 "ServiceUnavailable" backup
+    [ "$(s3_count front '.fault != null')" -ge 8 ]
+    s3_faults front '{"rules": [{"method": "PUT", "path": "/packs/", "fault": "stall", "where": "request", "seconds": 20}]}'
+    fails 1 "Operation too slow" backup
+    s3_faults front '{"rules": [{"fault": "reset_before"}]}'
+    fails 1 "no complete answer" backup
+    kill "$PROXY_PID"
+    fails 1 "Failed to connect" backup
+    fails 1 "Failed to connect" restore latest --to "$WORK/out"
+    s3_proxy front "" http "${PROXY##*:}"
+    holdfast -q backup
+    restore_and_compare latest
+}
+
+@test "encryption by the store is asked for where the configuration asks for it, and only there" {
+    use_front
+    holdfast -q init
+    holdfast -q backup
+    holdfast -q verify --all
+    holdfast -q prune --force
+    [ "$(s3_count front '.headers | keys | any(startswith("x-amz-server-side-encryption"))')" -eq 0 ]
+    s3_proxy secure "" https # this store takes it over https only
+    use_front 'sse = "AES256";'
+    head -c 100000 /dev/urandom >"$WORK/source/more"
+    holdfast -q backup
+    holdfast -q verify --all
+    [ "$(s3_count secure '.method == "PUT"')" -ge 4 ]
+    [ "$(s3_count secure '(.method == "PUT") != (.headers["x-amz-server-side-encryption"] == "AES256")')" -eq 0 ]
+}
+
+@test "a customer's key goes with all that is encrypted, over https, and the storage class with packs" {
+    s3_proxy secure "" https
+    write_targets_config "$(s3_target store "$BUCKET" "$PROXY" 'sse = "customer"; storage_class = "STANDARD"; prefix = "p";')" "" "retry_budget = 2;"
+    holdfast -q init
+    holdfast -q backup
+    restore_and_compare latest
+    has='(.headers | has("x-amz-server-side-encryption-customer-key"))'
+    object='(.path | test("/p/(packs|index|snapshots|leases|events)/")) and (.method | test("GET|PUT|HEAD"))'
+    [ "$(s3_count secure ".tls and ($object) and $has")" -ge 6 ]
+    [ "$(s3_count secure "($object) != $has")" -eq 0 ]
+    [ "$(s3_count secure '.headers["x-amz-storage-class"] == "STANDARD"')" -ge 1 ]
+    [ "$(s3_count secure '(.headers | has("x-amz-storage-class")) != (.method == "PUT" and (.path | contains("/packs/")))')" -eq 0 ]
+    pack=$(jq -r 'select(.method == "PUT" and (.path | contains("/packs/"))) | .path' "$WORK/secure.log" | head -n 1)
+    run env S3_URL="$S3_HTTPS" bash -c "source '$BATS_TEST_DIRNAME/../lib/s3.bash'; s3_request GET '$pack'"
+    [ "$status" -eq 1 ]
+    [[ $output == *"<Error>"* ]] || { echo "$output"; false; }
+}
+
+@test "the limits hold for all connections of all targets together" {
+    rm "$WORK/source/random"
+    head -c 1500000 /dev/urandom >"$WORK/source/random"
+    one=$(s3_target one "$BUCKET" "$PROXY")
+    s3_bucket second
+    s3_proxy second
+    write_targets_config "$one, $(s3_target two "$BUCKET" "$PROXY")" "" 'upload_limit = "1M"; download_limit = "1M"; pack_size = "256K"; chunk_average = "64K";'
+    holdfast -q init
+    begin=$(date +%s%3N)
+    holdfast -q backup
+    [ $(($(date +%s%3N) - begin)) -ge 2600 ] # 3.0 MB
+    begin=$(date +%s%3N)
+    holdfast -q verify --all
+    took=$(($(date +%s%3N) - begin))
+    [ "$took" -ge 2600 ] && [ "$took" -lt 15000 ]
+}
+
+@test "temporary keys that expire under way are renewed by the program that gives them" {
+    s3_session "$WORK/first"
+    s3_session "$WORK/second"
+    # Gives others as soon as the store has refused the first ones, unless it is stuck.
+    cat >"$WORK/give" <<P
+#!/bin/sh
+file=$WORK/first
+[ -e $WORK/stuck ] || ! grep -q '"fault": "expired_token"' $WORK/front.log || file=$WORK/second
+value() { sed -n "s/^\$1 = //p" "\$file"; }
+printf '{"Version": 1, "AccessKeyId": "%s", "SecretAccessKey": "%s", "SessionToken": "%s"}' \
+    "\$(value aws_access_key_id)" "\$(value aws_secret_access_key)" "\$(value aws_session_token)"
+P
+    chmod 700 "$WORK/give"
+    (umask 077; printf '[default]\ncredential_process = %s\n' "$WORK/give" >"$WORK/credentials")
+    use_front "credentials_file = \"$WORK/credentials\";"
+    holdfast -q init
+    first=$(sed -n 's/^aws_access_key_id = //p' "$WORK/first")
+    second=$(sed -n 's/^aws_access_key_id = //p' "$WORK/second")
+    s3_faults front "{\"rules\": [{\"header\": {\"authorization\": \"Credential=$first/\"}, \"after\": 5, \"fault\": \"expired_token\"}]}"
+    touch "$WORK/stuck"
+    fails 1 ExpiredToken backup
+    [ "$(most_alike '.fault != null')" -eq 1 ]
+    rm "$WORK/stuck"
+    s3_faults front "{\"rules\": [{\"header\": {\"authorization\": \"Credential=$first/\"}, \"after\": 5, \"fault\": \"expired_token\"} ]}"
+    : >"$WORK/front.log"
+    holdfast -q backup
+    [ "$(s3_count front ".access_key == \"$first\" and .fault == null")" -eq 5 ]
+    [ "$(most_alike '.fault != null')" -eq 1 ]
+    [ "$(s3_count front ".access_key == \"$second\" and .status < 300")" -ge 3 ]
+    s3_faults front
+    restore_and_compare latest
+    holdfast -q verify --all
+}
+
+@test "a client whose clock is wrong by 20 minutes backs up, and is told" {
+    use_front
+    holdfast -q init
+    for off in +20m -20m; do
+        echo "$off" >"$WORK/source/a/hello"
+        run faketime -f "$off" "$HOLDFAST_BIN" -c "$WORK/holdfast.conf" backup
+        [ "$status" -eq 0 ] || { echo "$output"; false; }
+        [ "$(grep -Ec "this machine's clock is (20 min 0 s|19 min 59 s|20 min 1 s) (ahead|behind)" <<<"$output")" -eq 1 ]
+        [ "$(s3_count front '.status == 403')" -ge 1 ]
+        : >"$WORK/front.log"
+    done
+    [ "$(holdfast snapshots --json | jq '.snapshots | length')" -eq 2 ]
+    holdfast -q verify --all
+}
+
+@test "a proxy that the environment names is gone through to other machines, and to them only" {
+    cat >"$WORK/connect.py" <<'P'
+import socket, sys, threading
+def pump(a, b):
+    try:
+        while data := a.recv(65536):
+            b.sendall(data)
+    except OSError:
+        pass
+    for s in a, b:
+        try:
+            s.shutdown(socket.SHUT_RDWR)
+        except OSError:
+            pass
+def serve(client):
+    head = b""
+    while b"\r\n\r\n" not in head:
+        head += client.recv(4096)
+    line = head.split(b"\r\n")[0].decode()
+    print(line, file=sys.stderr, flush=True)
+    host, port = line.split()[1].rsplit(":", 1)
+    there = socket.create_connection(("127.0.0.1", int(port)))
+    client.sendall(b"HTTP/1.1 200 established\r\n\r\n")
+    threading.Thread(target=pump, args=(there, client), daemon=True).start()
+    pump(client, there)
+with socket.create_server(("127.0.0.1", 0)) as server:
+    print(server.getsockname()[1], flush=True)
+    while True:
+        threading.Thread(target=serve, args=(server.accept()[0],), daemon=True).start()
+P
+    s3_server connect python3 "$WORK/connect.py"
+    export https_proxy="http://127.0.0.1:$SERVER_PORT" http_proxy="http://127.0.0.1:$SERVER_PORT" no_proxy=
+    # The certificate is good for this name.
+    write_targets_config "$(s3_target store "$BUCKET" "https://s3.localhost:$S3_HTTPS_PORT")" "" "retry_budget = 2;"
+    holdfast -q init
+    holdfast -q backup
+    restore_and_compare latest
+    [ "$(grep -c "^CONNECT s3.localhost:$S3_HTTPS_PORT " "$WORK/connect.errors")" -ge 3 ]
+    # Plain http stays on this machine.
+    : >"$WORK/connect.errors"
+    use_front
+    holdfast -q backup
+    [ ! -s "$WORK/connect.errors" ]
+    https_proxy=http://127.0.0.1:1
+    write_targets_config "$(s3_target store "$BUCKET" "https://s3.localhost:$S3_HTTPS_PORT")" "" "retry_budget = 2;"
+    run holdfast backup
+    [ "$status" -eq 1 ]
+    [[ $output == *hint:* ]]
+    no_proxy=s3.localhost holdfast -q backup
+}
