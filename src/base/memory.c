@@ -1,5 +1,6 @@
 #include "base/memory.h"
 
+#include <malloc.h>
 #include <stdarg.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -77,4 +78,9 @@ char *memory_format(const char *format, ...)
     if (n < 0 || !text)
         out_of_memory(0);
     return text;
+}
+
+void memory_give_back(void)
+{
+    malloc_trim(0);
 }

@@ -225,6 +225,7 @@ static int finish_alone(struct blob_writer *w, enum blob_kind kind, struct error
     pthread_cond_broadcast(&w->finished); /* those that waited for a pack that is not full */
     pthread_mutex_unlock(&w->lock);
     int code = finish_pack(w, kind, builder, err);
+    memory_give_back();
     pthread_mutex_lock(&w->lock);
     w->finishing = false;
     pthread_cond_broadcast(&w->finished);

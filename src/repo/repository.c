@@ -407,15 +407,22 @@ static int open_keys(struct repository *r, struct error *err)
     return code;
 }
 
-/* Four packs of the usual size on their way: each connection of a target has one to work on, and together
- * with those that are being filled they stay within what a backup may take. */
+/* Four packs of the usual size on their way, where each connection of a target has one to work on; one where
+ * only folders are written, which take one after the other. Together with the one that is being finished and
+ * those that are being filled they stay within what a backup may take. */
 #define WRITES_BYTES_MAX (64u << 20)
+#define WRITES_BYTES_LOCAL (24u << 20)
 
 static struct replicas *take_targets(const struct repository_parameters *p)
 {
     struct storage *targets[TARGETS_MAX] = {0};
+    uint64_t bytes = WRITES_BYTES_LOCAL;
     memcpy(targets, p->targets, sizeof targets);
-    return replicas_new(targets, p->target_count, WRITES_BYTES_MAX, (unsigned)p->stall, p->min_targets);
+    for (size_t t = 0; t < p->target_count; t++) {
+        if (targets[t] && storage_connections(targets[t]) > 1)
+            bytes = WRITES_BYTES_MAX;
+    }
+    return replicas_new(targets, p->target_count, bytes, (unsigned)p->stall, p->min_targets);
 }
 
 int repository_open(const struct repository_parameters *parameters, enum repository_mode mode,
