@@ -240,9 +240,10 @@ static int run_once(struct backup *b, int64_t started, bool *again, struct error
         code = blob_writer_new(r, &b->writer, err);
     if (code == 0) {
         note_own_folders(b);
-        b->cache_valid = b->use_cache && cache_is_valid(b);
-        code = run_pipeline(b, err);
+        code = cache_begin(b, err);
     }
+    if (code == 0)
+        code = run_pipeline(b, err);
     if (code == 0)
         code = lease_keep(r, err);
     if (code == 0 && lease_lapsed(r)) {

@@ -182,7 +182,7 @@ static char *stamp_key(const struct backup *b)
     return memory_format("stat-cache/%s", b->parameters->job);
 }
 
-bool cache_is_valid(struct backup *b)
+static bool cache_is_valid(struct backup *b)
 {
     char *key = stamp_key(b);
     struct buffer stamp = {0};
@@ -191,6 +191,15 @@ bool cache_is_valid(struct backup *b)
     buffer_free(&stamp);
     free(key);
     return valid;
+}
+
+int cache_begin(struct backup *b, struct error *err)
+{
+    char *key = stamp_key(b);
+    b->cache_valid = b->use_cache && cache_is_valid(b);
+    int code = b->use_cache ? catalog_remove_value(repository_catalog(b->repository), key, err) : 0;
+    free(key);
+    return code;
 }
 
 int cache_stamp(struct backup *b, const struct id *manifest, struct error *err)

@@ -47,8 +47,10 @@ void cached_directory_free(struct cached_directory *row);
 const struct cached_entry *cache_find(const struct cached_directory *row, struct bytes name);
 struct cached_entry cache_entry(struct bytes name, const struct source_stat *st, int64_t read_time);
 bool cache_entry_same(const struct cached_entry *a, const struct cached_entry *b);
-/* Whether blobs that the last snapshot of this job needed are all still usable. */
-bool cache_is_valid(struct backup *b);
+/* Sets cache_valid: whether the blobs that the last snapshot of this job needed are all still usable. Makes
+ * the cache count for nothing until it is stamped again: from now on it also names listings that are stored
+ * only if this backup comes to its end. */
+int cache_begin(struct backup *b, struct error *err);
 int cache_stamp(struct backup *b, const struct id *manifest, struct error *err);
 void extents_hash(const struct extents *extents, struct id *out);
 

@@ -176,3 +176,24 @@ make_slow_command() {
     holdfast verify --all
     restore_and_compare latest
 }
+
+@test "what a killed run knows of directories whose listings it had not stored yet is not relied on" {
+    make_repo 1 "" 'pack_size = "64K"; chunk_average = "16K"; workers = 1;'
+    mkdir "$WORK/source/a" "$WORK/source/z"
+    echo first >"$WORK/source/a/file"
+    holdfast -q backup
+    echo second >"$WORK/source/a/file"
+    head -c 60000000 /dev/urandom >"$WORK/source/z/large"
+    touch -d '1 hour ago' "$WORK/source/a/file"
+    sleep 3 # what changed lately is read again in any case
+    before=$(find "$WORK/repo1/packs" -type f | wc -l)
+    "$HOLDFAST_BIN" -q -c "$WORK/holdfast.conf" backup 3>&- &
+    pid=$!
+    until [ "$(find "$WORK/repo1/packs" -type f | wc -l)" -gt $((before + 20)) ]; do kill -0 $pid; done
+    kill -KILL $pid
+    wait $pid || true
+    : >"$WORK/source/z/large"
+    holdfast -q backup
+    restore_and_compare latest
+    holdfast -q verify --all
+}
