@@ -133,7 +133,7 @@ static int repack_author(struct repacker *p, bool *done, struct error *err)
 {
     struct repository *r = p->c->r;
     int code = 0;
-    for (uint64_t n = 1; n < r->pack_capacity && code == 0; n++) {
+    for (uint64_t n = 1; n < p->c->pack_limit && code == 0; n++) {
         struct catalog_pack pack;
         if (p->c->fates[n] != FATE_REPACK || done[n])
             continue;
@@ -153,7 +153,7 @@ static int repack_author(struct repacker *p, bool *done, struct error *err)
 int collect_repack(struct collection *c, uint64_t **fresh, size_t *count, struct error *err)
 {
     struct repository *r = c->r;
-    uint64_t limit = r->pack_capacity;
+    uint64_t limit = c->pack_limit;
     bool *done = memory_alloc_array(limit + 1, sizeof *done);
     struct repacker p = {.c = c};
     int code = 0;

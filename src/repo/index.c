@@ -15,7 +15,7 @@ static void grow_packs(struct repository *r, uint64_t number)
 {
     if (number < r->pack_capacity)
         return;
-    size_t capacity = r->pack_capacity ? r->pack_capacity : 64;
+    size_t capacity = r->pack_capacity ? r->pack_capacity : 16;
     while (capacity <= number)
         capacity *= 2;
     r->packs = memory_resize_array(r->packs, capacity, sizeof *r->packs);

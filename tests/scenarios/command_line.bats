@@ -72,7 +72,7 @@ on_terminal() { python3 "$BATS_TEST_DIRNAME/../lib/on_terminal.py" "$@"; }
     local pack
     pack=$(find "$WORK/repo1/packs" -type f | head -1)
     chmod u+w "$pack"
-    printf X | dd of="$pack" bs=1 seek=20 conv=notrunc status=none
+    printf XXXXXXXX | dd of="$pack" bs=1 seek=20 conv=notrunc status=none
     NO_ERROR_LINE=1 ends 5 holdfast verify --all
     ends 0 holdfast heal
 }
