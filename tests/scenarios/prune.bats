@@ -130,10 +130,10 @@ objects() { store_list 1 | grep -v ' leases/'; }
     [ "$(jq .delayed_packs "$WORK/pruned")" -gt 0 ]
     [ "$(jq .deleted_packs "$WORK/pruned")" -eq 0 ]
     [ "$(date -d "$(jq -r .delayed_until "$WORK/pruned")" +%s)" -le $(($(date +%s) + 5)) ]
-    [ "$(du -sb "$WORK/repo1/packs" | cut -f1)" -gt 3000000 ]
+    [ "$(store_bytes 1 packs)" -gt 3000000 ]
     sleep 6
     [ "$(holdfast --json prune | jq .deleted_packs)" -gt 0 ]
-    [ "$(du -sb "$WORK/repo1/packs" | cut -f1)" -lt 1000000 ]
+    [ "$(store_bytes 1 packs)" -lt 1000000 ]
     holdfast verify --all
     restore_and_compare latest
 }
