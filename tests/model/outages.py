@@ -25,6 +25,10 @@ SETTINGS = ('lease_refresh = "1s"; lease_recheck = "2s"; lease_live = "3s"; chec
             'chunk_average = "16K"; pack_size = "64K"; workers = 2;')
 
 
+# The preloaded library comes before the sanitizer's.
+SANITIZER = ":".join(filter(None, [os.environ.get("ASAN_OPTIONS"), "verify_asan_link_order=0"]))
+
+
 class Failure(Exception):
     pass
 
@@ -54,7 +58,7 @@ class World:
     def start(self, *arguments):
         return subprocess.Popen([self.program, "-c", self.config, "--json", *arguments], stdin=subprocess.DEVNULL,
                                 stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-                                env=dict(os.environ, LD_PRELOAD=self.library, TMPDIR=self.work))
+                                env=dict(os.environ, LD_PRELOAD=self.library, TMPDIR=self.work, ASAN_OPTIONS=SANITIZER))
 
     def end(self, process, arguments, expect):
         try:

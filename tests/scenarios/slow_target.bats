@@ -9,7 +9,7 @@ make_slow() { # SETTINGS
     echo "slow 1000000" >"$WORK/repo2.weather"
 }
 start_backup() {
-    LD_PRELOAD=$WEATHER "$HOLDFAST_BIN" -c "$WORK/holdfast.conf" --json backup >"$WORK/result" 2>"$WORK/messages" 3>&- &
+    LD_PRELOAD=$WEATHER ASAN_OPTIONS="${ASAN_OPTIONS:+$ASAN_OPTIONS:}verify_asan_link_order=0" "$HOLDFAST_BIN" -c "$WORK/holdfast.conf" --json backup >"$WORK/result" 2>"$WORK/messages" 3>&- &
     backup=$!
 }
 wait_for_snapshot() { # TARGET SECONDS
