@@ -38,8 +38,7 @@ suite() { # name, folder, meson test arguments...
     name=$1 folder=$2
     shift 2
     rm -f "$folder"/meson-logs/testlog*.json
-    # Scenarios wait more than they work: twice as many at a time as there are cores.
-    meson test -C "$folder" --print-errorlogs --num-processes $((2 * $(nproc))) "$@" >"$results/log" 2>&1
+    meson test -C "$folder" --print-errorlogs "$@" >"$results/log" 2>&1
     status=$?
     python3 - "$folder"/meson-logs/testlog*.json >"$results/counts" <<'P'
 import json, sys
