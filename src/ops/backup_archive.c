@@ -68,29 +68,17 @@ static struct branch *child(struct archive_backup *a, struct branch *parent, str
     return b;
 }
 
-/* The branch at a path; directories that the archive does not name are made. */
-static struct branch *at_path(struct archive_backup *a, struct bytes path)
+/* The branch at a path. With `make`, directories that the archive does not name are made; without, NULL if it
+ * is not there. */
+static struct branch *at_path(struct archive_backup *a, struct bytes path, bool make)
 {
     struct branch *b = &a->root;
-    for (size_t i = 0; i < path.size;) {
-        size_t n = i;
-        while (n < path.size && path.data[n] != '/')
-            n++;
-        b = child(a, b, bytes_of(path.data + i, n - i));
-        i = n + 1;
-    }
-    return b;
-}
-
-/* The branch that a hard link leads to, or NULL. */
-static const struct branch *find_first(const struct archive_backup *a, struct bytes path)
-{
-    const struct branch *b = &a->root;
     for (size_t i = 0; i < path.size && b;) {
         size_t n = i;
         while (n < path.size && path.data[n] != '/')
             n++;
-        b = find_child(a, b, bytes_of(path.data + i, n - i));
+        struct bytes name = bytes_of(path.data + i, n - i);
+        b = make ? child(a, b, name) : find_child(a, b, name);
         i = n + 1;
     }
     return b;
@@ -100,7 +88,7 @@ static const struct branch *find_first(const struct archive_backup *a, struct by
  * with a warning where there is none. */
 static bool complete_link(struct archive_backup *a, const struct archive_member *member, struct node *node)
 {
-    const struct branch *first = find_first(a, node->hard_link);
+    const struct branch *first = at_path(a, node->hard_link, false);
     if (!first || first->node.type == NODE_DIRECTORY || bytes_equal(member->path, node->hard_link)) {
         char *path = text_visible_bytes(member->path.data, member->path.size);
         backup_warn(a->backup, "%s: left out: the archive does not hold what this hard link leads to", path);
@@ -154,7 +142,7 @@ static int read_member(struct archive_backup *a, struct archive_reader *reader,
     struct node node = member->node;
     if (excluded || member->path.size == 0 || (node.hard_link.size && !complete_link(a, member, &node)))
         return 0;
-    struct branch *b = at_path(a, member->path);
+    struct branch *b = at_path(a, member->path, true);
     struct bytes name = b->node.name;
     bool was_directory = b->count > 0;
     tree_copy_node(&a->arena, &node, &b->node);
