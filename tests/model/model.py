@@ -8,7 +8,6 @@ must be the model's; whatever is restored, from whatever target, must be the tre
 
 Usage: model.py HOLDFAST [--steps N] [--seed S] [--keep]     On failure the seed, the last steps and the folder are printed.
 """
-import argparse
 import collections
 import json
 import os
@@ -21,13 +20,11 @@ import sys
 import tempfile
 import time
 
+from steps import Failure, run
+
 KEEP = 4
 SETTINGS = ('lease_refresh = "1s"; lease_recheck = "2s"; lease_live = "3s"; checkpoint_interval = "1s"; '
             'chunk_average = "16K"; pack_size = "64K"; workers = 2;')
-
-
-class Failure(Exception):
-    pass
 
 
 def read_tree(root):
@@ -326,31 +323,4 @@ class World:
             self.restore()
 
 
-def main():
-    parser = argparse.ArgumentParser()
-    parser.add_argument("holdfast")
-    parser.add_argument("--steps", type=int, default=2000)
-    parser.add_argument("--seed", type=int, default=int(time.time()))
-    parser.add_argument("--keep", action="store_true", help="leave the folder when done")
-    options = parser.parse_args()
-    if os.environ.get("HOLDFAST_LONG"):
-        options.steps, options.seed = 10 * options.steps, int(time.time())
-    world = World(options)
-    number = 0
-    try:
-        for number in range(1, options.steps + 1):
-            world.step()
-        number = "the end"
-        world.finish()
-    except (Failure, subprocess.TimeoutExpired, KeyError, json.JSONDecodeError) as why:
-        print(f"seed {options.seed}, step {number}: {type(why).__name__}: {why}\n\nlast commands:")
-        print("\n".join(world.log))
-        print(f"\nthe folder is {world.work}")
-        return 1
-    print(f"seed {options.seed}, {options.steps} steps: " + ", ".join(f"{n} {k}" for k, n in sorted(world.counts.items())))
-    if not options.keep:
-        shutil.rmtree(world.work)
-    return 0
-
-
-sys.exit(main())
+sys.exit(run(World, ["holdfast"], 2000, 10, "last commands"))

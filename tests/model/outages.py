@@ -8,7 +8,6 @@ with 6 to some. In the end all are brought together again.
 
 Usage: outages.py HOLDFAST WEATHER_LIBRARY [--steps N] [--seed S] [--keep]
 """
-import argparse
 import collections
 import json
 import os
@@ -20,6 +19,8 @@ import sys
 import tempfile
 import time
 
+from steps import Failure, run
+
 TARGETS = ("one", "two", "three")
 SETTINGS = ('lease_refresh = "1s"; lease_recheck = "2s"; lease_live = "3s"; checkpoint_interval = "1s"; target_lag = "1s"; '
             'chunk_average = "16K"; pack_size = "64K"; workers = 2;')
@@ -27,10 +28,6 @@ SETTINGS = ('lease_refresh = "1s"; lease_recheck = "2s"; lease_live = "3s"; chec
 
 # The preloaded library comes before the sanitizer's.
 SANITIZER = ":".join(filter(None, [os.environ.get("ASAN_OPTIONS"), "verify_asan_link_order=0"]))
-
-
-class Failure(Exception):
-    pass
 
 
 class World:
@@ -194,32 +191,4 @@ class World:
             raise Failure("the targets hold different snapshots")
 
 
-def main():
-    parser = argparse.ArgumentParser()
-    parser.add_argument("holdfast")
-    parser.add_argument("weather")
-    parser.add_argument("--steps", type=int, default=150)
-    parser.add_argument("--seed", type=int, default=int(time.time()))
-    parser.add_argument("--keep", action="store_true", help="leave the folder when done")
-    options = parser.parse_args()
-    if os.environ.get("HOLDFAST_LONG"):
-        options.steps, options.seed = 20 * options.steps, int(time.time())
-    world = World(options)
-    number = 0
-    try:
-        for number in range(1, options.steps + 1):
-            world.step()
-        number = "the end"
-        world.finish()
-    except (Failure, subprocess.TimeoutExpired, KeyError, json.JSONDecodeError) as why:
-        print(f"seed {options.seed}, step {number}: {type(why).__name__}: {why}\n\nwhat happened:")
-        print("\n".join(world.log))
-        print(f"\nthe folder is {world.work}")
-        return 1
-    print(f"seed {options.seed}, {options.steps} steps: " + ", ".join(f"{n} {k}" for k, n in sorted(world.counts.items())))
-    if not options.keep:
-        shutil.rmtree(world.work)
-    return 0
-
-
-sys.exit(main())
+sys.exit(run(World, ["holdfast", "weather"], 150, 20, "what happened"))
