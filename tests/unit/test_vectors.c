@@ -202,6 +202,9 @@ START_TEST(person_keys_and_signatures)
               &signature);
     same(bytes_of(signature.signature, 64), "signature");
     ck_assert(verify_body(&secrets.repository, OBJECT_KEYRING, &signature, public_key, bytes("signed_body")));
+    sign_body(&secrets.repository, OBJECT_CERTIFICATE, &signer, bytes("admin_seed").data,
+              bytes("signed_body"), &signature);
+    same(bytes_of(signature.signature, 64), "certificate_signature");
     root_fingerprint(&secrets.repository, public_key, &root);
     same(bytes_of(root.b, 32), "root_fingerprint");
 }

@@ -112,6 +112,7 @@ signer = h.sha256(admin_public)[:16]
 out.update(person=person, person_private=private, person_root=root, person_passphrase=passphrase, person_key=person_key,
            admin_seed=admin_seed, admin_key=admin_public, admin_signer=signer, signed_body=b"body",
            signature=admin.sign(h.signed_bytes(h.KEYRING, R, signer, b"body")),
+           certificate_signature=admin.sign(h.signed_bytes(h.CERTIFICATE, R, signer, b"body")),
            root_fingerprint=h.root_fingerprint(R, admin_public))
 
 # What a host signs.
