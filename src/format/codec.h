@@ -41,4 +41,22 @@ struct Holdfast__Extent;
 bool codec_extents(size_t count, struct Holdfast__Extent **list, struct arena *arena, struct extents *out);
 struct Holdfast__Extent **codec_extent_list(const struct extents *extents, struct arena *arena);
 
+/* ---- what records share (record_codec.c) ---- */
+
+#define CODEC_CLASS_COUNT 5
+
+/* protobuf-c's own structs take no const. NULL gives "". */
+char *codec_mutable_text(const char *text);
+/* An id that may be absent: false if it is neither that nor an id. */
+bool codec_optional_id(ProtobufCBinaryData data, bool *has, struct id *id);
+/* CLASS_ bits as names; returns how many. */
+size_t codec_class_list(uint32_t classes, char *list[CODEC_CLASS_COUNT]);
+/* False if one is unknown or twice there, or there are none. */
+bool codec_read_classes(size_t count, char **list, uint32_t *classes);
+
+struct Holdfast__Statistics;
+void codec_fill_statistics(const struct statistics *from, struct Holdfast__Statistics *to);
+/* NULL gives zeros. */
+struct statistics codec_read_statistics(const struct Holdfast__Statistics *m);
+
 #endif

@@ -260,17 +260,74 @@ struct manifest {
 void manifest_encode(const struct manifest *manifest, struct buffer *out);
 int manifest_decode(struct bytes body, struct arena *arena, struct manifest *manifest, struct error *err);
 
-struct run_record {
-    struct id16 host;
-    uint64_t sequence;
-    bool has_previous, has_snapshot;
-    struct id previous, snapshot;
-    const char *command, *job, *message, *software;
+/* At most so many of each in a run; of targets TARGETS_MAX and some to spare. */
+#define RUN_JOBS_MAX 1000
+#define RUN_WARNINGS_MAX 100
+#define RUN_TARGETS_MAX 64
+/* Bytes of a message or warning. */
+#define RUN_TEXT_MAX 4096
+
+struct run_job {
+    const char *job;
+    uint32_t classes; /* CLASS_ bits */
     int64_t started, ended;
     uint32_t exit_status;
+    const char *message; /* why it failed */
+    bool has_snapshot;
+    struct id snapshot;
     struct statistics statistics;
     const char **warnings;
     size_t warning_count;
+};
+
+struct run_prune {
+    int64_t started, ended;
+    uint32_t exit_status;
+    const char *message;
+    uint64_t expired, held, deleted_packs, deleted_bytes, delayed_packs, locked_objects;
+};
+
+struct run_verify {
+    int64_t started, ended;
+    uint32_t exit_status;
+    const char *message;
+    uint64_t objects, bytes, damaged;
+    uint32_t first; /* which packs were read: by the first 32 bits of their SHA-256 */
+    uint64_t span;
+};
+
+struct run_drill {
+    int64_t started, ended;
+    uint32_t exit_status;
+    const char *message, *job;
+    bool has_snapshot;
+    struct id snapshot;
+    uint64_t files, bytes;
+};
+
+struct run_target {
+    const char *name;
+    bool behind;
+    const char *message;     /* why it is behind */
+    uint64_t stored_bytes;   /* by this run */
+    uint64_t objects, bytes; /* that it holds now */
+};
+
+struct run_record {
+    struct id16 host;
+    uint64_t sequence; /* 0 while it waits for a target that takes it */
+    bool has_previous, interrupted;
+    struct id previous;
+    const char *command, *message, *software;
+    int64_t started, ended;
+    uint32_t exit_status;
+    struct run_job *jobs;
+    size_t job_count;
+    struct run_prune *prune; /* NULL where none was due, like those that follow */
+    struct run_verify *verify;
+    struct run_drill *drill;
+    struct run_target *targets;
+    size_t target_count;
 };
 
 void run_encode(const struct run_record *run, struct buffer *out);

@@ -1,20 +1,18 @@
-/* Manifests, runs, events and leases. */
+/* Manifests, events and leases. */
 #include "format/codec.h"
 #include "record.pb-c.h"
 
 #include <string.h>
 
 static const char *const class_names[] = {"daily", "weekly", "monthly", "yearly", "manual"};
-#define CLASS_COUNT 5
-#define WARNINGS_MAX 1000
 #define SOURCES_MAX 100000
 
-static char *mutable_text(const char *text)
+char *codec_mutable_text(const char *text)
 {
     return (char *)(uintptr_t)(text ? text : "");
 }
 
-static void fill_statistics(const struct statistics *from, Holdfast__Statistics *to)
+void codec_fill_statistics(const struct statistics *from, Holdfast__Statistics *to)
 {
     holdfast__statistics__init(to);
     to->files = from->files;
@@ -27,7 +25,7 @@ static void fill_statistics(const struct statistics *from, Holdfast__Statistics 
     to->warnings = from->warnings;
 }
 
-static struct statistics read_statistics(const Holdfast__Statistics *m)
+struct statistics codec_read_statistics(const Holdfast__Statistics *m)
 {
     if (!m)
         return (struct statistics){0};
@@ -62,32 +60,31 @@ static struct keep_record read_keep(const Holdfast__Keep *m)
                                 .within = m->within};
 }
 
-static size_t class_list(uint32_t classes, char *list[CLASS_COUNT])
+size_t codec_class_list(uint32_t classes, char *list[CODEC_CLASS_COUNT])
 {
     size_t count = 0;
-    for (size_t i = 0; i < CLASS_COUNT; i++) {
+    for (size_t i = 0; i < CODEC_CLASS_COUNT; i++) {
         if (classes >> i & 1)
-            list[count++] = mutable_text(class_names[i]);
+            list[count++] = codec_mutable_text(class_names[i]);
     }
     return count;
 }
 
-static bool read_classes(size_t count, char **list, uint32_t *classes)
+bool codec_read_classes(size_t count, char **list, uint32_t *classes)
 {
     *classes = 0;
     for (size_t i = 0; i < count; i++) {
         size_t k = 0;
-        while (k < CLASS_COUNT && strcmp(list[i], class_names[k]) != 0)
+        while (k < CODEC_CLASS_COUNT && strcmp(list[i], class_names[k]) != 0)
             k++;
-        if (k == CLASS_COUNT || *classes >> k & 1)
+        if (k == CODEC_CLASS_COUNT || *classes >> k & 1)
             return false;
         *classes |= 1u << k;
     }
     return *classes != 0;
 }
 
-/* An id that may be absent. */
-static bool read_optional(ProtobufCBinaryData data, bool *has, struct id *id)
+bool codec_optional_id(ProtobufCBinaryData data, bool *has, struct id *id)
 {
     *has = data.len > 0;
     return !*has || codec_fixed(data, id->b, 32);
@@ -99,13 +96,13 @@ void manifest_encode(const struct manifest *manifest, struct buffer *out)
     Holdfast__Manifest m = HOLDFAST__MANIFEST__INIT;
     Holdfast__Statistics statistics;
     Holdfast__Keep keep;
-    char *classes[CLASS_COUNT];
-    fill_statistics(&manifest->statistics, &statistics);
+    char *classes[CODEC_CLASS_COUNT];
+    codec_fill_statistics(&manifest->statistics, &statistics);
     fill_keep(&manifest->keep, &keep);
     m.host = CODEC_BINARY(manifest->host.b);
-    m.host_name = mutable_text(manifest->host_name);
-    m.job = mutable_text(manifest->job);
-    m.n_classes = class_list(manifest->classes, classes);
+    m.host_name = codec_mutable_text(manifest->host_name);
+    m.job = codec_mutable_text(manifest->job);
+    m.n_classes = codec_class_list(manifest->classes, classes);
     m.classes = classes;
     m.started = manifest->started;
     m.ended = manifest->ended;
@@ -116,12 +113,12 @@ void manifest_encode(const struct manifest *manifest, struct buffer *out)
     m.sources = arena_alloc_array(&arena, manifest->source_count, sizeof *m.sources);
     for (size_t i = 0; i < manifest->source_count; i++)
         m.sources[i] = codec_binary(manifest->sources[i]);
-    m.source_type = mutable_text(manifest->source_type);
+    m.source_type = codec_mutable_text(manifest->source_type);
     m.keep = &keep;
     m.configuration = codec_binary(manifest->configuration);
     if (manifest->has_parent)
         m.parent = CODEC_BINARY(manifest->parent.b);
-    m.software = mutable_text(manifest->software);
+    m.software = codec_mutable_text(manifest->software);
     m.sequence = manifest->sequence;
     if (manifest->has_previous_manifest)
         m.previous_manifest = CODEC_BINARY(manifest->previous_manifest.b);
@@ -146,14 +143,14 @@ void manifest_encode(const struct manifest *manifest, struct buffer *out)
 static const char *read_manifest(const Holdfast__Manifest *m, struct arena *arena, struct manifest *to)
 {
     if (!codec_fixed(m->host, to->host.b, 16) || !codec_fixed(m->keyring_sha256, to->keyring_sha256.b, 32) ||
-        !read_optional(m->parent, &to->has_parent, &to->parent) ||
-        !read_optional(m->previous_manifest, &to->has_previous_manifest, &to->previous_manifest) ||
-        !read_optional(m->previous_run, &to->has_previous_run, &to->previous_run))
+        !codec_optional_id(m->parent, &to->has_parent, &to->parent) ||
+        !codec_optional_id(m->previous_manifest, &to->has_previous_manifest, &to->previous_manifest) ||
+        !codec_optional_id(m->previous_run, &to->has_previous_run, &to->previous_run))
         return "a field is missing or of the wrong size";
     if (!codec_text(m->host_name, CODEC_NAME_MAX) || !codec_text(m->job, CODEC_NAME_MAX) || !*m->job ||
         !codec_text(m->source_type, CODEC_NAME_MAX) || !codec_text(m->software, CODEC_NAME_MAX))
         return "a name is out of bounds";
-    if (!read_classes(m->n_classes, m->classes, &to->classes))
+    if (!codec_read_classes(m->n_classes, m->classes, &to->classes))
         return "a class is unknown, twice there, or missing";
     if (m->ended < m->started || m->sequence == 0)
         return "its times or its sequence number are out of range";
@@ -186,7 +183,7 @@ int manifest_decode(struct bytes body, struct arena *arena, struct manifest *man
                                   .job = m->job,
                                   .started = m->started,
                                   .ended = m->ended,
-                                  .statistics = read_statistics(m->statistics),
+                                  .statistics = codec_read_statistics(m->statistics),
                                   .source_type = m->source_type,
                                   .keep = read_keep(m->keep),
                                   .configuration = codec_bytes(m->configuration),
@@ -197,61 +194,6 @@ int manifest_decode(struct bytes body, struct arena *arena, struct manifest *man
     return why ? codec_malformed(err, "a manifest", why) : 0;
 }
 
-void run_encode(const struct run_record *run, struct buffer *out)
-{
-    Holdfast__Run m = HOLDFAST__RUN__INIT;
-    Holdfast__Statistics statistics;
-    fill_statistics(&run->statistics, &statistics);
-    m.host = CODEC_BINARY(run->host.b);
-    m.sequence = run->sequence;
-    if (run->has_previous)
-        m.previous = CODEC_BINARY(run->previous.b);
-    if (run->has_snapshot)
-        m.snapshot = CODEC_BINARY(run->snapshot.b);
-    m.command = mutable_text(run->command);
-    m.job = mutable_text(run->job);
-    m.message = mutable_text(run->message);
-    m.software = mutable_text(run->software);
-    m.started = run->started;
-    m.ended = run->ended;
-    m.exit_status = run->exit_status;
-    m.statistics = &statistics;
-    m.n_warnings = run->warning_count;
-    m.warnings = (char **)(uintptr_t)run->warnings;
-    codec_pack(&m.base, out);
-}
-
-int run_decode(struct bytes body, struct arena *arena, struct run_record *run, struct error *err)
-{
-    Holdfast__Run *m = codec_unpack(&holdfast__run__descriptor, body, FORMAT_RECORD_MAX, arena, err);
-    if (!m)
-        return err ? err->code : ERROR_INTEGRITY;
-    *run = (struct run_record){.sequence = m->sequence,
-                               .command = m->command,
-                               .job = m->job,
-                               .message = m->message,
-                               .software = m->software,
-                               .started = m->started,
-                               .ended = m->ended,
-                               .exit_status = m->exit_status,
-                               .statistics = read_statistics(m->statistics),
-                               .warnings = (const char **)m->warnings,
-                               .warning_count = m->n_warnings};
-    if (!codec_fixed(m->host, run->host.b, 16) ||
-        !read_optional(m->previous, &run->has_previous, &run->previous) ||
-        !read_optional(m->snapshot, &run->has_snapshot, &run->snapshot))
-        return codec_malformed(err, "a run record", "a field is missing or of the wrong size");
-    if (!codec_text(m->command, CODEC_NAME_MAX) || !codec_text(m->job, CODEC_NAME_MAX) ||
-        !codec_text(m->message, CODEC_TEXT_MAX) || !codec_text(m->software, CODEC_NAME_MAX) ||
-        m->n_warnings > WARNINGS_MAX)
-        return codec_malformed(err, "a run record", "a text is out of bounds");
-    for (size_t i = 0; i < m->n_warnings; i++) {
-        if (!codec_text(m->warnings[i], CODEC_TEXT_MAX))
-            return codec_malformed(err, "a run record", "a warning is out of bounds");
-    }
-    return 0;
-}
-
 void event_encode(const struct event *event, struct buffer *out)
 {
     struct arena arena = {0};
@@ -259,7 +201,7 @@ void event_encode(const struct event *event, struct buffer *out)
     m.host = CODEC_BINARY(event->host.b);
     m.type = (Holdfast__EventType)event->type;
     m.created = event->created;
-    m.reason = mutable_text(event->reason);
+    m.reason = codec_mutable_text(event->reason);
     m.n_snapshots = event->snapshots.count;
     m.snapshots = codec_id_list(&event->snapshots, &arena);
     m.n_packs = event->packs.count;
@@ -313,7 +255,7 @@ void lease_encode(const struct lease *lease, struct buffer *out)
     m.writer = CODEC_BINARY(lease->writer.b);
     m.started = lease->started;
     m.refreshed = lease->refreshed;
-    m.purpose = mutable_text(lease->purpose);
+    m.purpose = codec_mutable_text(lease->purpose);
     codec_pack(&m.base, out);
 }
 

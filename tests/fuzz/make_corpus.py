@@ -107,7 +107,15 @@ def objects(work):
     host = next(iter(r.hosts))
     lease = r.records.Lease(host=host, writer=host, started=1795000000, refreshed=1795000001, purpose="backup")
     save("records", "lease", b"\3" + lease.SerializeToString())
-    run = r.records.Run(host=host, sequence=1, command="backup", job="files", message="done", started=1, ended=2, software="holdfast 0.1")
+    run = r.records.Run(host=host, sequence=1, command="run", message="1 job failed", started=1, ended=9, exit_status=1,
+                        interrupted=True, software="holdfast 0.1")
+    job = run.jobs.add(job="files", classes=["daily", "weekly"], started=1, ended=2, snapshot=bytes(32), warnings=["one", "two"])
+    job.statistics.files = 3
+    run.jobs.add(job="database", classes=["daily"], started=2, ended=3, exit_status=1, message="the command failed")
+    run.prune.ended = run.prune.expired = run.verify.first = run.drill.files = 5
+    run.verify.span = 1 << 32
+    run.drill.job = "files"
+    run.targets.add(name="disk", behind=True, message="unreachable", stored_bytes=1, objects=2, bytes=3)
     save("records", "run", b"\1" + run.SerializeToString())
     for i, name in enumerate(r.names("index")):
         segment, _ = r.record(read.INDEX, r.index.Segment, f"index/{name}")

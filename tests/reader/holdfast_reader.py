@@ -94,9 +94,18 @@ Manifest        bytes host, string host_name, string job, string* classes, int64
                 Extent* root, Statistics statistics, bytes* sources, string source_type, Keep keep,
                 bytes configuration, bytes parent, string software, uint64 sequence, bytes previous_manifest,
                 bytes previous_run, uint32 keyring_version, bytes keyring_sha256, bytes* segments, Seen* seen
-Run             bytes host, uint64 sequence, bytes previous, string command, string job, int64 started,
-                int64 ended, uint32 exit_status, string message, bytes snapshot, Statistics statistics,
-                string* warnings, string software
+JobRun          string job, string* classes, int64 started, int64 ended, uint32 exit_status, string message,
+                bytes snapshot, Statistics statistics, string* warnings
+PruneRun        int64 started, int64 ended, uint32 exit_status, string message, uint64 expired, uint64 held,
+                uint64 deleted_packs, uint64 deleted_bytes, uint64 delayed_packs, uint64 locked_objects
+VerifyRun       int64 started, int64 ended, uint32 exit_status, string message, uint64 objects, uint64 bytes,
+                uint64 damaged, uint32 first, uint64 span
+DrillRun        int64 started, int64 ended, uint32 exit_status, string message, string job, bytes snapshot,
+                uint64 files, uint64 bytes
+TargetRun       string name, bool behind, string message, uint64 stored_bytes, uint64 objects, uint64 bytes
+Run             bytes host, uint64 sequence, bytes previous, string command, int64 started, int64 ended,
+                uint32 exit_status, string message, bool interrupted, JobRun* jobs, PruneRun prune,
+                VerifyRun verify, DrillRun drill, TargetRun* targets, string software
 FrameRef        bytes pack, uint32 frame
 Event           bytes host, uint32 type, int64 created, bytes* snapshots, string reason, bytes* packs,
                 FrameRef* frames, bytes* events

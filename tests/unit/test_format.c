@@ -133,19 +133,46 @@ static int again_lease(struct bytes data, struct buffer *out)
 static void make_run(struct buffer *out)
 {
     const char *warnings[] = {"one", "two"};
+    struct run_job jobs[] = {{.job = "files",
+                              .classes = CLASS_DAILY | CLASS_MONTHLY,
+                              .started = 4,
+                              .ended = 6,
+                              .exit_status = 3,
+                              .message = "",
+                              .has_snapshot = true,
+                              .snapshot = id_of(7),
+                              .statistics = {.files = 8, .warnings = 2},
+                              .warnings = warnings,
+                              .warning_count = 2},
+                             {.job = "database",
+                              .classes = CLASS_DAILY,
+                              .started = 6,
+                              .ended = 6,
+                              .exit_status = 1,
+                              .message = "the command failed"}};
+    struct run_prune prune = {.started = 6, .ended = 7, .message = "", .expired = 9, .deleted_bytes = 10};
+    struct run_verify verify = {
+        .started = 7, .ended = 8, .message = "", .objects = 11, .first = 0xffffffff, .span = 1ull << 32};
+    struct run_drill drill = {.started = 8, .ended = 8, .message = "", .job = "files", .files = 12};
+    struct run_target targets[] = {{"disk", false, "", 13, 14, 15}, {"s3", true, "unreachable", 0, 0, 0}};
     struct run_record r = {.host = id16_of(1),
                            .sequence = 2,
                            .has_previous = true,
+                           .interrupted = true,
                            .previous = id_of(3),
-                           .command = "backup",
-                           .job = "job",
-                           .message = "done",
+                           .command = "run",
+                           .message = "job database failed",
                            .software = "holdfast 0",
                            .started = 4,
-                           .ended = 5,
-                           .exit_status = 3,
-                           .warnings = warnings,
-                           .warning_count = 2};
+                           .ended = 8,
+                           .exit_status = 1,
+                           .jobs = jobs,
+                           .job_count = 2,
+                           .prune = &prune,
+                           .verify = &verify,
+                           .drill = &drill,
+                           .targets = targets,
+                           .target_count = 2};
     run_encode(&r, out);
 }
 
@@ -339,6 +366,66 @@ START_TEST(hostile_listings_are_refused)
 }
 END_TEST
 
+static int reread_run(const struct run_record *run)
+{
+    struct buffer data = {0}, again = {0};
+    run_encode(run, &data);
+    int code = again_run(buffer_bytes(&data), &again);
+    buffer_free(&data);
+    buffer_free(&again);
+    return code;
+}
+
+START_TEST(runs_out_of_bounds_are_refused)
+{
+    static char longest[RUN_TEXT_MAX + 2];
+    static const char *warnings[RUN_WARNINGS_MAX + 1];
+    static struct run_job jobs[RUN_JOBS_MAX + 1];
+    static struct run_target targets[RUN_TARGETS_MAX + 1];
+    memset(longest, 'x', RUN_TEXT_MAX + 1);
+    for (size_t i = 0; i <= RUN_WARNINGS_MAX; i++)
+        warnings[i] = longest + 1;
+    for (size_t i = 0; i <= RUN_JOBS_MAX; i++)
+        jobs[i] = (struct run_job){.job = "j", .classes = 1, .warnings = warnings};
+    for (size_t i = 0; i <= RUN_TARGETS_MAX; i++)
+        targets[i].name = longest + RUN_TEXT_MAX - 255;
+    struct run_prune prune = {.message = longest + 1};
+    struct run_verify verify = {.span = 1ull << 32};
+    struct run_drill drill = {.job = "j"};
+    struct run_record run = {.jobs = jobs,
+                             .targets = targets,
+                             .target_count = RUN_TARGETS_MAX,
+                             .prune = &prune,
+                             .verify = &verify,
+                             .drill = &drill};
+    run.job_count = RUN_JOBS_MAX;
+    jobs[0].warning_count = RUN_WARNINGS_MAX;
+    ck_assert_int_eq(reread_run(&run), 0);
+#define REFUSED(field, bad)                                                                                  \
+    do {                                                                                                     \
+        __typeof__(field) before = (field);                                                                  \
+        (field) = (bad);                                                                                     \
+        ck_assert_msg(reread_run(&run) == ERROR_INTEGRITY, #field);                                          \
+        (field) = before;                                                                                    \
+    } while (0)
+    REFUSED(run.job_count, RUN_JOBS_MAX + 1);
+    REFUSED(run.target_count, RUN_TARGETS_MAX + 1);
+    REFUSED(run.ended, -1);
+    REFUSED(run.message, longest);
+    REFUSED(run.message, "two\nlines");
+    REFUSED(jobs[0].warning_count, RUN_WARNINGS_MAX + 1);
+    REFUSED(jobs[0].classes, 0);
+    REFUSED(jobs[0].job, "");
+    REFUSED(jobs[0].started, 1);
+    REFUSED(warnings[1], longest);
+    REFUSED(targets[0].name, longest);
+    REFUSED(prune.message, longest);
+    REFUSED(verify.span, (1ull << 32) + 1);
+    REFUSED(drill.job, longest);
+    ck_assert_int_eq(reread_run(&run), 0);
+}
+END_TEST
+
 START_TEST(tables_of_contents_that_lie_are_refused)
 {
     struct blob_entry blob = {id_of(1), 0, 30};
@@ -461,6 +548,7 @@ int main(void)
     tcase_add_loop_test(tcase, damage_never_reads_too_far, 0, KINDS);
     tcase_add_test(tcase, unknown_fields_in_parts_of_messages_are_refused);
     tcase_add_test(tcase, hostile_listings_are_refused);
+    tcase_add_test(tcase, runs_out_of_bounds_are_refused);
     tcase_add_test(tcase, tables_of_contents_that_lie_are_refused);
     tcase_add_test(tcase, a_sealed_object_with_any_bit_changed_is_refused);
     tcase_add_test(tcase, a_newer_version_is_named_as_such);
