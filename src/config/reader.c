@@ -2,6 +2,7 @@
 
 #include "base/memory.h"
 #include "base/text.h"
+#include "base/zone.h"
 
 #include <inttypes.h>
 #include <libconfig.h>
@@ -156,7 +157,7 @@ static int store_text(struct context *c, const struct setting *s, unsigned line,
     case SETTING_PATH:
     case SETTING_ZONE:
         code = s->type == SETTING_PATH ? check_path(c, s, line, text) : check_string(c, s, line, text);
-        if (code == 0 && s->type == SETTING_ZONE && !schedule_zone_exists(text)) {
+        if (code == 0 && s->type == SETTING_ZONE && !zone_exists(text)) {
             FAIL(c, line, "\"%s\": this machine knows no time zone of that name", s->name);
             code = error_hint(c->err, "names are those of /usr/share/zoneinfo (package tzdata), or UTC");
         }

@@ -1,9 +1,7 @@
 #include "config/schedule.h"
 
 #include <ctype.h>
-#include <stdio.h>
 #include <string.h>
-#include <sys/stat.h>
 
 static const char *const weekdays[] = {"sun", "mon", "tue", "wed", "thu", "fri", "sat"};
 static const char *const months[] = {"jan", "feb", "mar", "apr", "may", "jun",
@@ -41,7 +39,7 @@ static bool all_digits(const char *text, size_t count)
     return true;
 }
 
-static bool parse_day(const char *word, int *day)
+static bool parse_day(const char *word, int longest, int *day)
 {
     size_t n = strlen(word);
     if (strcmp(word, "last") == 0) {
@@ -51,7 +49,7 @@ static bool parse_day(const char *word, int *day)
     if (n < 1 || n > 2 || !all_digits(word, n))
         return false;
     *day = n == 1 ? word[0] - '0' : (word[0] - '0') * 10 + word[1] - '0';
-    return *day >= 1 && *day <= 28;
+    return *day >= 1 && *day <= longest;
 }
 
 static bool parse_clock(const char *word, struct schedule_time *time)
@@ -65,6 +63,7 @@ static bool parse_clock(const char *word, struct schedule_time *time)
 
 bool schedule_parse(enum schedule_class class, const char *text, struct schedule_time *time)
 {
+    static const int longest[] = {31, 29, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31};
     struct schedule_time parsed = {.set = true, .month = 1, .day = 1};
     char word[8];
     if (class == SCHEDULE_WEEKLY) {
@@ -82,7 +81,8 @@ bool schedule_parse(enum schedule_class class, const char *text, struct schedule
             return false;
     }
     if ((class == SCHEDULE_MONTHLY || class == SCHEDULE_YEARLY) &&
-        (!next_word(&text, word, sizeof word) || !parse_day(word, &parsed.day)))
+        (!next_word(&text, word, sizeof word) ||
+         !parse_day(word, class == SCHEDULE_YEARLY ? longest[parsed.month - 1] : 31, &parsed.day)))
         return false;
     if (!next_word(&text, word, sizeof word) || !parse_clock(word, &parsed) ||
         text[strspn(text, " ")] != '\0')
@@ -96,22 +96,8 @@ const char *schedule_form(enum schedule_class class)
     static const char *const forms[] = {
         "\"HH:MM\", such as \"02:30\"",
         "\"DAY HH:MM\" with DAY one of sun mon tue wed thu fri sat, such as \"sun 03:00\"",
-        "\"DAY HH:MM\" with DAY from 1 to 28 or last, such as \"1 04:00\"",
-        "\"MONTH DAY HH:MM\" with DAY from 1 to 28 or last, such as \"jan 1 05:00\"",
+        "\"DAY HH:MM\" with DAY from 1 to 31 or last, such as \"1 04:00\"",
+        "\"MONTH DAY HH:MM\" with DAY a day of that month or last, such as \"jan 1 05:00\"",
     };
     return forms[class];
-}
-
-bool schedule_zone_exists(const char *name)
-{
-    static const char allowed[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_+-/";
-    size_t n = strlen(name);
-    if (n == 0 || n > 64 || strspn(name, allowed) != n || name[0] == '/')
-        return false;
-    if (strcmp(name, "UTC") == 0)
-        return true;
-    char path[128];
-    snprintf(path, sizeof path, "/usr/share/zoneinfo/%s", name);
-    struct stat st;
-    return stat(path, &st) == 0 && S_ISREG(st.st_mode);
 }

@@ -9,12 +9,12 @@
 
 enum schedule_class { SCHEDULE_DAILY, SCHEDULE_WEEKLY, SCHEDULE_MONTHLY, SCHEDULE_YEARLY };
 
-#define SCHEDULE_LAST_DAY 0
+#define SCHEDULE_LAST_DAY 31 /* a month that is shorter has it on its last day */
 
 struct schedule_time {
     bool set;
     int month;   /* yearly: 1 to 12 */
-    int day;     /* monthly, yearly: 1 to 28, or SCHEDULE_LAST_DAY of the month */
+    int day;     /* monthly, yearly: 1 to SCHEDULE_LAST_DAY */
     int weekday; /* weekly: 0 Sunday to 6 Saturday */
     int hour, minute;
 };
@@ -23,7 +23,5 @@ struct schedule_time {
 bool schedule_parse(enum schedule_class class, const char *text, struct schedule_time *time);
 /* What the class expects, for messages: "\"HH:MM\"", ... */
 const char *schedule_form(enum schedule_class class);
-/* True for the name of a time zone that this machine knows, and for "UTC". */
-bool schedule_zone_exists(const char *name);
 
 #endif
