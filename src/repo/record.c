@@ -265,26 +265,42 @@ int record_load(struct repository *r, enum object_type type, struct object_seen 
 /* Records of the usual kind have a few kilobytes. */
 #define PREFETCH_MAX (256u << 10)
 
+struct prefetch {
+    struct repository *r;
+    unsigned folders;
+};
+
+static enum object_type record_type(uint8_t folder)
+{
+    switch (folder) {
+    case FOLDER_SNAPSHOTS:
+        return OBJECT_MANIFEST;
+    case FOLDER_RUNS:
+        return OBJECT_RUN;
+    default:
+        return OBJECT_EVENT;
+    }
+}
+
 static int prefetch_one(size_t index, void *context, struct error *err)
 {
-    struct repository *r = context;
-    const struct object_seen *object = &r->objects[index];
+    const struct prefetch *p = context;
+    const struct object_seen *object = &p->r->objects[index];
     struct buffer body = {0};
     (void)err;
     /* What fails is met again, and spoken of, when somebody needs it. */
-    if (object->size && object->size <= PREFETCH_MAX &&
-        (object->folder == FOLDER_SNAPSHOTS || object->folder == FOLDER_EVENTS))
-        load_record(r, object->folder == FOLDER_SNAPSHOTS ? OBJECT_MANIFEST : OBJECT_EVENT, object, &body,
-                    NULL);
+    if (object->size && object->size <= PREFETCH_MAX && (p->folders >> object->folder & 1))
+        load_record(p->r, record_type(object->folder), object, &body, NULL);
     buffer_free(&body);
     return 0;
 }
 
-void records_prefetch(struct repository *r)
+void records_prefetch(struct repository *r, unsigned folders)
 {
+    struct prefetch p = {r, folders};
     unsigned requests = repository_requests(r);
     if (requests > 1)
-        parallel_run(r->object_count, requests, prefetch_one, r, NULL);
+        parallel_run(r->object_count, requests, prefetch_one, &p, NULL);
 }
 
 int key_object_check(struct repository *r, const struct object_seen *object, struct error *err)

@@ -84,6 +84,7 @@ int snapshot_write(struct repository *r, struct manifest *m, struct id *id, stru
         m->sequence = n.own_sequence + 1;
         m->has_previous_manifest = n.own_sequence > 0;
         m->previous_manifest = n.own_manifest;
+        m->has_previous_run = run_newest(r, &m->previous_run);
         m->keyring_version = r->chain.keyring.version;
         m->keyring_sha256 = r->chain.sha256;
         m->seen = n.list;

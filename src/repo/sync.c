@@ -40,7 +40,7 @@ int repository_sync(struct repository *r, struct error *err)
     if (code == 0)
         code = index_load(r, err);
     if (code == 0)
-        records_prefetch(r);
+        records_prefetch(r, 1u << FOLDER_SNAPSHOTS | 1u << FOLDER_EVENTS);
     if (code == 0)
         code = events_apply(r, err);
     if (code == 0 && r->mode == REPOSITORY_WRITE)

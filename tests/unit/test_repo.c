@@ -1,6 +1,7 @@
 /* A repository on two local targets, without the ops: what is written is known, found, copied and guarded. */
 #include "repo/blob_writer.h"
 #include "repo/internal.h"
+#include "repo/runs.h"
 #include "repo/snapshot_writer.h"
 #include "repo/snapshots.h"
 #include "repository_on_disk.h"
@@ -351,6 +352,132 @@ START_TEST(a_target_with_another_config_is_left_out)
 }
 END_TEST
 
+static struct run_record run_of(int64_t started, const char *message)
+{
+    return (struct run_record){
+        .command = "run", .started = started, .ended = started + 5, .exit_status = 1, .message = message};
+}
+
+/* What `runs_load` tells: each as "sequence message", "-" for one that waits. */
+static void check_runs(struct repository *r, const char *expected)
+{
+    struct run_list list;
+    char text[256] = "";
+    MUST(runs_load(r, &list, &err));
+    for (size_t i = 0; i < list.count; i++) {
+        const struct run_record *run = &list.list[i].record;
+        ck_assert(id16_equal(&run->host, &repository_host(r)->host));
+        ck_assert(list.list[i].waits || i == 0 ||
+                  (run->has_previous && id_equal(&run->previous, &list.list[i - 1].sha256)));
+        snprintf(text + strlen(text), sizeof text - strlen(text), "%s%llu %s;", list.list[i].waits ? "-" : "",
+                 (unsigned long long)run->sequence, run->message);
+    }
+    ck_assert_str_eq(text, expected);
+    runs_free(&list);
+}
+
+START_TEST(runs_are_chained_whatever_happens_to_the_state_folder)
+{
+    struct id data, meta, id;
+    struct snapshot_list snapshots;
+    struct run_record first = run_of(100, "a"), second = run_of(200, "b\n\xff"), third = run_of(50, "c");
+    second.ended = 1; /* a clock that was set back */
+    struct repository *r = open_synced(REPOSITORY_WRITE);
+    store_blobs(r, &data, &meta);
+    write_snapshot(r, &meta, &id);
+    MUST(runs_append(r, &first, &err));
+    MUST(runs_append(r, &second, &err));
+    write_snapshot(r, &meta, &id);
+    check_runs(r, "1 a;2 b\\x0a\\xff;");
+    repository_close(r);
+    ck_assert_uint_eq(count_objects(0, "runs", NULL), 2);
+    ck_assert_uint_eq(count_objects(1, "runs", NULL), 2);
+    shell("rm -r state");
+    r = open_synced(REPOSITORY_WRITE);
+    check_runs(r, "1 a;2 b\\x0a\\xff;");
+    MUST(snapshots_load(r, &snapshots, &err));
+    ck_assert(!snapshots.list[0].manifest.has_previous_run);
+    ck_assert(snapshots.list[1].manifest.has_previous_run);
+    struct run_list list;
+    MUST(runs_load(r, &list, &err));
+    ck_assert(id_equal(&snapshots.list[1].manifest.previous_run, &list.list[1].sha256));
+    runs_free(&list);
+    snapshots_free(&snapshots);
+    MUST(runs_append(r, &third, &err));
+    repository_close(r);
+    /* The catalog remembers where the chain ends, should the targets not show it. */
+    shell("mv target1/runs target1/elsewhere; mv target2/runs target2/elsewhere");
+    r = open_synced(REPOSITORY_WRITE);
+    third.started = 300;
+    third.ended = 400;
+    MUST(runs_append(r, &third, &err));
+    check_runs(r, "4 c;");
+    repository_close(r);
+}
+END_TEST
+
+START_TEST(a_run_that_no_target_took_waits_for_one)
+{
+    struct run_list list;
+    struct stat st;
+    struct run_record first = run_of(100, "a"), second = run_of(100, "b"), third = run_of(90, "c");
+    second.ended++;
+    MUST(runs_load_waiting(state, &list, &err));
+    ck_assert_uint_eq(list.count, 0);
+    MUST(runs_keep_waiting(state, &first, &err));
+    MUST(runs_keep_waiting(state, &second, &err));
+    shell("test $(stat -c %%a state/runs) = 700 && cd state/runs && set -- * && test $# = 2 &&"
+          "test $(stat -c %%a $1) = 600 && cp $2 ../killed.run && cp $1 bad.run && chmod 644 bad.run");
+    MUST(runs_load_waiting(state, &list, &err));
+    ck_assert_uint_eq(list.count, 2);
+    ck_assert_str_eq(list.list[1].record.message, "b");
+    runs_free(&list);
+    struct repository *r = open_synced(REPOSITORY_READ);
+    check_runs(r, "-0 a;-0 b;");
+    repository_close(r);
+    r = open_synced(REPOSITORY_WRITE);
+    MUST(runs_append_waiting(r, &err));
+    check_runs(r, "1 a;2 b;");
+    repository_close(r);
+    /* One whose writer was killed before it removed the file is not appended twice. */
+    shell("test $(ls state/runs) = bad.run && mv state/killed.run state/runs/");
+    r = open_synced(REPOSITORY_WRITE);
+    MUST(runs_append(r, &third, &err));
+    repository_close(r);
+    ck_assert(stat("state/runs/killed.run", &st) != 0);
+    r = open_synced(REPOSITORY_READ);
+    ck_assert_uint_eq(count_objects(0, "runs", NULL), 3);
+    MUST(runs_load(r, &list, &err));
+    ck_assert_uint_eq(list.count, 3);
+    runs_free(&list);
+    repository_close(r);
+}
+END_TEST
+
+START_TEST(a_run_of_which_no_copy_is_good_is_counted)
+{
+    char name[256];
+    struct run_list list;
+    struct run_record run = run_of(100, "a");
+    struct repository *r = open_synced(REPOSITORY_WRITE);
+    MUST(runs_append(r, &run, &err));
+    repository_close(r);
+    count_objects(0, "runs", name);
+    for (int t = 0; t < 2; t++) {
+        char object[300];
+        snprintf(object, sizeof object, "runs/%s", name);
+        damage(t, object);
+    }
+    shell("rm -r state");
+    r = open_synced(REPOSITORY_READ);
+    MUST(runs_load(r, &list, &err));
+    ck_assert_uint_eq(list.count, 0);
+    ck_assert_uint_eq(repository_damage(r), 1);
+    runs_free(&list);
+    repository_close(r);
+}
+END_TEST
+
 START_TEST(a_second_writer_is_told_who_holds_the_lock)
 {
     char holder[64];
@@ -383,6 +510,9 @@ int main(void)
     tcase_add_test(tests, a_target_gets_back_what_it_lost);
     tcase_add_test(tests, damage_is_counted_where_no_copy_is_good);
     tcase_add_test(tests, a_target_with_another_config_is_left_out);
+    tcase_add_test(tests, runs_are_chained_whatever_happens_to_the_state_folder);
+    tcase_add_test(tests, a_run_that_no_target_took_waits_for_one);
+    tcase_add_test(tests, a_run_of_which_no_copy_is_good_is_counted);
     tcase_add_test(tests, a_second_writer_is_told_who_holds_the_lock);
     suite_add_tcase(suite, tests);
     SRunner *runner = srunner_create(suite);

@@ -1,0 +1,374 @@
+/* Run records: appended to their host's chain, kept waiting where no target takes them, and listed. */
+#include "repo/runs.h"
+
+#include "base/file.h"
+#include "base/log.h"
+#include "base/memory.h"
+#include "base/text.h"
+#include "repo/internal.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#define WAITING_FOLDER "runs"
+#define WAITING_END ".run"
+#define LAST_RUN "last-run"
+
+/* ---- texts ---- */
+
+static const char *fitting(struct arena *arena, const char *text)
+{
+    char *printable = text_printable(text ? text : "");
+    size_t size = strlen(printable);
+    if (size > RUN_TEXT_MAX) {
+        size = RUN_TEXT_MAX;
+        while (size && (printable[size] & 0xc0) == 0x80) /* never within a character */
+            size--;
+        printable[size] = '\0';
+    }
+    const char *copy = arena_copy_string(arena, printable);
+    free(printable);
+    return copy;
+}
+
+/* A copy of an array or a struct. */
+static void *copy_of(struct arena *arena, const void *from, size_t count, size_t size)
+{
+    void *copy = arena_alloc_array(arena, count, size);
+    if (count)
+        memcpy(copy, from, count * size);
+    return copy;
+}
+
+/* A clock that was set back meanwhile must not make the record unreadable. */
+#define FIT_STEP(arena, step)                                                                                \
+    do {                                                                                                     \
+        (step)->message = fitting(arena, (step)->message);                                                   \
+        (step)->ended = (step)->ended < (step)->started ? (step)->started : (step)->ended;                   \
+    } while (0)
+#define FIT_IF_THERE(arena, step)                                                                            \
+    do {                                                                                                     \
+        if (step) {                                                                                          \
+            (step) = copy_of(arena, step, 1, sizeof *(step));                                                \
+            FIT_STEP(arena, step);                                                                           \
+        }                                                                                                    \
+    } while (0)
+
+/* A copy that the format takes. */
+static struct run_record fitted(struct arena *arena, const struct run_record *from)
+{
+    struct run_record record = *from;
+    FIT_STEP(arena, &record);
+    record.jobs = copy_of(arena, from->jobs, from->job_count, sizeof *record.jobs);
+    for (size_t i = 0; i < record.job_count; i++) {
+        struct run_job *job = &record.jobs[i];
+        FIT_STEP(arena, job);
+        if (job->warning_count > RUN_WARNINGS_MAX)
+            job->warning_count = RUN_WARNINGS_MAX;
+        job->warnings = copy_of(arena, job->warnings, job->warning_count, sizeof *job->warnings);
+        for (size_t k = 0; k < job->warning_count; k++)
+            job->warnings[k] = fitting(arena, job->warnings[k]);
+    }
+    FIT_IF_THERE(arena, record.prune);
+    FIT_IF_THERE(arena, record.verify);
+    FIT_IF_THERE(arena, record.drill);
+    record.targets = copy_of(arena, from->targets, from->target_count, sizeof *record.targets);
+    for (size_t i = 0; i < record.target_count; i++)
+        record.targets[i].message = fitting(arena, record.targets[i].message);
+    record.software = "holdfast " HOLDFAST_VERSION;
+    return record;
+}
+
+/* ---- the chain ---- */
+
+typedef void run_callback(const struct object_seen *object, const struct run_record *record, void *context);
+
+/* Every run that can be read; what cannot is warned of, once, and counted. */
+static void each_run(struct repository *r, struct arena *arena, run_callback *callback, void *context)
+{
+    size_t first, end;
+    records_prefetch(r, 1u << FOLDER_RUNS);
+    listing_range(r, FOLDER_RUNS, &first, &end);
+    for (size_t i = first; i < end; i++) {
+        struct buffer body = {0};
+        struct run_record record;
+        struct error why;
+        if (r->objects[i].damaged)
+            continue;
+        int code = record_load(r, OBJECT_RUN, &r->objects[i], &body, &why);
+        if (code == 0)
+            code = run_decode(buffer_bytes(&body), arena, &record, &why);
+        if (code == 0) {
+            callback(&r->objects[i], &record, context);
+        } else {
+            record_warn("a run record", &why);
+            record_damage(r, code);
+        }
+        buffer_free(&body);
+    }
+}
+
+/* Where a host's chain ends. */
+struct chain {
+    struct id16 host;
+    uint64_t sequence; /* 0: it has no run yet */
+    struct id sha256;
+    int64_t started, ended;
+};
+
+static void note_newest(const struct object_seen *object, const struct run_record *record, void *context)
+{
+    struct chain *c = context;
+    if (id16_equal(&record->host, &c->host) &&
+        (record->sequence > c->sequence ||
+         (record->sequence == c->sequence && id_compare(&object->sha256, &c->sha256) > 0)))
+        *c = (struct chain){c->host, record->sequence, object->sha256, record->started, record->ended};
+}
+
+/* Also one that no target shows today. */
+static void find_newest(struct repository *r, struct chain *c)
+{
+    struct arena arena = {0};
+    struct buffer kept = {0};
+    *c = (struct chain){.host = r->host_key.host};
+    each_run(r, &arena, note_newest, c);
+    if (catalog_get_value(r->catalog, LAST_RUN, &kept, NULL) == 0 && kept.size == 40 &&
+        bytes_load_u64(kept.data) > c->sequence) {
+        c->sequence = bytes_load_u64(kept.data);
+        memcpy(c->sha256.b, kept.data + 8, 32);
+    }
+    buffer_free(&kept);
+    arena_free(&arena);
+}
+
+bool run_newest(struct repository *r, struct id *sha256)
+{
+    struct chain c;
+    find_newest(r, &c);
+    *sha256 = c.sha256;
+    return c.sequence > 0;
+}
+
+/* Moves the chain on. */
+static int append(struct repository *r, const struct run_record *from, struct chain *c, struct error *err)
+{
+    struct arena arena = {0};
+    struct buffer body = {0};
+    uint8_t kept[40];
+    struct run_record record = fitted(&arena, from);
+    record.host = r->host_key.host;
+    record.sequence = c->sequence + 1;
+    record.has_previous = c->sequence > 0;
+    record.previous = c->sha256;
+    run_encode(&record, &body);
+    struct id id;
+    int code = record_write(r, OBJECT_RUN, "runs", record.ended, buffer_bytes(&body), &id, err);
+    if (code == 0)
+        code = catalog_put_record(r->catalog, OBJECT_RUN, &id, buffer_bytes(&body), err);
+    if (code == 0) {
+        *c = (struct chain){c->host, record.sequence, id, record.started, record.ended};
+        bytes_store_u64(kept, record.sequence);
+        memcpy(kept + 8, id.b, 32);
+        code = catalog_put_value(r->catalog, LAST_RUN, bytes_of(kept, sizeof kept), err);
+    }
+    buffer_free(&body);
+    arena_free(&arena);
+    return code;
+}
+
+/* ---- those that wait ---- */
+
+struct waiting {
+    char **paths; /* oldest first */
+    size_t count, capacity;
+};
+
+static int compare_paths(const void *a, const void *b)
+{
+    return strcmp(*(char *const *)a, *(char *const *)b);
+}
+
+static int list_waiting(const char *state_folder, struct waiting *w, struct error *err)
+{
+    *w = (struct waiting){0};
+    if (!state_folder)
+        return 0;
+    char *path = file_join(state_folder, WAITING_FOLDER);
+    DIR *folder = opendir(path);
+    int code = !folder && errno != ENOENT ? error_set_errno(err, errno, "cannot list %s", path) : 0;
+    for (const struct dirent *e; folder && (e = readdir(folder)) != NULL;) {
+        size_t size = strlen(e->d_name), end = strlen(WAITING_END);
+        if (e->d_name[0] == '.' || size <= end || strcmp(e->d_name + size - end, WAITING_END) != 0)
+            continue;
+        memory_reserve_one(w->paths, w->count, w->capacity);
+        w->paths[w->count++] = file_join(path, e->d_name);
+    }
+    if (folder)
+        closedir(folder);
+    if (w->count)
+        qsort(w->paths, w->count, sizeof *w->paths, compare_paths);
+    free(path);
+    return code;
+}
+
+static void free_waiting(struct waiting *w)
+{
+    for (size_t i = 0; i < w->count; i++)
+        free(w->paths[i]);
+    free(w->paths);
+}
+
+static int read_waiting(const char *path, struct arena *arena, struct run_record *record, struct error *err)
+{
+    struct buffer text = {0};
+    int code = file_read_secret(path, FORMAT_RECORD_MAX, &text, err);
+    if (code == 0) {
+        code = run_decode(buffer_bytes(&text), arena, record, err);
+        if (code != 0)
+            error_prefix(err, "%s", path);
+    }
+    buffer_free(&text);
+    return code;
+}
+
+int runs_keep_waiting(const char *state_folder, const struct run_record *from, struct error *err)
+{
+    struct arena arena = {0};
+    struct buffer text = {0};
+    char time[TEXT_TIME_SIZE];
+    struct run_record record = fitted(&arena, from);
+    run_encode(&record, &text);
+    char *folder = file_join(state_folder, WAITING_FOLDER);
+    int code = file_make_directories(folder, 0700, err);
+    bool taken = code == 0;
+    /* Several may end within one second. */
+    for (unsigned n = 0; taken; n++) {
+        char *name =
+            memory_format("%s/%s-%04u" WAITING_END, folder, text_format_compact_time(record.ended, time), n);
+        code = file_create_atomic(name, buffer_bytes(&text), 0600, err);
+        taken = code == ERROR_EXISTS;
+        free(name);
+    }
+    free(folder);
+    buffer_free(&text);
+    arena_free(&arena);
+    return code;
+}
+
+static int append_waiting(struct repository *r, const char *path, struct chain *c, struct error *err)
+{
+    struct arena arena = {0};
+    struct run_record record;
+    struct error why;
+    int code = 0, got = read_waiting(path, &arena, &record, &why);
+    if (got != 0)
+        log_warning("a run record that waited for a target cannot be used: %s", why.message);
+    /* One may be there already: its writer was killed before it could remove this file. */
+    else if (record.started != c->started || record.ended != c->ended)
+        code = append(r, &record, c, err);
+    if (code == 0 && (got == 0 || got == ERROR_INTEGRITY) && unlink(path) != 0)
+        code = error_set_errno(err, errno, "cannot remove %s", path);
+    arena_free(&arena);
+    return code;
+}
+
+static int append_all_waiting(struct repository *r, struct chain *c, struct error *err)
+{
+    struct waiting w;
+    int code = list_waiting(r->parameters.state_folder, &w, err);
+    for (size_t i = 0; i < w.count && code == 0; i++)
+        code = append_waiting(r, w.paths[i], c, err);
+    free_waiting(&w);
+    return code;
+}
+
+int runs_append_waiting(struct repository *r, struct error *err)
+{
+    struct chain c;
+    find_newest(r, &c);
+    return append_all_waiting(r, &c, err);
+}
+
+int runs_append(struct repository *r, const struct run_record *record, struct error *err)
+{
+    struct chain c;
+    find_newest(r, &c);
+    int code = append_all_waiting(r, &c, err);
+    return code == 0 ? append(r, record, &c, err) : code;
+}
+
+/* ---- listing ---- */
+
+struct loading {
+    struct run_list *list;
+    size_t capacity;
+};
+
+static void add_entry(struct loading *l, const struct run_entry *entry)
+{
+    memory_reserve_one(l->list->list, l->list->count, l->capacity);
+    l->list->list[l->list->count++] = *entry;
+}
+
+static void add_run(const struct object_seen *object, const struct run_record *record, void *context)
+{
+    add_entry(context, &(struct run_entry){.sha256 = object->sha256, .record = *record});
+}
+
+static int load_waiting(const char *state_folder, struct loading *l, struct error *err)
+{
+    struct waiting w;
+    int code = list_waiting(state_folder, &w, err);
+    for (size_t i = 0; i < w.count && code == 0; i++) {
+        struct run_entry entry = {.waits = true};
+        struct error why;
+        if (read_waiting(w.paths[i], &l->list->arena, &entry.record, &why) == 0)
+            add_entry(l, &entry);
+        else
+            log_warning("a run record that waits for a target cannot be used: %s", why.message);
+    }
+    free_waiting(&w);
+    return code;
+}
+
+static int compare_entries(const void *a, const void *b)
+{
+    const struct run_entry *x = a, *y = b;
+    if (x->waits != y->waits)
+        return x->waits - y->waits;
+    if (x->record.ended != y->record.ended)
+        return x->record.ended < y->record.ended ? -1 : 1;
+    if (x->record.sequence != y->record.sequence)
+        return x->record.sequence < y->record.sequence ? -1 : 1;
+    return id_compare(&x->sha256, &y->sha256);
+}
+
+int runs_load(struct repository *r, struct run_list *list, struct error *err)
+{
+    *list = (struct run_list){0};
+    struct loading l = {.list = list};
+    each_run(r, &list->arena, add_run, &l);
+    size_t stored = list->count;
+    int code = load_waiting(r->parameters.state_folder, &l, err);
+    for (size_t i = stored; i < list->count && r->has_host; i++)
+        list->list[i].record.host = r->host_key.host;
+    if (list->count)
+        qsort(list->list, list->count, sizeof *list->list, compare_entries);
+    return code;
+}
+
+int runs_load_waiting(const char *state_folder, struct run_list *list, struct error *err)
+{
+    *list = (struct run_list){0};
+    struct loading l = {.list = list};
+    return load_waiting(state_folder, &l, err);
+}
+
+void runs_free(struct run_list *list)
+{
+    free(list->list);
+    arena_free(&list->arena);
+    *list = (struct run_list){0};
+}

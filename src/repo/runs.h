@@ -1,0 +1,38 @@
+/*
+ * The history of runs: one signed record of each, chained per host, on every target and in the catalog. What
+ * a run could not store waits in a folder of the state folder. Used by ops.
+ */
+#ifndef REPO_RUNS_H
+#define REPO_RUNS_H
+
+#include "repo/repository.h"
+
+struct run_entry {
+    struct id sha256; /* of the object; zero while it waits */
+    bool waits;       /* no target has taken it yet */
+    struct run_record record;
+};
+
+struct run_list {
+    struct arena arena;
+    struct run_entry *list; /* oldest first, by end time; those that wait behind the others of their host */
+    size_t count;
+};
+
+/* Signs the record with host, sequence, previous and software filled in and texts that fit (printable, not
+ * too long), and writes it to every active target, behind those that waited. The repository must be synced.
+ */
+int runs_append(struct repository *repository, const struct run_record *record, struct error *err);
+/* Writes those that wait. The repository must be synced. */
+int runs_append_waiting(struct repository *repository, struct error *err);
+/* Keeps a record in the state folder until a repository takes it. */
+int runs_keep_waiting(const char *state_folder, const struct run_record *record, struct error *err);
+
+/* Every record of a synced repository that verifies, of all hosts, and those that wait. Others are warned of
+ * and counted as damage. */
+int runs_load(struct repository *repository, struct run_list *list, struct error *err);
+/* Those alone that wait in a state folder. */
+int runs_load_waiting(const char *state_folder, struct run_list *list, struct error *err);
+void runs_free(struct run_list *list);
+
+#endif
