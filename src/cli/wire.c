@@ -165,17 +165,22 @@ static void end_watch(struct wire_cut *c)
 int wire_open(const struct options *options, const char *config_file, enum repository_mode mode,
               enum wire_key key, struct wire *wire, struct error *err)
 {
-    struct repository_parameters p;
+    struct config *config = NULL;
+    int code = options->target ? 0 : targets_load(config_file, mode == REPOSITORY_WRITE, &config, err);
+    if (code == 0)
+        return wire_open_config(options, config, mode, key, wire, err);
     memset(wire, 0, sizeof *wire);
-    int code;
-    if (options->target) {
-        code = url_parameters(options->target, &p, err);
-    } else {
-        bool writing = mode == REPOSITORY_WRITE;
-        code = targets_load(config_file, writing, &wire->config, err);
-        if (code == 0)
-            code = wire_parameters(wire->config, options->command == COMMAND_HEAL, writing, &p, err);
-    }
+    return code;
+}
+
+int wire_open_config(const struct options *options, struct config *config, enum repository_mode mode,
+                     enum wire_key key, struct wire *wire, struct error *err)
+{
+    struct repository_parameters p;
+    *wire = (struct wire){.config = config};
+    int code = options->target ? url_parameters(options->target, &p, err)
+                               : wire_parameters(config, options->command == COMMAND_HEAL,
+                                                 mode == REPOSITORY_WRITE, &p, err);
     if (code != 0) {
         wire_close(wire);
         return code;
@@ -191,6 +196,7 @@ int wire_open(const struct options *options, const char *config_file, enum repos
         return code;
     }
     p.stop = signals_stop();
+    p.command = options_command(options->command)->name;
     p.fill_empty = options->command == COMMAND_HEAL;
     p.person = wire->has_person ? &wire->person : NULL;
     code = repository_open(&p, mode, &wire->repository, err);

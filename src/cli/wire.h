@@ -27,6 +27,9 @@ struct wire {
  * sync. On failure everything is closed. */
 int wire_open(const struct options *options, const char *config_file, enum repository_mode mode,
               enum wire_key key, struct wire *wire, struct error *err);
+/* The same for a configuration that targets_load has read; it is taken over, also on failure. */
+int wire_open_config(const struct options *options, struct config *config, enum repository_mode mode,
+                     enum wire_key key, struct wire *wire, struct error *err);
 void wire_close(struct wire *wire);
 /* The parameters alone (init). `create`: folders are made if they are missing; `writing`: a bucket must be
  * where residency allows it. */

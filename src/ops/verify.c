@@ -118,13 +118,15 @@ static void note_bad(struct verify *v, uint64_t pack, uint32_t targets)
     v->some_bad = true;
 }
 
-static bool is_chosen(double percent)
+static bool is_chosen(const struct verify_parameters *p, const struct inspect_object *object)
 {
     uint32_t random;
-    if (percent >= 100)
-        return true;
+    if (!object->is_pack || p->sample >= 100)
+        return p->sample >= 100;
+    if (p->span)
+        return (uint32_t)(bytes_load_u32(object->sha256.b) - p->first) < p->span;
     random_bytes(&random, sizeof random);
-    return random < percent / 100 * 4294967296.0;
+    return random < p->sample / 100 * 4294967296.0;
 }
 
 /* Frames that are fetched together. */
@@ -169,7 +171,7 @@ static int check_object(const struct inspect_object *object, void *context, stru
     bool content_checked = false;
     if (p->cancelled && *p->cancelled)
         return error_set(err, ERROR_CANCELLED, "stopped by a signal");
-    if (!(object->is_pack ? is_chosen(p->sample) : p->sample >= 100))
+    if (!is_chosen(p, object))
         return 0;
     for (size_t t = 0; t < replicas_count(repository_replicas(v->repository)); t++) {
         struct error why, content_why;

@@ -8,8 +8,12 @@
 
 struct verify_parameters {
     double sample; /* percent of packs to be read whole on each target; 100: all objects */
-    bool content;  /* open every frame that is read and check every blob: needs a person's key */
-    bool repair;   /* put damaged and missing objects anew from another target */
+    /* Not 0: not just any packs, but those whose SHA-256 begins with `first` or one of the span - 1 numbers
+     * of 32 bits that follow (after the last comes 0). So that one verify can go on where another ended. */
+    uint64_t span;
+    uint32_t first;
+    bool content; /* open every frame that is read and check every blob: needs a person's key */
+    bool repair;  /* put damaged and missing objects anew from another target */
     void (*problem)(void *context, const char *target, const char *object, const char *what, bool repaired);
     /* A file of which not all can be restored, or a directory whose listing cannot; "/" for a whole snapshot.
      */

@@ -13,6 +13,7 @@ static struct inspect_object describe(struct repository *r, const struct object_
                                       char name[OBJECT_NAME_MAX])
 {
     struct inspect_object o = {.name = name,
+                               .sha256 = object->sha256,
                                .targets = object->mask & repository_active_mask(r),
                                .size = object->size,
                                .is_pack = object->folder == FOLDER_PACKS};

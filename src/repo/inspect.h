@@ -8,6 +8,7 @@
 
 struct inspect_object {
     const char *name;
+    struct id sha256;
     uint32_t targets; /* that list it and are active */
     uint64_t size;
     bool is_pack;

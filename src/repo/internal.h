@@ -144,8 +144,8 @@ int record_fetch(struct repository *r, enum object_type type, const struct objec
 int record_load(struct repository *r, enum object_type type, struct object_seen *object, struct buffer *body,
                 struct error *err);
 
-/* Fetches records of some folders (bit per enum object_folder) that the catalog lacks, several at a time where
- * that is worth while. */
+/* Fetches records of some folders (bit per enum object_folder) that the catalog lacks, several at a time
+ * where that is worth while. */
 void records_prefetch(struct repository *r, unsigned folders);
 /* This host's newest run; false if there is none. */
 bool run_newest(struct repository *r, struct id *sha256);

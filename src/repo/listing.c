@@ -185,6 +185,23 @@ void listing_add(struct repository *r, const char *name, uint32_t mask, uint64_t
     r->objects[at] = added;
 }
 
+void repository_describe_target(struct repository *r, size_t target, struct repository_target *out)
+{
+    const struct storage *storage = replicas_storage(r->replicas, target);
+    *out = (struct repository_target){.label = r->parameters.target_labels[target],
+                                      .active = replicas_is_active(r->replicas, target)};
+    if (!out->active)
+        out->why = replicas_failure(r->replicas, target);
+    if (storage)
+        out->stored_bytes = storage_stored_bytes(storage);
+    for (size_t i = 0; i < r->object_count; i++) {
+        if (!(r->objects[i].mask >> target & 1))
+            continue;
+        out->objects++;
+        out->bytes += r->objects[i].size;
+    }
+}
+
 void object_seen_name(const struct object_seen *object, char name[OBJECT_NAME_MAX])
 {
     switch ((enum object_folder)object->folder) {

@@ -6,12 +6,11 @@
 #include "crypto/random.h"
 #include "repo/internal.h"
 #include "repo/lease.h"
+#include "repo/lock.h"
 
 #include <dirent.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <stdlib.h>
-#include <sys/file.h>
 #include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
@@ -51,43 +50,6 @@ static int use_temporary_state(struct repository *r, struct error *err)
     return 0;
 }
 
-/* Says who holds the lock, as its file tells. */
-static int lock_is_busy(int fd, const char *state_folder, struct error *err)
-{
-    char holder[128] = "";
-    ssize_t n = pread(fd, holder, sizeof holder - 1, 0);
-    if (n > 0)
-        holder[strcspn(holder, "\n")] = '\0';
-    error_set(err, ERROR_BUSY, "another holdfast works on this repository (%s; state folder %s)",
-              *holder ? holder : "starting", state_folder);
-    return error_hint(err, "wait until it is done and run the command again");
-}
-
-static int take_lock(struct repository *r, struct error *err)
-{
-    char *path = file_join(r->state_folder, "lock");
-    int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
-    int code = 0;
-    if (fd < 0) {
-        code = error_set_errno(err, errno, "cannot open %s", path);
-    } else if (flock(fd, LOCK_EX | LOCK_NB) != 0) {
-        code = errno == EWOULDBLOCK ? lock_is_busy(fd, r->state_folder, err)
-                                    : error_set_errno(err, errno, "cannot lock %s", path);
-        close(fd);
-    } else {
-        char time_text[TEXT_TIME_SIZE];
-        char *holder = memory_format("process %ld since %s\n", (long)getpid(),
-                                     text_format_time((int64_t)time(NULL), time_text));
-        /* Only a courtesy to whoever meets the lock. */
-        if (ftruncate(fd, 0) != 0 || pwrite(fd, holder, strlen(holder), 0) < 0)
-            log_verbose("%s cannot be written", path);
-        free(holder);
-        r->lock = fd;
-    }
-    free(path);
-    return code;
-}
-
 static int open_state(struct repository *r, struct error *err)
 {
     const struct repository_parameters *p = &r->parameters;
@@ -96,7 +58,7 @@ static int open_state(struct repository *r, struct error *err)
         r->state_folder = memory_copy_string(p->state_folder);
         code = file_make_directories(r->state_folder, 0700, err);
         if (code == 0)
-            code = take_lock(r, err);
+            code = lock_take(r->state_folder, p->command ? p->command : "holdfast", &r->lock, err);
         if (code != 0 && r->mode == REPOSITORY_WRITE)
             return code;
     }

@@ -25,6 +25,7 @@ struct repository_parameters {
     size_t target_count;
     unsigned min_targets;            /* at least 1 */
     const char *state_folder;        /* NULL: a temporary one that is removed at close */
+    const char *command;             /* whom the lock names as its holder */
     const char *host_key_file;       /* NULL on a machine that has none */
     const struct person_key *person; /* NULL: the host's secrets only */
     int compression;                 /* zstd level */
@@ -114,5 +115,15 @@ struct chunker_parameters repository_chunker_parameters(const struct repository 
 unsigned repository_requests(const struct repository *repository);
 /* Bit per target that takes part now. */
 uint32_t repository_active_mask(const struct repository *repository);
+
+struct repository_target {
+    const char *label;
+    bool active;
+    const struct error *why; /* it is not; NULL if it is */
+    uint64_t stored_bytes;   /* put there since it was opened */
+    uint64_t objects, bytes; /* that it holds, by the last listing and what was written since */
+};
+/* One target of `target_count`. */
+void repository_describe_target(struct repository *repository, size_t target, struct repository_target *out);
 
 #endif

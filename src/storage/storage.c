@@ -14,6 +14,7 @@ struct storage {
     void *state;
     char *label;
     char *location;
+    atomic_ullong stored; /* bytes put */
 };
 
 struct storage *storage_new(const struct storage_driver *driver, void *driver_state, const char *label,
@@ -68,6 +69,11 @@ static int named(const struct storage *storage, int code, struct error *err)
     if (code != 0)
         error_prefix(err, "target %s", storage->label);
     return code;
+}
+
+uint64_t storage_stored_bytes(const struct storage *storage)
+{
+    return atomic_load(&storage->stored);
 }
 
 unsigned storage_features(const struct storage *storage)
@@ -129,12 +135,19 @@ bool storage_is_name(const char *name)
     return !starts_part;
 }
 
+static int was_put(struct storage *storage, struct bytes data, int code, struct error *err)
+{
+    if (code == 0)
+        atomic_fetch_add(&storage->stored, data.size);
+    return named(storage, code, err);
+}
+
 int storage_put(struct storage *storage, const char *name, struct bytes data, struct error *err)
 {
     int code = check_name(storage, name, err);
     if (code != 0)
         return code;
-    return named(storage, storage->driver->put(storage->state, name, data, err), err);
+    return was_put(storage, data, storage->driver->put(storage->state, name, data, err), err);
 }
 
 int storage_put_new(struct storage *storage, const char *name, struct bytes data, struct error *err)
@@ -142,7 +155,8 @@ int storage_put_new(struct storage *storage, const char *name, struct bytes data
     int code = check_name(storage, name, err);
     if (code == 0 && !storage->driver->put_new)
         code = error_set(err, ERROR_UNSUPPORTED, "target %s has no conditional put", storage->label);
-    return code ? code : named(storage, storage->driver->put_new(storage->state, name, data, err), err);
+    return code ? code
+                : was_put(storage, data, storage->driver->put_new(storage->state, name, data, err), err);
 }
 
 int storage_get(struct storage *storage, const char *name, size_t max, struct buffer *out, struct error *err)

@@ -100,6 +100,8 @@ struct storage *storage_share(struct storage *storage);
 void storage_free(struct storage *storage);
 const char *storage_label(const struct storage *storage);
 const char *storage_location(const struct storage *storage);
+/* Of all that was put since it was opened. */
+uint64_t storage_stored_bytes(const struct storage *storage);
 /* STORAGE_...; may ask the store once, and takes what cannot be asked for as absent. */
 unsigned storage_features(const struct storage *storage);
 /* How many requests at the same time are worth while: 1 or more. */
