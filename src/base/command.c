@@ -1,5 +1,6 @@
 #include "base/command.h"
 
+#include "base/file.h"
 #include "base/memory.h"
 #include "base/text.h"
 
@@ -12,6 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
+#include <sys/mman.h>
 #include <sys/pidfd.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -50,7 +52,7 @@ static void close_one(int *fd)
 
 /* 0 or an errno. */
 static int spawn(struct command *command, const char *const *argv, const char *const *environment,
-                 const char *folder, int output, int errors)
+                 const char *folder, int input, int output, int errors)
 {
     extern char **environ;
     posix_spawn_file_actions_t actions;
@@ -60,7 +62,10 @@ static int spawn(struct command *command, const char *const *argv, const char *c
     sigfillset(&all);
     posix_spawn_file_actions_init(&actions);
     posix_spawnattr_init(&attributes);
-    posix_spawn_file_actions_addopen(&actions, STDIN_FILENO, "/dev/null", O_RDONLY, 0);
+    if (input >= 0)
+        posix_spawn_file_actions_adddup2(&actions, input, STDIN_FILENO);
+    else
+        posix_spawn_file_actions_addopen(&actions, STDIN_FILENO, "/dev/null", O_RDONLY, 0);
     posix_spawn_file_actions_adddup2(&actions, output, STDOUT_FILENO);
     posix_spawn_file_actions_adddup2(&actions, errors, STDERR_FILENO);
     if (folder)
@@ -78,23 +83,37 @@ static int spawn(struct command *command, const char *const *argv, const char *c
     return code;
 }
 
-int command_start(const char *const *argv, const char *const *environment, const char *folder,
-                  struct command **out, struct error *err)
+/* A file without a name, at its beginning: nobody waits for a command that does not read it, and one that
+ * ends early breaks no pipe. -1 with errno. */
+static int file_of(struct bytes input)
+{
+    int fd = memfd_create("input", MFD_CLOEXEC);
+    struct error ignored;
+    if (fd >= 0 &&
+        (file_write_all(fd, input, "standard input", &ignored) != 0 || lseek(fd, 0, SEEK_SET) != 0))
+        close_one(&fd);
+    return fd;
+}
+
+/* input NULL: none; otherwise what is printed goes where standard error goes. */
+static int start(const char *const *argv, const char *const *environment, const char *folder,
+                 const struct bytes *input, struct command **out, struct error *err)
 {
     struct command *command = memory_new(struct command);
-    int output[2] = {-1, -1}, errors[2] = {-1, -1}, code = 0, errnum;
+    int given = -1, output[2] = {-1, -1}, errors[2] = {-1, -1}, code = 0, errnum;
     command->process = command->output = command->errors = command->cancel = -1;
     command->ended = true;
     command->text = text_of(argv);
     command->cancel = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-    if (command->cancel < 0 || pipe2(output, O_CLOEXEC) != 0 || pipe2(errors, O_CLOEXEC) != 0) {
+    if (command->cancel < 0 || pipe2(errors, O_CLOEXEC) != 0 ||
+        (input ? (given = file_of(*input)) < 0 : pipe2(output, O_CLOEXEC) != 0)) {
         code = error_set_errno(err, errno, "cannot make pipes for command %s", command->text);
         goto out;
     }
     command->output = output[0];
     command->errors = errors[0];
     fcntl(command->errors, F_SETFL, O_NONBLOCK);
-    errnum = spawn(command, argv, environment, folder, output[1], errors[1]);
+    errnum = spawn(command, argv, environment, folder, given, input ? errors[1] : output[1], errors[1]);
     if (errnum) {
         code = error_set_errno(err, errnum, "cannot start command %s", command->text);
         if (folder)
@@ -106,6 +125,7 @@ int command_start(const char *const *argv, const char *const *environment, const
     if (command->process < 0)
         code = error_set_errno(err, errno, "cannot watch command %s", command->text);
 out:
+    close_one(&given);
     close_one(&output[1]);
     close_one(&errors[1]);
     if (code == 0) {
@@ -114,6 +134,18 @@ out:
     }
     command_free(command);
     return code;
+}
+
+int command_start(const char *const *argv, const char *const *environment, const char *folder,
+                  struct command **command, struct error *err)
+{
+    return start(argv, environment, folder, NULL, command, err);
+}
+
+int command_start_fed(const char *const *argv, const char *const *environment, struct bytes input,
+                      struct command **command, struct error *err)
+{
+    return start(argv, environment, NULL, &input, command, err);
 }
 
 static void take_errors(struct command *command)

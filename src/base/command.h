@@ -1,7 +1,7 @@
 /*
- * A command whose standard output is read: started without a shell, in its own process group, standard input
- * empty, what it says on standard error kept for the error text. Used for sources (ops, source/archive) and
- * for a credential_process (storage).
+ * A command that is started without a shell, in its own process group: its standard output is read, or it is
+ * fed and what it prints is kept. What it says on standard error is kept for the error text. Used for sources
+ * (ops, source/archive), for a credential_process (storage), for hooks and mail (notify).
  */
 #ifndef BASE_COMMAND_H
 #define BASE_COMMAND_H
@@ -14,10 +14,14 @@
 
 struct command;
 
-/* Starts argv (NULL at its end), found in PATH. environment NULL: the caller's; folder NULL: the caller's.
- * NOT_FOUND or DENIED where it cannot be started. */
+/* Starts argv (NULL at its end), found in PATH, with nothing on its standard input. environment NULL: the
+ * caller's; folder NULL: the caller's. NOT_FOUND or DENIED where it cannot be started. */
 int command_start(const char *const *argv, const char *const *environment, const char *folder,
                   struct command **command, struct error *err);
+/* Likewise, with `input` on its standard input, which it may read or not. command_read() gives nothing: what
+ * it prints is kept among what it says on standard error. */
+int command_start_fed(const char *const *argv, const char *const *environment, struct bytes input,
+                      struct command **command, struct error *err);
 /* From now on, command_read() and command_finish() fail with FAILED when so many seconds have passed. */
 void command_set_timeout(struct command *command, unsigned seconds);
 /* From now on they fail with CANCELLED, within a tenth of a second, once *stop is not 0; stop may be NULL. */

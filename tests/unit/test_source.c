@@ -556,6 +556,27 @@ START_TEST(a_command_is_given_up_after_its_time)
 }
 END_TEST
 
+START_TEST(a_command_may_read_what_it_is_fed_or_not)
+{
+    static const char *const reads[] = {"sh", "-c", "wc -c; echo said >&2; cat /dev/stdin | wc -c", NULL};
+    static const char *const other[] = {"sh", "-c", "exec <&-; echo closed", NULL};
+    struct command *command;
+    struct buffer input = {0};
+    memset(buffer_extend(&input, 300000), 'x', 300000);
+    OK(command_start_fed(reads, NULL, buffer_bytes(&input), &command, &err));
+    OK(command_finish(command, &err));
+    struct bytes said = command_errors(command);
+    ck_assert(bytes_equal(said, bytes_of_string("300000\nsaid\n0\n")) ||
+              bytes_equal(said, bytes_of_string("300000\nsaid\n300000\n")));
+    command_free(command);
+    OK(command_start_fed(other, NULL, buffer_bytes(&input), &command, &err));
+    OK(command_finish(command, &err));
+    ck_assert(bytes_equal(command_errors(command), bytes_of_string("closed\n")));
+    command_free(command);
+    buffer_free(&input);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("source");
@@ -586,6 +607,7 @@ int main(void)
     tcase_add_test(tests, a_command_gets_its_environment_and_folder);
     tcase_add_test(tests, cancelling_ends_the_whole_process_group);
     tcase_add_test(tests, a_command_is_given_up_after_its_time);
+    tcase_add_test(tests, a_command_may_read_what_it_is_fed_or_not);
     SRunner *runner = srunner_create(suite);
     srunner_run_all(runner, CK_NORMAL);
     int failed = srunner_ntests_failed(runner);
