@@ -4,6 +4,7 @@
 #include "base/memory.h"
 #include "base/text.h"
 #include "http/limit.h"
+#include "http/url.h"
 
 #include <ctype.h>
 #include <curl/curl.h>
@@ -323,14 +324,6 @@ static struct curl_slist *make_headers(const struct http_request *r)
     return list;
 }
 
-/* Scheme, host and port. */
-static int origin_length(const char *url)
-{
-    const char *host = strstr(url, "://");
-    host = host ? host + 3 : url;
-    return (int)(host - url) + (int)strcspn(host, "/?#");
-}
-
 static const char *hint_of(CURLcode result)
 {
     switch (result) {
@@ -373,17 +366,19 @@ static int failure(struct transfer *t, CURLcode result, const char *detail, stru
     int code = is_cancelled(t->client, err);
     if (code != 0)
         return code;
-    const char *url = t->request->url;
+    char *server = http_url_origin(t->request->url);
     if (t->too_long) {
-        error_set(err, ERROR_INTEGRITY, "%.*s answers with more than the %zu bytes expected",
-                  origin_length(url), url, t->request->max_response);
-        return error_hint(err, "is it the right server? a proxy may have answered in its place");
+        code = error_set(err, ERROR_INTEGRITY, "%s answers with more than the %zu bytes expected", server,
+                         t->request->max_response);
+        error_hint(err, "is it the right server? a proxy may have answered in its place");
+    } else {
+        char *reason = text_visible(*detail ? detail : curl_easy_strerror(result));
+        code = error_set(err, is_lasting(result, detail) ? ERROR_DENIED : ERROR_FAILED,
+                         "no complete answer from %s: %s", server, reason);
+        error_hint(err, "%s", hint_of(result));
+        free(reason);
     }
-    char *reason = text_visible(*detail ? detail : curl_easy_strerror(result));
-    code = is_lasting(result, detail) ? ERROR_DENIED : ERROR_FAILED;
-    error_set(err, code, "no complete answer from %.*s: %s", origin_length(url), url, reason);
-    free(reason);
-    error_hint(err, "%s", hint_of(result));
+    free(server);
     return code;
 }
 

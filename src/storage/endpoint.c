@@ -1,5 +1,6 @@
 /* Which host serves a bucket, and where that is. */
 #include "base/text.h"
+#include "http/url.h"
 #include "storage/s3.h"
 
 #include <arpa/inet.h>
@@ -107,12 +108,6 @@ static int check_region(const char *region, struct error *err)
 
 /* ---- an endpoint that was given ---- */
 
-struct endpoint {
-    bool tls, loopback, literal; /* literal: an IP address, which no bucket's name goes before */
-    char name[256];              /* host; IPv6 in brackets */
-    uint16_t port;               /* 0: the scheme's own */
-};
-
 static int bad_endpoint(const char *url, const char *why, struct error *err)
 {
     char *shown = text_visible(url);
@@ -121,56 +116,15 @@ static int bad_endpoint(const char *url, const char *why, struct error *err)
     return error_hint(err, "write https://HOST or https://HOST:PORT, without a path");
 }
 
-static void classify(struct endpoint *e)
+static int parse_endpoint(const char *url, struct http_url *e, struct error *err)
 {
-    struct in_addr v4;
-    struct in6_addr v6;
-    char inner[sizeof e->name];
-    snprintf(inner, sizeof inner, "%s", e->name);
-    if (inner[0] == '[') {
-        inner[strlen(inner) - 1] = '\0';
-        e->literal = inet_pton(AF_INET6, inner + 1, &v6) == 1;
-        e->loopback = e->literal && IN6_IS_ADDR_LOOPBACK(&v6);
-    } else if (inet_pton(AF_INET, inner, &v4) == 1) {
-        e->literal = true;
-        e->loopback = ntohl(v4.s_addr) >> 24 == 127;
-    } else {
-        e->loopback = strcmp(inner, "localhost") == 0;
-    }
+    const char *wrong = http_url_parse(url, e);
+    if (!wrong && (e->has_user || (*e->rest && strcmp(e->rest, "/") != 0)))
+        wrong = "there is more than the host";
+    return wrong ? bad_endpoint(url, wrong, err) : 0;
 }
 
-static int parse_endpoint(const char *url, struct endpoint *e, struct error *err)
-{
-    const char *p;
-    memset(e, 0, sizeof *e);
-    e->tls = strncmp(url, "https://", 8) == 0;
-    if (!e->tls && strncmp(url, "http://", 7) != 0)
-        return bad_endpoint(url, "it must begin with https://", err);
-    p = url + (e->tls ? 8 : 7);
-    size_t n = *p == '[' ? strspn(p + 1, "0123456789abcdefABCDEF:.") + 2
-                         : strspn(p, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789.-");
-    if (n == 0 || n >= sizeof e->name || (*p == '[' && p[n - 1] != ']'))
-        return bad_endpoint(url, "it names no host", err);
-    for (size_t i = 0; i < n; i++) /* as it goes into the signature; capitals mean the same */
-        e->name[i] = p[i] >= 'A' && p[i] <= 'Z' ? (char)(p[i] + 32) : p[i];
-    classify(e);
-    if (e->name[0] == '[' && !e->literal)
-        return bad_endpoint(url, "it names no host", err);
-    p += n;
-    if (*p == ':') {
-        n = strspn(++p, "0123456789");
-        unsigned long port = n >= 1 && n <= 5 ? strtoul(p, NULL, 10) : 0;
-        if (port == 0 || port > UINT16_MAX)
-            return bad_endpoint(url, "its port is not a number from 1 to 65535", err);
-        e->port = port == (e->tls ? 443 : 80) ? 0 : (uint16_t)port;
-        p += n;
-    }
-    if (*p == '/')
-        p++;
-    return *p ? bad_endpoint(url, "there is more behind the host", err) : 0;
-}
-
-static int check_transport(const struct s3_parameters *p, const struct endpoint *e, struct error *err)
+static int check_transport(const struct s3_parameters *p, const struct http_url *e, struct error *err)
 {
     if (e->tls || e->loopback)
         return 0;
@@ -194,7 +148,7 @@ static int check_transport(const struct s3_parameters *p, const struct endpoint 
 
 /* ---- the provider's own ---- */
 
-static int provider_endpoint(const struct s3_parameters *p, struct endpoint *e, struct error *err)
+static int provider_endpoint(const struct s3_parameters *p, struct http_url *e, struct error *err)
 {
     memset(e, 0, sizeof *e);
     e->tls = true;
@@ -205,14 +159,14 @@ static int provider_endpoint(const struct s3_parameters *p, struct endpoint *e, 
         const char *domain = strncmp(p->region, "cn-", 3) == 0     ? "amazonaws.com.cn"
                              : strncmp(p->region, "eusc-", 5) == 0 ? "amazonaws.eu"
                                                                    : "amazonaws.com";
-        snprintf(e->name, sizeof e->name, "s3.%s.%s", p->region, domain);
+        snprintf(e->host, sizeof e->host, "s3.%s.%s", p->region, domain);
         return 0;
     }
     case S3_DIGITALOCEAN:
-        snprintf(e->name, sizeof e->name, "%s.digitaloceanspaces.com", p->region);
+        snprintf(e->host, sizeof e->host, "%s.digitaloceanspaces.com", p->region);
         return 0;
     case S3_HETZNER:
-        snprintf(e->name, sizeof e->name, "%s.your-objectstorage.com", p->region);
+        snprintf(e->host, sizeof e->host, "%s.your-objectstorage.com", p->region);
         return 0;
     case S3_OTHER:
         break;
@@ -220,7 +174,7 @@ static int provider_endpoint(const struct s3_parameters *p, struct endpoint *e, 
     return error_set(err, ERROR_FAILED, "provider other has no endpoint of its own");
 }
 
-static int choose_style(const struct s3_parameters *p, const struct endpoint *e, bool *virtual_host,
+static int choose_style(const struct s3_parameters *p, const struct http_url *e, bool *virtual_host,
                         struct error *err)
 {
     /* A certificate for *.host covers one label only. */
@@ -231,15 +185,15 @@ static int choose_style(const struct s3_parameters *p, const struct endpoint *e,
         return 0;
     if (dotted)
         error_set(err, ERROR_USAGE, "bucket %s has a dot in its name: no certificate is good for %s.%s",
-                  p->bucket, p->bucket, e->name);
+                  p->bucket, p->bucket, e->host);
     else
-        error_set(err, ERROR_USAGE, "no bucket's name goes before the address %s", e->name);
+        error_set(err, ERROR_USAGE, "no bucket's name goes before the address %s", e->host);
     return error_hint(err, "leave addressing out, or set addressing = \"path\"");
 }
 
 int s3_address_find(const struct s3_parameters *p, struct s3_address *address, struct error *err)
 {
-    struct endpoint e;
+    struct http_url e;
     memset(address, 0, sizeof *address);
     int code = check_bucket(p->bucket, err);
     if (code == 0)
@@ -262,7 +216,7 @@ int s3_address_find(const struct s3_parameters *p, struct s3_address *address, s
     if (e.port)
         snprintf(port, sizeof port, ":%u", e.port);
     snprintf(address->host, sizeof address->host, "%s%s%s%s", address->virtual_host ? p->bucket : "",
-             address->virtual_host ? "." : "", e.name, port);
+             address->virtual_host ? "." : "", e.host, port);
     if (!address->virtual_host)
         snprintf(address->base, sizeof address->base, "/%s", p->bucket);
     return 0;

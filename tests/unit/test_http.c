@@ -1,6 +1,7 @@
 /* Requests over real connections to a server that answers what a test tells it. */
 #include "helpers.h"
 #include "http/http.h"
+#include "http/url.h"
 
 #include <arpa/inet.h>
 #include <pthread.h>
@@ -299,7 +300,50 @@ START_TEST(files_of_authorities)
 }
 END_TEST
 
-RUN_TESTS("http", requests_share_a_connection_and_are_sent_as_they_are,
+START_TEST(addresses_are_taken_apart)
+{
+    struct http_url u;
+    ck_assert_ptr_null(http_url_parse("https://user:se@cret@Hooks.Example.net:8443/a?token=b", &u));
+    ck_assert(u.tls && u.has_user && !u.literal && !u.loopback);
+    ck_assert_str_eq(u.host, "hooks.example.net");
+    ck_assert_uint_eq(u.port, 8443);
+    ck_assert_str_eq(u.rest, "/a?token=b");
+    ck_assert_ptr_null(http_url_parse("http://127.0.0.1?x", &u));
+    ck_assert(!u.tls && !u.has_user && u.literal && u.loopback);
+    ck_assert_str_eq(u.rest, "?x");
+    static const char *const wrong[] = {"ftp://a/",     "https://",        "https://a b/",
+                                        "https://a/#b", "https://a/\r\nb", "https://a\\@b/c:d",
+                                        "https://@/",   "https://a:0/"};
+    for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++)
+        ck_assert_msg(http_url_parse(wrong[i], &u) != NULL, "%s", wrong[i]);
+}
+END_TEST
+
+START_TEST(what_is_secret_in_an_address_is_not_shown)
+{
+    static const char *const list[][2] = {
+        {"https://user:secret@example.net/secret?secret", "https://example.net"},
+        {"https://example.net:8443?secret", "https://example.net:8443"},
+        {"http://user:secret@[::1]:81/secret", "http://[::1]:81"},
+        {"https://user:secret@exa mple.net/", "the server"}};
+    for (size_t i = 0; i < sizeof list / sizeof *list; i++) {
+        char *shown = http_url_origin(list[i][0]);
+        ck_assert_str_eq(shown, list[i][1]);
+        free(shown);
+    }
+    /* Nor in the messages of requests: port 1 is closed. */
+    connect_with((struct http_options){0});
+    struct http_request r = {.method = "GET", .url = "http://user:secret@127.0.0.1:1/secret?secret"};
+    REFUSES(ERROR_FAILED, http_perform(client, &r, &response, NULL, &err));
+    ck_assert(strstr(err.message, "http://127.0.0.1:1:") != NULL && !strstr(err.message, "secret"));
+    http_client_free(client);
+    http_response_free(&response);
+    response = (struct http_response){0};
+}
+END_TEST
+
+RUN_TESTS("http", addresses_are_taken_apart, what_is_secret_in_an_address_is_not_shown,
+          requests_share_a_connection_and_are_sent_as_they_are,
           a_connection_that_was_closed_meanwhile_is_made_anew, answers_are_bounded,
           an_answer_that_breaks_off_is_none, no_server, a_cancel_ends_requests,
           a_stalled_connection_is_given_up, a_limit_holds_in_both_directions, dates, files_of_authorities)
