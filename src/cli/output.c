@@ -115,22 +115,12 @@ void output_json_number(json_t *object, const char *key, uint64_t value)
     json_object_set_new(object, key, json_integer(value > INT64_MAX ? INT64_MAX : (json_int_t)value));
 }
 
-/* RFC 4648 section 4. The caller frees it. */
+/* The caller frees it. */
 static char *base64(struct bytes bytes)
 {
-    static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    struct buffer out = {0};
-    for (size_t i = 0; i < bytes.size; i += 3) {
-        size_t left = bytes.size - i;
-        uint32_t group = (uint32_t)bytes.data[i] << 16 | (left > 1 ? (uint32_t)bytes.data[i + 1] << 8 : 0) |
-                         (left > 2 ? bytes.data[i + 2] : 0);
-        buffer_u8(&out, (uint8_t)digits[group >> 18]);
-        buffer_u8(&out, (uint8_t)digits[group >> 12 & 63]);
-        buffer_u8(&out, left > 1 ? (uint8_t)digits[group >> 6 & 63] : '=');
-        buffer_u8(&out, left > 2 ? (uint8_t)digits[group & 63] : '=');
-    }
-    buffer_u8(&out, 0);
-    return (char *)out.data;
+    char *text = memory_alloc(4 * ((bytes.size + 2) / 3) + 1);
+    base64_encode(bytes.data, bytes.size, text);
+    return text;
 }
 
 void output_json_bytes(json_t *object, const char *key, struct bytes bytes)

@@ -4,6 +4,7 @@
 #include "base/memory.h"
 #include "base/text.h"
 #include "config/reader.h"
+#include "http/url.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -250,6 +251,22 @@ static int check_jobs(struct config *config, struct error *err)
     return 0;
 }
 
+/* Messages must not show an address: it may be secret. */
+static int check_notify(const struct config *config, struct error *err)
+{
+    for (size_t i = 0; i < config->notify_count; i++) {
+        const struct config_notify *n = &config->notify[i];
+        bool web = n->type == CONFIG_NOTIFY_WEBHOOK || n->type == CONFIG_NOTIFY_PING;
+        if (web && (n->url != NULL) == (n->url_file != NULL)) {
+            reader_fail(config, n->line, err, "notify: it takes either url or url_file");
+            return error_hint(err, "an address that is a secret belongs in a file of its own: url_file");
+        }
+        if (n->url && http_url_check(n->url, n->allow_insecure_http, err) != 0)
+            return error_prefix(err, "%s:%u: \"url\"", config->path, n->line);
+    }
+    return 0;
+}
+
 /* ---- reading ---- */
 
 int config_parse(const char *path, struct bytes text, struct config **config, struct error *err)
@@ -264,6 +281,8 @@ int config_parse(const char *path, struct bytes text, struct config **config, st
         code = check_jobs(c, err);
     if (code == 0)
         code = check_repository(c, err);
+    if (code == 0)
+        code = check_notify(c, err);
     if (code == 0)
         *config = c;
     else

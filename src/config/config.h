@@ -18,6 +18,7 @@
 #define CONFIG_TEXT_MAX (1u << 20) /* bytes of a file */
 #define CONFIG_TARGETS_MAX 32
 #define CONFIG_JOBS_MAX 1000
+#define CONFIG_NOTIFY_MAX 32
 
 struct config_strings {
     const char **list;
@@ -108,11 +109,48 @@ struct config_keep {
     int64_t min;
 };
 
+/* Commands to run: each a list of words. */
+struct config_commands {
+    struct config_strings *list;
+    size_t count;
+};
+
+struct config_hooks {
+    struct config_commands before, after, on_success, on_warning, on_failure;
+    int64_t timeout; /* of each command */
+};
+
+enum config_notify_type {
+    CONFIG_NOTIFY_WEBHOOK,
+    CONFIG_NOTIFY_PING,
+    CONFIG_NOTIFY_MAIL,
+    CONFIG_NOTIFY_SYSLOG
+};
+/* Bits of config_notify.on. */
+enum { CONFIG_ON_FAILURE = 1, CONFIG_ON_WARNING = 2, CONFIG_ON_RECOVERED = 4, CONFIG_ON_SUCCESS = 8 };
+
+struct config_notify {
+    enum config_notify_type type;
+    unsigned on;
+    int64_t timeout;
+    /* webhook, ping: either url or url_file */
+    const char *url, *url_file; /* url_file: absolute */
+    const char *ca_file;        /* absolute, or NULL */
+    bool allow_insecure_http;
+    const char *start, *success, *warning, *failure; /* ping: what goes behind the address */
+    struct config_strings to;                        /* mail */
+    const char *from;                                /* mail; NULL: not set */
+    struct config_strings command;                   /* mail; none: sendmail */
+    int facility;                                    /* syslog: 0 daemon, 1 user, then local0 to local7 */
+    unsigned line;
+};
+
 struct config_job {
     const char *name;
     struct config_source source;
     struct config_schedule schedule;
     struct config_keep keep;
+    struct config_hooks hooks;
     unsigned line;
 };
 
@@ -123,7 +161,10 @@ struct config {
     struct config_target *targets;
     size_t target_count; /* at least 1 */
     struct config_job *jobs;
-    size_t job_count; /* at least 1 */
+    size_t job_count;          /* at least 1 */
+    struct config_hooks hooks; /* of a run as a whole */
+    struct config_notify *notify;
+    size_t notify_count;
     struct arena arena;
 };
 

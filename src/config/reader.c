@@ -13,6 +13,7 @@
 
 #define PATH_BYTES_MAX 4095
 #define STRING_BYTES_MAX 65536
+#define COMMANDS_MAX 100
 
 struct context {
     struct config *config;
@@ -58,19 +59,23 @@ static int check_path(struct context *c, const struct setting *s, unsigned line,
     return error_hint(c->err, "write it from the root, without \"..\": \"/srv/backup\"");
 }
 
+static int check_characters(struct context *c, const struct setting *s, unsigned line, const char *text)
+{
+    if (strspn(text, s->characters) == strlen(text))
+        return 0;
+    char *shown = text_visible(text);
+    FAIL(c, line, "\"%s\": \"%s\" has a character that is not allowed there", s->name, shown);
+    free(shown);
+    return error_hint(c->err, "allowed are %s", s->characters);
+}
+
 static int check_string(struct context *c, const struct setting *s, unsigned line, const char *text)
 {
     size_t n = strlen(text);
     size_t low = (size_t)s->min, high = s->max ? (size_t)s->max : STRING_BYTES_MAX;
     if (n < low || n > high)
         return FAIL(c, line, "\"%s\" has %zu characters; it takes %zu to %zu", s->name, n, low, high);
-    if (s->characters && strspn(text, s->characters) != n) {
-        char *shown = text_visible(text);
-        FAIL(c, line, "\"%s\": \"%s\" has a character that is not allowed there", s->name, shown);
-        free(shown);
-        return error_hint(c->err, "allowed are %s", s->characters);
-    }
-    return 0;
+    return s->characters ? check_characters(c, s, line, text) : 0;
 }
 
 static void format_range_value(const struct setting *s, int64_t value, char text[32])
@@ -113,6 +118,27 @@ static int store_choice(struct context *c, const struct setting *s, unsigned lin
     for (size_t i = 0; i < count; i++)
         buffer_append_format(&list, "%s\"%s\"", i ? ", " : "", s->choices[i]);
     error_hint(c->err, "it is one of %s", buffer_string(&list));
+    buffer_free(&list);
+    return ERROR_USAGE;
+}
+
+/* One word of a set, `size` bytes of text. */
+static int add_choice(struct context *c, const struct setting *s, unsigned line, const char *text,
+                      size_t size, unsigned *set)
+{
+    struct buffer list = {0};
+    for (size_t i = 0; s->choices[i]; i++) {
+        if (strlen(s->choices[i]) == size && memcmp(s->choices[i], text, size) == 0) {
+            *set |= 1u << i;
+            buffer_free(&list);
+            return 0;
+        }
+        buffer_append_format(&list, "%s\"%s\"", i ? ", " : "", s->choices[i]);
+    }
+    char *shown = text_visible_bytes(text, size);
+    FAIL(c, line, "\"%s\" cannot have \"%s\"", s->name, shown);
+    free(shown);
+    error_hint(c->err, "it takes %s", buffer_string(&list));
     buffer_free(&list);
     return ERROR_USAGE;
 }
@@ -171,6 +197,15 @@ static int store_text(struct context *c, const struct setting *s, unsigned line,
         return store_choice(c, s, line, text, base);
     case SETTING_TIME:
         return store_time(c, s, line, text, base);
+    case SETTING_CHOICES: { /* as a default only */
+        unsigned set = 0;
+        for (size_t n; *text && code == 0; text += n + (text[n] == ' ')) {
+            n = strcspn(text, " ");
+            code = add_choice(c, s, line, text, n, &set);
+        }
+        memcpy((char *)base + s->offset, &set, sizeof set);
+        return code;
+    }
     case SETTING_INTEGER: /* as a default only */
         return store_number(c, s, line, strtoll(text, NULL, 10), base);
     case SETTING_BOOLEAN: /* as a default only */
@@ -193,6 +228,10 @@ static int wrong_type(struct context *c, const struct setting *s, unsigned line)
         [SETTING_DURATION] = "a duration in quotes: \"30d\"",
         [SETTING_BOOLEAN] = "true or false",
         [SETTING_CHOICE] = "a word in quotes",
+        [SETTING_CHOICES] = "words in brackets: [ \"failure\", \"warning\" ]",
+        [SETTING_COMMANDS] =
+            "the words of a command in brackets: [ \"systemctl\", \"stop\", \"web\" ], or several "
+            "commands in parentheses: ( [ ... ], [ ... ] )",
         [SETTING_TIME] = "a time in quotes",
         [SETTING_ZONE] = "a name in quotes",
         [SETTING_GROUP] = "settings in braces: { ... }",
@@ -202,37 +241,94 @@ static int wrong_type(struct context *c, const struct setting *s, unsigned line)
     return error_hint(c->err, "write %s", forms[s->type]);
 }
 
-static int read_strings(struct context *c, const struct setting *s, config_setting_t *value, void *base)
+static int read_string_list(struct context *c, const struct setting *s, config_setting_t *value,
+                            struct config_strings *strings)
 {
     unsigned line = config_setting_source_line(value);
-    if (!config_setting_is_array(value) && !config_setting_is_list(value))
-        return wrong_type(c, s, line);
     int count = config_setting_length(value);
     if (count < s->min || count > s->max)
         return FAIL(c, line, "\"%s\" has %d entries; it takes %" PRId64 " to %" PRId64, s->name, count,
                     s->min, s->max);
-    struct config_strings strings = {arena_alloc_array(&c->config->arena, (size_t)count, sizeof(char *)),
-                                     (size_t)count};
+    *strings = (struct config_strings){arena_alloc_array(&c->config->arena, (size_t)count, sizeof(char *)),
+                                       (size_t)count};
     for (int i = 0; i < count; i++) {
         config_setting_t *element = config_setting_get_elem(value, (unsigned)i);
         const char *text = config_setting_get_string(element);
         if (!text)
             return wrong_type(c, s, line);
-        if (strlen(text) > STRING_BYTES_MAX || (s->type == SETTING_STRINGS && !*text && i == 0))
+        bool words = s->type == SETTING_STRINGS || s->type == SETTING_COMMANDS;
+        if (strlen(text) > STRING_BYTES_MAX || (words && !*text && i == 0))
             return FAIL(c, line, "\"%s\" has an entry that is empty or too long", s->name);
         int code = s->type == SETTING_PATHS ? check_path(c, s, line, text) : 0;
+        if (code == 0 && s->characters)
+            code = check_characters(c, s, line, text);
         if (code)
             return code;
-        strings.list[i] = arena_copy_string(&c->config->arena, text);
+        strings->list[i] = arena_copy_string(&c->config->arena, text);
     }
+    return 0;
+}
+
+static int read_strings(struct context *c, const struct setting *s, config_setting_t *value, void *base)
+{
+    struct config_strings strings = {0};
+    if (!config_setting_is_array(value) && !config_setting_is_list(value))
+        return wrong_type(c, s, config_setting_source_line(value));
+    int code = read_string_list(c, s, value, &strings);
     memcpy((char *)base + s->offset, &strings, sizeof strings);
+    return code;
+}
+
+/* One command as an array of words, or a list of such arrays. */
+static int read_commands(struct context *c, const struct setting *s, config_setting_t *value, void *base)
+{
+    bool several = config_setting_is_list(value);
+    int count = several ? config_setting_length(value) : 1, code = 0;
+    unsigned line = config_setting_source_line(value);
+    if (count < 1 || count > COMMANDS_MAX)
+        return FAIL(c, line, "\"%s\" has %d commands; it takes 1 to %d", s->name, count, COMMANDS_MAX);
+    struct config_commands commands = {
+        arena_alloc_array(&c->config->arena, (size_t)count, sizeof *commands.list), (size_t)count};
+    for (int i = 0; i < count && code == 0; i++) {
+        config_setting_t *words = several ? config_setting_get_elem(value, (unsigned)i) : value;
+        code = config_setting_is_array(words) ? read_string_list(c, s, words, &commands.list[i])
+                                              : wrong_type(c, s, line);
+    }
+    memcpy((char *)base + s->offset, &commands, sizeof commands);
+    return code;
+}
+
+static int read_choices(struct context *c, const struct setting *s, config_setting_t *value, void *base)
+{
+    unsigned line = config_setting_source_line(value), set = 0;
+    if (!config_setting_is_array(value) && !config_setting_is_list(value))
+        return wrong_type(c, s, line);
+    for (int i = 0; i < config_setting_length(value); i++) {
+        const char *text = config_setting_get_string(config_setting_get_elem(value, (unsigned)i));
+        int code = text ? add_choice(c, s, line, text, strlen(text), &set) : wrong_type(c, s, line);
+        if (code)
+            return code;
+    }
+    if (!set)
+        return FAIL(c, line, "\"%s\" is empty", s->name);
+    memcpy((char *)base + s->offset, &set, sizeof set);
     return 0;
 }
 
 static int read_group(struct context *c, const struct section *section, config_setting_t *group, void *base);
 
-static int read_list(struct context *c, const struct setting *s, config_setting_t *value)
+static int read_list(struct context *c, const struct setting *s, config_setting_t *value, void *base)
 {
+    static const struct {
+        size_t list, count, size, line;
+    } layouts[] = {
+        {offsetof(struct config, targets), offsetof(struct config, target_count),
+         sizeof(struct config_target), offsetof(struct config_target, line)},
+        {offsetof(struct config, jobs), offsetof(struct config, job_count), sizeof(struct config_job),
+         offsetof(struct config_job, line)},
+        {offsetof(struct config, notify), offsetof(struct config, notify_count), sizeof(struct config_notify),
+         offsetof(struct config_notify, line)},
+    };
     unsigned line = config_setting_source_line(value);
     if (!config_setting_is_list(value))
         return wrong_type(c, s, line);
@@ -240,29 +336,25 @@ static int read_list(struct context *c, const struct setting *s, config_setting_
     if (count < s->min || count > s->max)
         return FAIL(c, line, "\"%s\" has %d entries; it takes %" PRId64 " to %" PRId64, s->name, count,
                     s->min, s->max);
-    struct config *config = c->config;
-    bool targets = s->offset == offsetof(struct config, targets);
-    if (targets)
-        config->targets = arena_alloc_array(&config->arena, (size_t)count, sizeof *config->targets);
-    else
-        config->jobs = arena_alloc_array(&config->arena, (size_t)count, sizeof *config->jobs);
-    for (int i = 0; i < count; i++) {
+    size_t l = 0, length = (size_t)count;
+    while (layouts[l].list != s->offset)
+        l++;
+    char *list = arena_alloc_array(&c->config->arena, length, layouts[l].size);
+    for (size_t i = 0; i < length; i++) {
         config_setting_t *element = config_setting_get_elem(value, (unsigned)i);
+        char *to = list + i * layouts[l].size;
         unsigned at = config_setting_source_line(element);
         if (!config_setting_is_group(element))
             return wrong_type(c, s, at);
-        if (!targets)
-            config->jobs[i].keep.manual = -1;
-        int code = read_group(c, s->section, element,
-                              targets ? (void *)&config->targets[i] : (void *)&config->jobs[i]);
+        if (s->offset == offsetof(struct config, jobs))
+            ((struct config_job *)(void *)to)->keep.manual = -1;
+        int code = read_group(c, s->section, element, to);
         if (code)
             return code;
-        if (targets)
-            config->targets[i].line = at;
-        else
-            config->jobs[i].line = at;
+        memcpy(to + layouts[l].line, &at, sizeof at);
     }
-    *(targets ? &config->target_count : &config->job_count) = (size_t)count;
+    memcpy((char *)base + layouts[l].list, &list, sizeof list);
+    memcpy((char *)base + layouts[l].count, &length, sizeof length);
     return 0;
 }
 
@@ -286,7 +378,11 @@ static int read_value(struct context *c, const struct setting *s, config_setting
             return wrong_type(c, s, line);
         return read_group(c, s->section, value, (char *)base + s->offset);
     case SETTING_LIST:
-        return read_list(c, s, value);
+        return read_list(c, s, value, base);
+    case SETTING_CHOICES:
+        return read_choices(c, s, value, base);
+    case SETTING_COMMANDS:
+        return read_commands(c, s, value, base);
     case SETTING_STRINGS:
     case SETTING_PATHS:
         return read_strings(c, s, value, base);

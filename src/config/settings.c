@@ -14,6 +14,7 @@
 #define DIGITS "0123456789"
 #define NAME UPPER LOWER DIGITS "._-"
 #define VISIBLE NAME "!#$%&'()*+,/:;<=>?@[]^`{|}~"
+#define MAIL NAME "!#$%&'*+/=?^`{|}~@"
 #define SECTION(label, table)                                                                                \
     {                                                                                                        \
         label, table, sizeof(table) / sizeof *(table)                                                        \
@@ -129,12 +130,60 @@ static const struct setting keep_settings[] = {
 static const struct section keep_section = SECTION("keep", keep_settings);
 #undef AT
 
+#define AT(member) .offset = offsetof(struct config_hooks, member)
+static const struct setting hooks_settings[] = {
+    {"before", SETTING_COMMANDS, AT(before), .min = 1, .max = 1000},
+    {"after", SETTING_COMMANDS, AT(after), .min = 1, .max = 1000},
+    {"on_success", SETTING_COMMANDS, AT(on_success), .min = 1, .max = 1000},
+    {"on_warning", SETTING_COMMANDS, AT(on_warning), .min = 1, .max = 1000},
+    {"on_failure", SETTING_COMMANDS, AT(on_failure), .min = 1, .max = 1000},
+    {"timeout", SETTING_DURATION, AT(timeout), .min = 1, .max = 7 * DAY, .fallback = "1h"},
+};
+static const struct section hooks_section = SECTION("hooks", hooks_settings);
+#undef AT
+
+/* In the order of the CONFIG_ON_ bits. */
+static const char *const notify_on[] = {"failure", "warning", "recovered", "success", NULL};
+static const char *const notify_types[] = {"webhook", "ping", "mail", "syslog", NULL};
+static const char *const facilities[] = {"daemon", "user",   "local0", "local1", "local2", "local3",
+                                         "local4", "local5", "local6", "local7", NULL};
+#define AT(member) .offset = offsetof(struct config_notify, member)
+static const struct setting notify_settings[] = {
+    {"type", SETTING_CHOICE, AT(type), .required = true, .choices = notify_types},
+    {"on", SETTING_CHOICES, AT(on), .only = " webhook mail syslog ", .choices = notify_on,
+     .fallback = "failure warning recovered"},
+    {"timeout", SETTING_DURATION, AT(timeout), .min = 1, .max = 10 * MINUTE, .fallback = "30s"},
+    {"url", SETTING_STRING, AT(url), .only = " webhook ping ", .min = 8,
+     .max = 4096}, /* checked by config.c */
+    {"url_file", SETTING_PATH, AT(url_file), .only = " webhook ping "},
+    {"ca_file", SETTING_PATH, AT(ca_file), .only = " webhook ping "},
+    {"allow_insecure_http", SETTING_BOOLEAN, AT(allow_insecure_http), .only = " webhook ping ",
+     .fallback = "false"},
+    {"start", SETTING_STRING, AT(start), .only = " ping ", .max = 256, .fallback = "/start",
+     .characters = VISIBLE},
+    {"success", SETTING_STRING, AT(success), .only = " ping ", .max = 256, .fallback = "",
+     .characters = VISIBLE},
+    {"warning", SETTING_STRING, AT(warning), .only = " ping ", .max = 256, .fallback = "",
+     .characters = VISIBLE},
+    {"failure", SETTING_STRING, AT(failure), .only = " ping ", .max = 256, .fallback = "/fail",
+     .characters = VISIBLE},
+    {"to", SETTING_STRINGS, AT(to), .required = true, .only = " mail ", .min = 1, .max = 100,
+     .characters = MAIL},
+    {"from", SETTING_STRING, AT(from), .only = " mail ", .min = 1, .max = 254, .characters = MAIL},
+    {"command", SETTING_STRINGS, AT(command), .only = " mail ", .min = 1, .max = 1000},
+    {"facility", SETTING_CHOICE, AT(facility), .only = " syslog ", .choices = facilities,
+     .fallback = "daemon"},
+};
+static const struct section notify_section = SECTION("notify", notify_settings);
+#undef AT
+
 #define AT(member) .offset = offsetof(struct config_job, member)
 static const struct setting job_settings[] = {
     {"name", SETTING_STRING, AT(name), .required = true, .min = 1, .max = 64, .characters = NAME},
     {"source", SETTING_GROUP, AT(source), .required = true, .section = &source_section},
     {"schedule", SETTING_GROUP, AT(schedule), .section = &schedule_section},
     {"keep", SETTING_GROUP, AT(keep), .section = &keep_section},
+    {"hooks", SETTING_GROUP, AT(hooks), .section = &hooks_section},
 };
 static const struct section job_section = SECTION("jobs", job_settings);
 #undef AT
@@ -146,6 +195,9 @@ static const struct setting root_settings[] = {
      .max = CONFIG_TARGETS_MAX, .section = &target_section},
     {"jobs", SETTING_LIST, .offset = offsetof(struct config, jobs), .required = true, .min = 1,
      .max = CONFIG_JOBS_MAX, .section = &job_section},
+    {"hooks", SETTING_GROUP, .offset = offsetof(struct config, hooks), .section = &hooks_section},
+    {"notify", SETTING_LIST, .offset = offsetof(struct config, notify), .max = CONFIG_NOTIFY_MAX,
+     .section = &notify_section},
 };
 static const struct section root_section = SECTION("", root_settings);
 
@@ -156,8 +208,8 @@ const struct section *settings_root(void)
 
 const char *settings_type_name(enum setting_type type)
 {
-    static const char *const names[] = {"string", "path",     "strings", "paths",  "integer",
-                                        "size",   "duration", "boolean", "choice", "schedule",
-                                        "zone",   "group",    "list"};
+    static const char *const names[] = {"string",   "path",     "strings", "paths",  "integer",
+                                        "size",     "duration", "boolean", "choice", "choices",
+                                        "commands", "schedule", "zone",    "group",  "list"};
     return names[type];
 }

@@ -19,6 +19,8 @@ enum setting_type {
     SETTING_DURATION, /* int64_t, seconds */
     SETTING_BOOLEAN,  /* bool */
     SETTING_CHOICE,   /* an enum: the place in `choices`, plus min */
+    SETTING_CHOICES,  /* unsigned: a bit for each, 1 << the place in `choices` */
+    SETTING_COMMANDS, /* struct config_commands; min and max: the words of each */
     SETTING_TIME,     /* struct schedule_time; min is its enum schedule_class */
     SETTING_ZONE,     /* const char * */
     SETTING_GROUP,    /* a struct, described by `section` */
@@ -32,10 +34,11 @@ struct setting {
     enum setting_type type;
     size_t offset; /* in the struct of its section */
     bool required;
-    const char *only;       /* names of the section's type that it belongs to, between spaces; NULL: all */
-    int64_t min, max;       /* of the value, in the unit of its type */
-    const char *fallback;   /* the default, as it would stand in the file; NULL: none */
-    const char *characters; /* strings: those allowed; NULL: all */
+    const char *only; /* names of the section's type that it belongs to, between spaces; NULL: all */
+    int64_t min, max; /* of the value, in the unit of its type */
+    const char
+        *fallback; /* the default, as it would stand in the file (choices between spaces); NULL: none */
+    const char *characters;     /* strings: those allowed; NULL: all */
     const char *const *choices; /* ends with NULL */
     const struct section *section;
 };
@@ -46,7 +49,7 @@ struct section {
     size_t count;
 };
 
-/* The file itself: repository, targets, jobs. */
+/* The file itself. */
 const struct section *settings_root(void);
 /* "string", "size", ... */
 const char *settings_type_name(enum setting_type type);

@@ -67,6 +67,20 @@ const char *http_url_parse(const char *text, struct http_url *url)
     return NULL;
 }
 
+int http_url_check(const char *text, bool plain, struct error *err)
+{
+    struct http_url url;
+    const char *wrong = http_url_parse(text, &url);
+    if (wrong) {
+        error_set(err, ERROR_USAGE, "that is not an address: %s", wrong);
+        return error_hint(err, "write https://HOST/PATH");
+    }
+    if (url.tls || url.loopback || plain)
+        return 0;
+    error_set(err, ERROR_USAGE, "the address is plain http: who is on the way could read and change it all");
+    return error_hint(err, "use https://, or set allow_insecure_http = true where the network is trusted");
+}
+
 char *http_url_origin(const char *text)
 {
     struct http_url url;

@@ -5,6 +5,8 @@
 #ifndef HTTP_URL_H
 #define HTTP_URL_H
 
+#include "base/error.h"
+
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -20,6 +22,9 @@ struct http_url {
 
 /* NULL, or what is wrong, as the end of a sentence that names the address: it shows nothing of it. */
 const char *http_url_parse(const char *text, struct http_url *url);
+/* USAGE, with nothing of it in the message, if it is no address, or one of another machine in plain http
+ * where `plain` does not allow that. */
+int http_url_check(const char *text, bool plain, struct error *err);
 /* "https://HOST:PORT": neither user nor path nor query, which may be secret. The caller frees it. */
 char *http_url_origin(const char *text);
 
