@@ -31,6 +31,9 @@ rows = [line.split("\t") for line in
 commands = {row[1]: row[2] for row in rows if row[0] == "command"}
 options = [row[1:] for row in rows if row[0] == "option"]
 settings = [row[1:] for row in rows if row[0] == "setting"]
+# Hooks of a job have the settings of the hooks of a run: the page lists them once.
+once = {(s[0].replace("hooks.", "jobs.hooks.", 1), *s[1:]) for s in settings if s[0].startswith("hooks.")}
+settings = [s for s in settings if tuple(s) not in once]
 if len(commands) < 10 or len(options) < 10 or len(settings) < 30:
     sys.exit("the program's table is too short to be true")
 

@@ -259,6 +259,18 @@ static const struct {
     {JOB_WITH(SOURCE " schedule = { daily = \"24:00\"; };"), "not a time", "HH:MM"},
     {JOB_WITH(SOURCE " schedule = { weekly = \"03:00\"; };"), "not a time", "sun"},
     {JOB_WITH(SOURCE " schedule = { timezone = \"Mars/Base\"; };"), "no time zone", NULL},
+    {JOB_WITH(SOURCE " hooks = { before = ( \"a\" ); };"), "wrong type", "parentheses"},
+    {JOB_WITH(SOURCE " hooks = { after = [ ]; };"), "has 0 entries", NULL},
+    {JOB_WITH(SOURCE " hooks = { after = ( ); };"), "has 0 commands", NULL},
+    {JOB_WITH(SOURCE " hooks = { after = \"a b\"; };"), "wrong type", "brackets"},
+    {REPOSITORY TARGETS JOBS "notify = ( { type = \"mail\"; } );", "4: \"to\" is missing", NULL},
+    {REPOSITORY TARGETS JOBS "notify = ( { type = \"mail\"; to = [ \"a b@c\" ]; } );", "not allowed", NULL},
+    {REPOSITORY TARGETS JOBS "notify = ( { type = \"syslog\"; on = [ \"never\" ]; } );",
+     "cannot have \"never\"", "\"failure\", \"warning\", \"recovered\", \"success\""},
+    {REPOSITORY TARGETS JOBS "notify = ( { type = \"syslog\"; on = [ ]; } );", "is empty", NULL},
+    {REPOSITORY TARGETS JOBS "notify = ( { type = \"ping\"; } );", "either url or url_file", NULL},
+    {REPOSITORY TARGETS JOBS "notify = ( { type = \"ping\"; on = [ \"failure\" ]; url = \"https://x\"; } );",
+     "does not go with", "webhook"},
     {JOB_WITH(SOURCE " }, { name = \"a\"; " SOURCE), "job \"a\" is there already", NULL},
 };
 
@@ -373,6 +385,53 @@ START_TEST(file_of_more_than_a_mebibyte_is_refused)
 }
 END_TEST
 
+START_TEST(hooks_and_channels)
+{
+    struct config *c =
+        parse_good(REPOSITORY TARGETS
+                   "jobs = ( { name = \"files\"; " SOURCE
+                   " hooks = { before = ( [ \"a\", \"b c\" ], [ \"d\" ] ); after = [ \"e\" ]; }; } );\n"
+                   "hooks = { on_failure = [ \"f\" ]; timeout = \"10s\"; };\n"
+                   "notify = ( { type = \"mail\"; to = [ \"root\", \"a+b@example.org\" ]; },\n"
+                   "  { type = \"webhook\"; on = [ \"success\", \"failure\" ]; url = \"https://x/\"; },\n"
+                   "  { type = \"ping\"; url_file = \"/etc/url\"; failure = \"?down\"; } );\n");
+    const struct config_hooks *hooks = &c->jobs[0].hooks;
+    ck_assert_uint_eq(hooks->before.count, 2);
+    ck_assert_uint_eq(hooks->before.list[0].count, 2);
+    ck_assert_str_eq(hooks->before.list[0].list[1], "b c");
+    ck_assert_str_eq(hooks->before.list[1].list[0], "d");
+    ck_assert_uint_eq(hooks->after.count, 1);
+    ck_assert_uint_eq(hooks->on_failure.count, 0);
+    ck_assert_int_eq(hooks->timeout, 3600);
+    ck_assert_str_eq(c->hooks.on_failure.list[0].list[0], "f");
+    ck_assert_int_eq(c->hooks.timeout, 10);
+    ck_assert_uint_eq(c->notify_count, 3);
+    ck_assert_int_eq(c->notify[0].type, CONFIG_NOTIFY_MAIL);
+    ck_assert_uint_eq(c->notify[0].on, CONFIG_ON_FAILURE | CONFIG_ON_WARNING | CONFIG_ON_RECOVERED);
+    ck_assert_uint_eq(c->notify[0].to.count, 2);
+    ck_assert_uint_eq(c->notify[0].line, 5);
+    ck_assert_uint_eq(c->notify[1].on, CONFIG_ON_FAILURE | CONFIG_ON_SUCCESS);
+    ck_assert_int_eq(c->notify[1].timeout, 30);
+    ck_assert_str_eq(c->notify[2].start, "/start");
+    ck_assert_str_eq(c->notify[2].failure, "?down");
+    config_free(c);
+}
+END_TEST
+
+START_TEST(a_refused_address_is_not_shown)
+{
+    static const char *const wrong[] = {"http://secret.example.net/secret", "secret",
+                                        "https://x/secret secret"};
+    for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
+        char text[1000];
+        snprintf(text, sizeof text,
+                 REPOSITORY TARGETS JOBS "notify = ( { type = \"webhook\"; url = \"%s\"; } );", wrong[i]);
+        expect_refused(text, "\"url\"", "https://");
+        ck_assert(!strstr(err.message, "secret") && !strstr(err.hint, "secret"));
+    }
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("config");
@@ -387,6 +446,8 @@ int main(void)
     tcase_add_test(tests, schedules_are_parsed_by_class);
     tcase_add_test(tests, folder_gives_its_conf_files_sorted);
     tcase_add_test(tests, file_of_more_than_a_mebibyte_is_refused);
+    tcase_add_test(tests, hooks_and_channels);
+    tcase_add_test(tests, a_refused_address_is_not_shown);
     suite_add_tcase(suite, tests);
     SRunner *runner = srunner_create(suite);
     srunner_run_all(runner, CK_NORMAL);
