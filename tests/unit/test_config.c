@@ -420,7 +420,7 @@ END_TEST
 
 START_TEST(a_refused_address_is_not_shown)
 {
-    static const char *const wrong[] = {"http://secret.example.net/secret", "secret",
+    static const char *const wrong[] = {"http://secret.example.net/secret", "secretsecret",
                                         "https://x/secret secret"};
     for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
         char text[1000];
