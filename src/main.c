@@ -14,6 +14,7 @@ static int (*const handlers[COMMAND_COUNT])(const struct options *) = {
     [COMMAND_INIT] = cmd_init,
     [COMMAND_CHECK_CONFIG] = cmd_check_config,
     [COMMAND_BACKUP] = cmd_backup,
+    [COMMAND_RUN] = cmd_run,
     [COMMAND_SNAPSHOTS] = cmd_snapshots,
     [COMMAND_LS] = cmd_ls,
     [COMMAND_FIND] = cmd_find,

@@ -10,6 +10,7 @@
 int cmd_init(const struct options *options);
 int cmd_check_config(const struct options *options);
 int cmd_backup(const struct options *options);
+int cmd_run(const struct options *options);
 int cmd_snapshots(const struct options *options);
 int cmd_ls(const struct options *options);
 int cmd_find(const struct options *options);

@@ -167,9 +167,13 @@ int wire_open(const struct options *options, const char *config_file, enum repos
 {
     struct config *config = NULL;
     int code = options->target ? 0 : targets_load(config_file, mode == REPOSITORY_WRITE, &config, err);
-    if (code == 0)
-        return wire_open_config(options, config, mode, key, wire, err);
     memset(wire, 0, sizeof *wire);
+    if (code == 0)
+        code = wire_open_config(options, config, mode, key, wire, err);
+    if (code == 0)
+        wire->owns_config = true;
+    else
+        config_free(config);
     return code;
 }
 
@@ -211,7 +215,8 @@ void wire_close(struct wire *wire)
 {
     end_watch(wire->cut);
     repository_close(wire->repository);
-    config_free(wire->config);
+    if (wire->owns_config)
+        config_free(wire->config);
     person_key_cleanse(&wire->person);
     memset(wire, 0, sizeof *wire);
 }

@@ -17,6 +17,7 @@ enum wire_key {
 
 struct wire {
     struct config *config; /* NULL with --target */
+    bool owns_config;
     struct repository *repository;
     struct person_key person;
     bool has_person;
@@ -27,7 +28,9 @@ struct wire {
  * sync. On failure everything is closed. */
 int wire_open(const struct options *options, const char *config_file, enum repository_mode mode,
               enum wire_key key, struct wire *wire, struct error *err);
-/* The same for a configuration that targets_load has read; it is taken over, also on failure. */
+/* The same for a configuration that targets_load has read. The caller keeps it, and frees it after
+ * wire_close.
+ */
 int wire_open_config(const struct options *options, struct config *config, enum repository_mode mode,
                      enum wire_key key, struct wire *wire, struct error *err);
 void wire_close(struct wire *wire);

@@ -154,6 +154,20 @@ struct config_job {
     unsigned line;
 };
 
+enum config_ionice { CONFIG_IONICE_NONE, CONFIG_IONICE_BEST_EFFORT, CONFIG_IONICE_IDLE };
+
+struct config_run {
+    int64_t jitter;      /* at most so long a delay before a run that has something to do */
+    int64_t max_runtime; /* for so long a run that is at work is well */
+    int64_t nice;
+    enum config_ionice ionice;
+};
+
+struct config_verify {
+    int64_t sample; /* per cent of the packs that a run reads; 0: none */
+    int64_t every;
+};
+
 struct config {
     const char *path;
     struct bytes text; /* the whole file, as manifests carry it */
@@ -165,6 +179,8 @@ struct config {
     struct config_hooks hooks; /* of a run as a whole */
     struct config_notify *notify;
     size_t notify_count;
+    struct config_run run;
+    struct config_verify verify;
     struct arena arena;
 };
 

@@ -188,6 +188,25 @@ static const struct setting job_settings[] = {
 static const struct section job_section = SECTION("jobs", job_settings);
 #undef AT
 
+static const char *const ionices[] = {"none", "best-effort", "idle", NULL};
+#define AT(member) .offset = offsetof(struct config_run, member)
+static const struct setting run_settings[] = {
+    {"jitter", SETTING_DURATION, AT(jitter), .min = 0, .max = DAY, .fallback = "0"},
+    {"max_runtime", SETTING_DURATION, AT(max_runtime), .min = 1, .max = YEAR, .fallback = "1d"},
+    {"nice", SETTING_INTEGER, AT(nice), .min = 0, .max = 19, .fallback = "0"},
+    {"ionice", SETTING_CHOICE, AT(ionice), .choices = ionices, .fallback = "none"},
+};
+static const struct section run_section = SECTION("run", run_settings);
+#undef AT
+
+#define AT(member) .offset = offsetof(struct config_verify, member)
+static const struct setting verify_settings[] = {
+    {"sample", SETTING_INTEGER, AT(sample), .min = 0, .max = 100, .fallback = "1"},
+    {"every", SETTING_DURATION, AT(every), .min = 1, .max = YEAR, .fallback = "7d"},
+};
+static const struct section verify_section = SECTION("verify", verify_settings);
+#undef AT
+
 static const struct setting root_settings[] = {
     {"repository", SETTING_GROUP, .offset = offsetof(struct config, repository), .required = true,
      .section = &repository_section},
@@ -198,6 +217,8 @@ static const struct setting root_settings[] = {
     {"hooks", SETTING_GROUP, .offset = offsetof(struct config, hooks), .section = &hooks_section},
     {"notify", SETTING_LIST, .offset = offsetof(struct config, notify), .max = CONFIG_NOTIFY_MAX,
      .section = &notify_section},
+    {"run", SETTING_GROUP, .offset = offsetof(struct config, run), .section = &run_section},
+    {"verify", SETTING_GROUP, .offset = offsetof(struct config, verify), .section = &verify_section},
 };
 static const struct section root_section = SECTION("", root_settings);
 

@@ -1,0 +1,288 @@
+#include "base/log.h"
+#include "base/memory.h"
+#include "base/text.h"
+#include "cli/commands.h"
+#include "cli/job_backup.h"
+#include "cli/keep_of.h"
+#include "cli/output.h"
+#include "cli/run_json.h"
+#include "cli/run_plan.h"
+#include "cli/schedule_of.h"
+#include "cli/signals.h"
+#include "cli/status.h"
+#include "cli/targets.h"
+#include "crypto/random.h"
+#include "ops/run.h"
+#include "repo/lock.h"
+
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/resource.h>
+#include <sys/syscall.h>
+#include <time.h>
+#include <unistd.h>
+
+/* One repository of those that -c names. */
+struct start {
+    const struct options *options;
+    struct config *config;
+    struct schedules schedules;
+    struct run_request *requests;
+    struct prune_job *prune_jobs;
+    struct run_parameters parameters;
+    struct wire wire;
+    int nice; /* of this process, when it began */
+};
+
+/* ---- what run_all asks for ---- */
+
+static int open_repository(void *context, struct repository **repository, struct error *err)
+{
+    struct start *s = context;
+    int code = wire_open_config(s->options, s->config, REPOSITORY_WRITE, WIRE_HOST, &s->wire, err);
+    *repository = s->wire.repository;
+    return code;
+}
+
+static int take_snapshot(void *context, const char *job, uint32_t classes, struct backup_result *result,
+                         struct error *err)
+{
+    struct start *s = context;
+    return job_backup(s->options, &s->wire, config_find_job(s->config, job), classes, result, err);
+}
+
+static void report(void *context, const struct error *err)
+{
+    (void)context;
+    status_report(err);
+}
+
+static void report_problem(void *context, const char *target, const char *object, const char *what,
+                           bool repaired)
+{
+    (void)context;
+    (void)repaired; /* run repairs nothing by itself */
+    log_warning("target %s: %s: %s", target, object, what);
+}
+
+static void print_job(void *context, const struct run_job_result *result)
+{
+    const struct start *s = context;
+    if (result->backup && !s->options->json && !s->options->quiet)
+        job_print_result(result->record->job, result->backup);
+}
+
+static void print_end(void *context, const struct run_record *record)
+{
+    const struct start *s = context;
+    char bytes[32];
+    if (s->options->json || s->options->quiet)
+        return;
+    if (record->prune && record->prune->exit_status == STATUS_DONE)
+        printf("prune: %llu snapshots removed, %llu packs deleted, %s\n",
+               (unsigned long long)record->prune->expired, (unsigned long long)record->prune->deleted_packs,
+               text_format_size(record->prune->deleted_bytes, bytes));
+    if (record->verify && record->verify->exit_status == STATUS_DONE)
+        printf("verify: nothing is missing; %llu packs read, %s, no damage\n",
+               (unsigned long long)record->verify->objects, text_format_size(record->verify->bytes, bytes));
+}
+
+/* ---- before anything is asked of a target ---- */
+
+static void fill_parameters(struct start *s)
+{
+    const struct config *c = s->config;
+    s->requests = memory_alloc_array(c->job_count, sizeof *s->requests);
+    s->prune_jobs = memory_alloc_array(c->job_count, sizeof *s->prune_jobs);
+    size_t count = 0;
+    for (size_t i = 0; i < c->job_count; i++) {
+        s->prune_jobs[i] = (struct prune_job){c->jobs[i].name, keep_of(&c->jobs[i].keep)};
+        if (job_is_chosen(s->options, &c->jobs[i]))
+            s->requests[count++] = (struct run_request){c->jobs[i].name, &s->schedules.list[i]};
+    }
+    s->parameters = (struct run_parameters){.command = "run",
+                                            .state_folder = c->repository.state_dir,
+                                            .requests = s->requests,
+                                            .request_count = count,
+                                            .prune = {.jobs = s->prune_jobs,
+                                                      .job_count = c->job_count,
+                                                      .clock_tolerance = c->repository.clock_tolerance},
+                                            .verify = {.sample = (double)c->verify.sample,
+                                                       .problem = report_problem,
+                                                       .cancelled = signals_stop()},
+                                            .verify_every = c->verify.every,
+                                            .stop = signals_stop(),
+                                            .context = s,
+                                            .open = open_repository,
+                                            .backup = take_snapshot,
+                                            .report = report};
+}
+
+/* Runs that meet one another are no failure, unless one of them never ends. */
+static int behind(const struct start *s, const struct error *why)
+{
+    struct lock_holder holder;
+    struct error err = *why;
+    char since[TEXT_TIME_SIZE], limit[32];
+    int64_t now = (int64_t)time(NULL);
+    if (lock_read_holder(s->config->repository.state_dir, &holder) && strcmp(holder.command, "run") == 0) {
+        text_format_time(holder.since, since);
+        if (now - holder.since < s->config->run.max_runtime) {
+            log_verbose("a run is at work (process %ld since %s): nothing to do", holder.process, since);
+            return STATUS_DONE;
+        }
+        error_set(&err, ERROR_BUSY,
+                  "a run has been at work on this repository since %s, for longer than max_runtime (%s): "
+                  "process %ld",
+                  since, text_format_duration((double)s->config->run.max_runtime, limit), holder.process);
+        error_hint(&err, "see what it does; if it must end: kill %ld, and the next run goes on from there",
+                   holder.process);
+    }
+    return status_report(&err);
+}
+
+/* So that the hosts of a fleet do not all come at once. */
+static void wait_a_little(int64_t jitter)
+{
+    uint64_t random;
+    random_bytes(&random, sizeof random);
+    int64_t wait = jitter ? (int64_t)(random % (uint64_t)(jitter + 1)) : 0;
+    struct timespec start, now;
+    if (wait)
+        log_verbose("waiting for %lld seconds, see jitter", (long long)wait);
+    clock_gettime(CLOCK_MONOTONIC, &start);
+    for (now = start; now.tv_sec - start.tv_sec < wait && !*signals_stop();) {
+        poll(NULL, 0, 100);
+        clock_gettime(CLOCK_MONOTONIC, &now);
+    }
+}
+
+#define IOPRIO_PROCESS 1
+#define IOPRIO_CLASS(class, level) ((class) << 13 | (level))
+
+/* Threads that are started later have them as well. That a kernel or a container refuses is no reason to take
+ * no backup. */
+static void set_priorities(const struct start *s)
+{
+    static const int classes[] = {[CONFIG_IONICE_NONE] = IOPRIO_CLASS(0, 0),
+                                  [CONFIG_IONICE_BEST_EFFORT] = IOPRIO_CLASS(2, 7),
+                                  [CONFIG_IONICE_IDLE] = IOPRIO_CLASS(3, 0)};
+    const struct config_run *run = &s->config->run;
+    int nice = run->nice ? (int)run->nice : s->nice;
+    if (setpriority(PRIO_PROCESS, 0, nice) != 0)
+        log_warning("nice = %d is refused by the system", nice);
+    if (syscall(SYS_ioprio_set, IOPRIO_PROCESS, 0, classes[run->ionice]) != 0 && run->ionice)
+        log_warning("ionice is refused by the system");
+}
+
+static void print_nothing(const struct start *s)
+{
+    if (s->options->json)
+        output_json_print(json_pack("{s:s, s:i, s:[]}", "repository", s->config->repository.name,
+                                    "exit_status", STATUS_DONE, "jobs"));
+    else if (!s->options->quiet && isatty(STDOUT_FILENO))
+        puts("nothing is due"); /* who is not there need not know */
+}
+
+/* ---- the run ---- */
+
+static int finish(const struct start *s, const struct run_result *result)
+{
+    const struct run_record *record = &result->record;
+    char took[32];
+    if (result->nothing_due) {
+        print_nothing(s);
+        return STATUS_DONE;
+    }
+    if (record->ended - record->started > s->config->run.max_runtime)
+        log_warning("the run took %s, longer than max_runtime",
+                    text_format_duration((double)(record->ended - record->started), took));
+    if (s->options->json)
+        output_json_print(run_json(s->config->repository.name, record));
+    return (int)record->exit_status;
+}
+
+static int run_due(struct start *s, const struct run_due *due)
+{
+    struct run_result result;
+    struct error err;
+    const struct run_events events[] = {{.context = s, .after_job = print_job, .end = print_end}};
+    s->parameters.events = events;
+    s->parameters.event_count = sizeof events / sizeof *events;
+    set_priorities(s);
+    int code = run_all(&s->parameters, due, &result, &err);
+    int status = code == 0 ? finish(s, &result) : behind(s, &err);
+    run_result_free(&result);
+    wire_close(&s->wire);
+    return status;
+}
+
+static int start(struct start *s, bool *waited)
+{
+    struct success_list successes;
+    struct error err;
+    struct run_due *due = memory_alloc_array(s->parameters.request_count, sizeof *due);
+    const struct config_repository *r = &s->config->repository;
+    int status = STATUS_DONE;
+    /* What else goes wrong here goes wrong again when the repository is opened. */
+    int code = successes_read_local(r->state_dir, r->key_file, "run", &successes, &err);
+    size_t count = run_decide(&s->parameters, &successes, (int64_t)time(NULL), due);
+    successes_free(&successes);
+    if (code == ERROR_BUSY) {
+        status = behind(s, &err);
+    } else if (count == 0) {
+        print_nothing(s);
+    } else {
+        if (!*waited && !isatty(STDERR_FILENO))
+            wait_a_little(s->config->run.jitter);
+        *waited = true;
+        if (!*signals_stop())
+            status = run_due(s, due);
+    }
+    free(due);
+    return status;
+}
+
+static int run_file(const struct options *options, const char *file, int nice, bool *waited)
+{
+    struct start s = {.options = options, .nice = nice};
+    struct error err;
+    int status;
+    int code = targets_load(file, true, &s.config, &err);
+    if (code == 0)
+        code = job_check_names(options, s.config, &err);
+    if (code == 0)
+        code = schedules_load(s.config, (int64_t)time(NULL), &s.schedules, &err);
+    if (code == 0) {
+        fill_parameters(&s);
+        status = options->dry_run ? run_plan_print(options, s.config, &s.parameters) : start(&s, waited);
+    } else {
+        status = status_report(&err);
+    }
+    free(s.requests);
+    free(s.prune_jobs);
+    schedules_free(&s.schedules);
+    config_free(s.config);
+    return status;
+}
+
+int cmd_run(const struct options *options)
+{
+    struct error err;
+    char **files;
+    size_t count;
+    bool waited = false;
+    int status = STATUS_DONE, nice = getpriority(PRIO_PROCESS, 0);
+    if (config_list_directory(options->config, &files, &count, &err) != 0)
+        return status_report(&err);
+    if (!options->dry_run)
+        signals_install();
+    for (size_t i = 0; i < count && !*signals_stop(); i++) {
+        if (count > 1)
+            log_verbose("%s:", files[i]);
+        status = status_worse(status, run_file(options, files[i], nice, &waited));
+    }
+    config_free_list(files, count);
+    return *signals_stop() ? status_worse(status, STATUS_FAILED) : status;
+}

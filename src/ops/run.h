@@ -1,0 +1,89 @@
+/*
+ * A run: what cron starts. Every due snapshot, one for each job; then targets that lag, prune, a sampled
+ * verify; then the record of it all. For the command run (and the decisions alone for others).
+ */
+#ifndef OPS_RUN_H
+#define OPS_RUN_H
+
+#include "ops/backup.h"
+#include "ops/prune.h"
+#include "ops/verify.h"
+#include "policy/due.h"
+#include "repo/runs.h"
+#include "repo/successes.h"
+
+struct run_request {
+    const char *job;
+    const struct due_schedule *schedule;
+};
+
+/* What a job's snapshot came to; for who listens. */
+struct run_job_result {
+    struct run_job *record;             /* a listener may make exit_status worse, and message tell more */
+    const struct error *error;          /* NULL if it was taken */
+    const struct backup_result *backup; /* NULL if it was not */
+};
+
+/* Hooks, notifications and metrics. Any may be NULL. */
+struct run_events {
+    void *context;
+    /* There is something to do: record->jobs names it. */
+    void (*begin)(void *context, const struct run_record *record);
+    /* Before a job; if it fails, so does the job, with its error. */
+    int (*before_job)(void *context, const struct run_job *job, struct error *err);
+    /* Always, when before_job was called: also for a job that failed, or that a signal stopped. */
+    void (*after_job)(void *context, const struct run_job_result *result);
+    /* When all is done and recorded, also after a run that could not even open the repository. */
+    void (*end)(void *context, const struct run_record *record);
+};
+
+struct run_parameters {
+    const char *command; /* of the record */
+    const char *state_folder;
+    const struct run_request *requests;
+    size_t request_count;
+    struct prune_parameters prune; /* failed_jobs are filled in */
+    struct verify_parameters
+        verify;               /* its sample in per cent, 0: none is done; first and span are filled in */
+    int64_t verify_every;     /* seconds */
+    const volatile int *stop; /* never NULL */
+
+    void *context; /* of what follows */
+    /* Opens the repository for writing; the caller closes it when run_all has returned. BUSY ends the run. */
+    int (*open)(void *context, struct repository **repository, struct error *err);
+    int (*backup)(void *context, const char *job, uint32_t classes, struct backup_result *result,
+                  struct error *err);
+    /* A failure, as it comes. */
+    void (*report)(void *context, const struct error *err);
+    const struct run_events *events; /* all of them listen, in this order */
+    size_t event_count;
+};
+
+struct run_due {
+    uint32_t classes; /* CLASS_ bits; 0: nothing is due */
+    struct due_decision decisions[DUE_CLASS_COUNT];
+};
+
+/* What is due of each request, into due[request_count]; returns how many jobs have something. */
+size_t run_decide(const struct run_parameters *parameters, const struct success_list *successes, int64_t now,
+                  struct run_due *due);
+/* The same by what the targets hold; *snapshots are loaded for it, the caller frees them. The repository must
+ * be synced. */
+int run_decide_by_repository(const struct run_parameters *parameters, struct repository *repository,
+                             int64_t now, struct run_due *due, size_t *count, struct snapshot_list *snapshots,
+                             struct error *err);
+
+struct run_result {
+    struct arena arena; /* of the record */
+    bool nothing_due;   /* no record was left */
+    struct run_record record;
+};
+
+/* The whole run; `due` is what was decided before any target was asked, for the record of a run that cannot
+ * open the repository. Returns 0 if there is a result: failures are told in the record, which is written to
+ * the targets, or waits in the state folder. BUSY if another process works on the repository. */
+int run_all(const struct run_parameters *parameters, const struct run_due *due, struct run_result *result,
+            struct error *err);
+void run_result_free(struct run_result *result);
+
+#endif
