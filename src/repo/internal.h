@@ -60,6 +60,8 @@ struct repository {
     char *state_folder;
     bool temporary_state;
     int lock;
+    bool held;    /* another process has the lock: this reader works beside it */
+    bool offline; /* nothing but the catalog's records */
 
     struct host_key host_key;
     bool has_host;
@@ -114,9 +116,14 @@ int repository_stopped(const struct repository *r, struct error *err);
 /* For the rest of the session, with a warning that says why. */
 void target_leave_out(struct repository *r, size_t target, const struct error *why);
 
+/* When the targets were last listed with success, Unix seconds; 0: not known. */
+int64_t sync_time(struct repository *r);
+
 /* ---- listing (listing.c) ---- */
 
 int listing_load(struct repository *r, struct error *err);
+/* The records that the catalog remembers, as if they were listed, on no target. */
+int listing_of_catalog(struct repository *r, struct error *err);
 void listing_free(struct repository *r);
 struct object_seen *listing_find(struct repository *r, enum object_folder folder, const struct id *sha256);
 /* First and one past the last object of a folder. */

@@ -131,6 +131,40 @@ int listing_load(struct repository *r, struct error *err)
     return code;
 }
 
+struct remembered {
+    struct repository *r;
+    size_t capacity;
+    enum object_folder folder;
+};
+
+static int remember(const struct id *sha256, struct bytes body, void *context)
+{
+    struct remembered *m = context;
+    struct repository *r = m->r;
+    (void)body;
+    memory_reserve_one(r->objects, r->object_count, m->capacity);
+    r->objects[r->object_count++] = (struct object_seen){.sha256 = *sha256, .folder = (uint8_t)m->folder};
+    return 0;
+}
+
+int listing_of_catalog(struct repository *r, struct error *err)
+{
+    static const struct {
+        enum object_type type;
+        enum object_folder folder;
+    } kinds[] = {
+        {OBJECT_MANIFEST, FOLDER_SNAPSHOTS}, {OBJECT_RUN, FOLDER_RUNS}, {OBJECT_EVENT, FOLDER_EVENTS}};
+    struct remembered m = {.r = r};
+    int code = 0;
+    listing_free(r);
+    for (size_t i = 0; i < sizeof kinds / sizeof *kinds && code == 0; i++) {
+        m.folder = kinds[i].folder;
+        code = catalog_each_record(r->catalog, (uint8_t)kinds[i].type, remember, &m, err);
+    }
+    merge(r);
+    return code;
+}
+
 void listing_free(struct repository *r)
 {
     free(r->objects);

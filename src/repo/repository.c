@@ -50,6 +50,15 @@ static int use_temporary_state(struct repository *r, struct error *err)
     return 0;
 }
 
+static int open_catalog(struct repository *r, struct error *err)
+{
+    char *path = file_join(r->state_folder, "catalog.db");
+    bool fresh;
+    int code = catalog_open(path, &r->config.repository, &r->catalog, &fresh, err);
+    free(path);
+    return code;
+}
+
 static int open_state(struct repository *r, struct error *err)
 {
     const struct repository_parameters *p = &r->parameters;
@@ -59,6 +68,7 @@ static int open_state(struct repository *r, struct error *err)
         code = file_make_directories(r->state_folder, 0700, err);
         if (code == 0)
             code = lock_take(r->state_folder, p->command ? p->command : "holdfast", &r->lock, err);
+        r->held = code == ERROR_BUSY;
         if (code != 0 && r->mode == REPOSITORY_WRITE)
             return code;
     }
@@ -69,13 +79,10 @@ static int open_state(struct repository *r, struct error *err)
     if (code != 0)
         return code;
     char *meta = file_join(r->state_folder, "meta");
-    char *path = file_join(r->state_folder, "catalog.db");
-    bool fresh;
     code = file_make_directories(meta, 0700, err);
     if (code == 0)
-        code = catalog_open(path, &r->config.repository, &r->catalog, &fresh, err);
+        code = open_catalog(r, err);
     free(meta);
-    free(path);
     return code;
 }
 
@@ -440,6 +447,49 @@ int repository_open(const struct repository_parameters *parameters, enum reposit
     return 0;
 }
 
+/* Where a new one would be made, nothing is known. */
+static int open_known_state(struct repository *r, struct error *err)
+{
+    char *path = file_join(r->parameters.state_folder, "catalog.db");
+    int code = 0;
+    r->state_folder = memory_copy_string(r->parameters.state_folder);
+    if (access(path, R_OK | W_OK) != 0)
+        code = error_set_errno(err, errno, "cannot open %s", path);
+    if (code == 0)
+        code = lock_take(r->state_folder, "status", &r->lock, err);
+    if (code == 0)
+        code = open_catalog(r, err);
+    free(path);
+    return code;
+}
+
+int repository_open_offline(const struct repository_parameters *parameters, struct repository **repository,
+                            int64_t *known, struct error *err)
+{
+    struct repository *r = memory_new(struct repository);
+    r->parameters = *parameters;
+    r->mode = REPOSITORY_READ;
+    r->offline = true;
+    r->lock = -1;
+    pthread_mutex_init(&r->index_lock, NULL);
+    pthread_mutex_init(&r->lease_lock, NULL);
+    r->replicas = take_targets(parameters);
+    int code = read_host_key(r, err);
+    if (code == 0) {
+        r->config.repository = r->host_key.repository;
+        code = open_known_state(r, err);
+    }
+    if (code == 0)
+        code = listing_of_catalog(r, err);
+    if (code != 0) {
+        repository_close(r);
+        return code;
+    }
+    *known = sync_time(r);
+    *repository = r;
+    return 0;
+}
+
 void repository_close(struct repository *r)
 {
     if (!r)
@@ -633,6 +683,11 @@ const struct chunker *repository_chunker(const struct repository *r)
 struct chunker_parameters repository_chunker_parameters(const struct repository *r)
 {
     return (struct chunker_parameters){r->config.chunk_min, r->config.chunk_average, r->config.chunk_max};
+}
+
+bool repository_is_held(const struct repository *r)
+{
+    return r->held;
 }
 
 uint32_t repository_active_mask(const struct repository *r)

@@ -51,6 +51,12 @@ int repository_open(const struct repository_parameters *parameters, enum reposit
 /* Ends the lease if there is one, waits for writes, frees everything. */
 void repository_close(struct repository *repository);
 
+/* What the state folder remembers, where no target can be asked: snapshots_load and runs_load work, nothing
+ * else does. *known gets when it was last brought up to date, Unix seconds, or 0. NOT_FOUND if it remembers
+ * nothing; BUSY while another process works. The parameters name no targets. */
+int repository_open_offline(const struct repository_parameters *parameters, struct repository **repository,
+                            int64_t *known, struct error *err);
+
 /* Finds the sealed person key that the passphrase opens, on any of the targets. DENIED if it opens none,
  * NOT_FOUND if there is none. */
 int repository_open_person(struct storage *const *targets, size_t count, struct bytes passphrase,
@@ -78,6 +84,8 @@ int repository_add_host(struct repository *repository, const char *name, enum ro
 /* Lists all targets; brings the catalog up to date: segments, manifests, events, leases. Writers put their
  * lease before (lease.h). */
 int repository_sync(struct repository *repository, struct error *err);
+/* The same for the records alone, without the index: enough for snapshots_load and runs_load. */
+int repository_sync_records(struct repository *repository, struct error *err);
 
 /* Copies what live snapshots need and a target lacks from another target (ciphertext only), then its index
  * and records; a snapshot only to where all that it needs is. Targets for which that fails are demoted, and
@@ -113,6 +121,8 @@ const struct chunker *repository_chunker(const struct repository *repository);
 struct chunker_parameters repository_chunker_parameters(const struct repository *repository);
 /* How many requests at the same time are worth while: those of the target that takes most. */
 unsigned repository_requests(const struct repository *repository);
+/* True if another process worked on it when this reader began, see lock_read_holder(). */
+bool repository_is_held(const struct repository *repository);
 /* Bit per target that takes part now. */
 uint32_t repository_active_mask(const struct repository *repository);
 

@@ -26,7 +26,8 @@ static int note_event(struct repository *r, const struct object_seen *object, co
     for (size_t i = 0; i < event->snapshots.count; i++) {
         const struct id *id = &event->snapshots.list[i];
         if (event->type == EVENT_FORGET) {
-            if (keyring_host_may_prune(&r->chain.keyring, &event->host))
+            /* Without the keyring it counts: no decision hangs on it. */
+            if (r->offline || keyring_host_may_prune(&r->chain.keyring, &event->host))
                 id_map_put(marks->forgotten, id, 1);
             else
                 log_warning("a forget event of a host that may not prune is ignored");

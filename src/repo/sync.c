@@ -28,7 +28,26 @@ static void check_clock(struct repository *r)
                  : "check the clock, if backups ran in between");
 }
 
-int repository_sync(struct repository *r, struct error *err)
+#define SYNC_KEY "sync"
+
+int64_t sync_time(struct repository *r)
+{
+    struct buffer value = {0};
+    int64_t time = 0;
+    if (catalog_get_value(r->catalog, SYNC_KEY, &value, NULL) == 0 && value.size == sizeof(uint64_t))
+        time = (int64_t)bytes_load_u64(value.data);
+    buffer_free(&value);
+    return time;
+}
+
+static int note_time(struct repository *r, struct error *err)
+{
+    uint8_t now[sizeof(uint64_t)];
+    bytes_store_u64(now, (uint64_t)time(NULL));
+    return catalog_put_value(r->catalog, SYNC_KEY, bytes_of(now, sizeof now), err);
+}
+
+static int sync_with(struct repository *r, bool index, struct error *err)
 {
     r->damage = r->outages = 0;
     /* What is still on its way would be taken for lost. */
@@ -37,10 +56,23 @@ int repository_sync(struct repository *r, struct error *err)
         code = listing_load(r, err);
     if (code == 0)
         retention_begin(r);
-    if (code == 0)
+    if (code == 0 && index)
         code = index_load(r, err);
     if (code == 0)
         records_prefetch(r, 1u << FOLDER_SNAPSHOTS | 1u << FOLDER_EVENTS);
+    if (code == 0)
+        code = note_time(r, err);
+    return code;
+}
+
+int repository_sync_records(struct repository *r, struct error *err)
+{
+    return sync_with(r, false, err);
+}
+
+int repository_sync(struct repository *r, struct error *err)
+{
+    int code = sync_with(r, true, err);
     if (code == 0)
         code = events_apply(r, err);
     if (code == 0 && r->mode == REPOSITORY_WRITE)
