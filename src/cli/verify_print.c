@@ -6,10 +6,12 @@
 #include "cli/progress.h"
 #include "cli/signals.h"
 #include "cli/status.h"
+#include "ops/verify_note.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #define PROBLEMS_MAX 1000
 
@@ -86,6 +88,16 @@ static void print(const struct options *options, const struct verify_result *r, 
     }
 }
 
+/* For `status`, which does without it where it cannot be kept. */
+static void take_note(const struct session *s, const struct verify_result *r, bool all)
+{
+    const char *folder = s->wire.config ? s->wire.config->repository.state_dir : NULL;
+    struct verdict_check check = {(int64_t)time(NULL), r->problems - r->repaired, all};
+    struct error why;
+    if (folder && verify_note_add(folder, &check, r->objects, r->bytes, &why) != 0)
+        log_verbose("%s", why.message);
+}
+
 int verify_and_print(const struct options *options, struct session *s, struct verify_parameters *p,
                      const char *what)
 {
@@ -106,6 +118,8 @@ int verify_and_print(const struct options *options, struct session *s, struct ve
         log_hint("the next backup, or holdfast heal, brings them");
     status = status_worse(status, result.targets_behind ? STATUS_BEHIND : session_behind(s));
     print(options, &result, &notes, status);
+    if (code == 0 || code == ERROR_INTEGRITY)
+        take_note(s, &result, p->sample >= 100);
     json_decref(notes.problems);
     json_decref(notes.lost);
     return status;

@@ -1,0 +1,33 @@
+/*
+ * What overview.c and overview_problems.c share.
+ */
+#ifndef OPS_OVERVIEW_INTERNAL_H
+#define OPS_OVERVIEW_INTERNAL_H
+
+#include "ops/overview.h"
+#include "repo/inspect.h"
+
+struct overview_make {
+    struct repository *repository; /* NULL: nothing can be had */
+    const struct overview_parameters *parameters;
+    const struct id16 *host; /* this one; NULL: not known */
+    struct overview *overview;
+    size_t problem_capacity;
+};
+
+/* A record of this host's; one that waits has no host yet. */
+static inline bool overview_is_own_run(const struct overview_make *m, const struct run_entry *entry)
+{
+    return entry->waits || (m->host && id16_equal(&entry->record.host, m->host));
+}
+
+/* An exit status that says that something was not done. */
+static inline bool overview_is_failure(uint32_t exit_status)
+{
+    return exit_status != 0 && exit_status != 3 && exit_status != 6;
+}
+
+/* From all other facts. */
+void overview_find_problems(struct overview_make *make);
+
+#endif

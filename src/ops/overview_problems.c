@@ -1,0 +1,301 @@
+/* From facts to what is wrong and what to do about it. */
+#include "base/memory.h"
+#include "base/text.h"
+#include "ops/overview_internal.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+const char *overview_level_name(enum overview_level level)
+{
+    static const char *const names[] = {[OVERVIEW_WARNING] = "warning",
+                                        [OVERVIEW_BEHIND] = "behind",
+                                        [OVERVIEW_FAILED] = "failed",
+                                        [OVERVIEW_DAMAGE] = "damage"};
+    return names[level];
+}
+
+__attribute__((format(printf, 2, 3))) static const char *text(struct overview_make *m, const char *format,
+                                                              ...)
+{
+    char *made = NULL;
+    va_list arguments;
+    va_start(arguments, format);
+    if (vasprintf(&made, format, arguments) < 0)
+        made = NULL;
+    va_end(arguments);
+    const char *kept = arena_copy_string(&m->overview->arena, made ? made : "");
+    free(made);
+    return kept;
+}
+
+/* Behind those that are as bad or worse. */
+static void add(struct overview_make *m, enum overview_level level, int64_t since, const char *what,
+                const char *todo)
+{
+    struct overview *o = m->overview;
+    memory_reserve_one(o->problems, o->problem_count, m->problem_capacity);
+    size_t at = o->problem_count++;
+    for (; at > 0 && o->problems[at - 1].level < level; at--)
+        o->problems[at] = o->problems[at - 1];
+    o->problems[at] = (struct overview_problem){level, what, todo, since};
+}
+
+static const char *plural(size_t count)
+{
+    return count == 1 ? "" : "s";
+}
+
+/* ---- jobs ---- */
+
+static void add_overdue(struct overview_make *m, const struct overview_job *job)
+{
+    struct buffer classes = {0};
+    int64_t since = 0;
+    for (unsigned c = 0; c < DUE_CLASS_COUNT; c++) {
+        const struct due_decision *d = &job->decisions[c];
+        if (!d->overdue)
+            continue;
+        buffer_append_format(&classes, "%s%s", classes.size ? ", " : "", keep_class_name(c));
+        since = !since || d->since < since ? d->since : since;
+    }
+    add(m, OVERVIEW_FAILED, since, text(m, "job %s is overdue: %s", job->name, buffer_string(&classes)),
+        text(m, "holdfast run %s; does cron start holdfast run? see holdfast schedule", job->name));
+    buffer_free(&classes);
+}
+
+/* What could not be read, as far as one line tells it. */
+static void add_warnings(struct overview_make *m, const struct overview_job *job)
+{
+    uint64_t count = job->newest->manifest.statistics.warnings;
+    const struct run_job *run = job->run_job;
+    bool known =
+        run && run->warning_count && run->has_snapshot && id_equal(&run->snapshot, &job->newest->sha256);
+    add(m, OVERVIEW_WARNING, job->newest->manifest.started,
+        text(m, "job %s: %llu warning%s in its newest snapshot%s%s", job->name, (unsigned long long)count,
+             plural(count), known ? ": " : "", known ? run->warnings[0] : ""),
+        text(m, "make what it names readable, or exclude it; holdfast backup %s shows all", job->name));
+}
+
+static void look_at_job(struct overview_make *m, const struct overview_job *job)
+{
+    const char *message = job->run_job && *job->run_job->message ? job->run_job->message : "no reason given";
+    switch (job->health) {
+    case VERDICT_FAILING:
+        add(m, job->run_job->exit_status == 5 ? OVERVIEW_DAMAGE : OVERVIEW_FAILED, job->run_job->ended,
+            text(m, "job %s failed: %s", job->name, message),
+            text(m, "remove the cause, then: holdfast run %s", job->name));
+        break;
+    case VERDICT_OVERDUE:
+        add_overdue(m, job);
+        break;
+    case VERDICT_NEVER:
+        add(m, OVERVIEW_WARNING, 0, text(m, "job %s has no snapshot yet", job->name),
+            text(m, "holdfast %s %s", job->next ? "run" : "backup", job->name));
+        break;
+    case VERDICT_WARNING:
+        add_warnings(m, job);
+        break;
+    case VERDICT_OK:
+        break;
+    }
+}
+
+static void look_at_orphan(struct overview_make *m, const struct overview_orphan *orphan)
+{
+    if (orphan->pinned == orphan->snapshots)
+        return; /* kept on purpose */
+    add(m, OVERVIEW_WARNING, 0,
+        text(m, "%zu snapshot%s of job %s, which is not configured any more", orphan->snapshots,
+             plural(orphan->snapshots), orphan->name),
+        text(m, "holdfast snapshots %s; then forget them, pin those to be kept, or configure the job again",
+             orphan->name));
+}
+
+/* ---- targets ---- */
+
+static const char *without_name(const char *message, const char *name)
+{
+    size_t length = strlen(name);
+    bool named = strncmp(message, "target ", 7) == 0 && strncmp(message + 7, name, length) == 0 &&
+                 strncmp(message + 7 + length, ": ", 2) == 0;
+    return named ? message + 7 + length + 2 : message;
+}
+
+static void look_at_locks(struct overview_make *m, size_t t)
+{
+    const struct snapshot_list *list = m->parameters->snapshots;
+    int64_t retain = repository_parameters(m->repository)->retain[t], first = 0;
+    for (size_t i = 0; i < list->count && retain; i++) {
+        int64_t until = inspect_locked_until(m->repository, t, &list->list[i].sha256);
+        first = until && (!first || until < first) ? until : first;
+    }
+    /* Prune moves them on when a third is left. */
+    if (first && first - m->overview->now < retain / 4)
+        add(m, OVERVIEW_WARNING, 0,
+            text(m, "target %s: locks of objects that are needed end, and nothing moves them on",
+                 m->overview->targets[t].name),
+            "holdfast prune");
+}
+
+static void look_at_target(struct overview_make *m, size_t t, const struct overview_target *target)
+{
+    if (target->answers) {
+        if (target->missing)
+            add(m, OVERVIEW_BEHIND, target->behind_since,
+                text(m, "target %s lacks %zu snapshot%s", target->name, target->missing,
+                     plural(target->missing)),
+                "the next run brings them; at once: holdfast heal");
+        look_at_locks(m, t);
+        return;
+    }
+    if (!target->why || m->parameters->unanswered)
+        return; /* said once for all */
+    bool damaged = target->why->code == ERROR_INTEGRITY;
+    add(m, damaged ? OVERVIEW_DAMAGE : OVERVIEW_BEHIND, 0,
+        text(m, "target %s %s: %s", target->name, damaged ? "is damaged" : "cannot be used",
+             without_name(target->why->message, target->name)),
+        *target->why->hint ? target->why->hint : "holdfast check-config --online shows what is wrong");
+}
+
+static void look_at_targets(struct overview_make *m)
+{
+    const struct overview_parameters *p = m->parameters;
+    size_t answer = 0;
+    for (size_t t = 0; t < m->overview->target_count; t++) {
+        answer += m->overview->targets[t].answers;
+        look_at_target(m, t, &m->overview->targets[t]);
+    }
+    if (p->unanswered)
+        add(m, p->unanswered->code == ERROR_INTEGRITY ? OVERVIEW_DAMAGE : OVERVIEW_FAILED, 0,
+            text(m, "no target can be used: %s", p->unanswered->message),
+            *p->unanswered->hint ? p->unanswered->hint
+                                 : "holdfast check-config --online shows what is wrong");
+    else if (answer < p->min_targets)
+        add(m, OVERVIEW_FAILED, 0,
+            text(m, "%zu of %zu targets can be used, min_targets asks for %u: nothing is backed up", answer,
+                 p->target_count, p->min_targets),
+            "get the others to answer, or lower min_targets to go on without them");
+}
+
+/* ---- runs ---- */
+
+static int64_t newest_success(const struct overview *o)
+{
+    int64_t newest = 0;
+    for (size_t i = 0; i < o->job_count; i++) {
+        const struct snapshot *s = o->jobs[i].newest;
+        newest = s && s->manifest.started > newest ? s->manifest.started : newest;
+    }
+    return newest;
+}
+
+/* What no job can be blamed for. */
+static void look_at_run(struct overview_make *m, const struct run_record *run)
+{
+    bool blamed = run->prune && overview_is_failure(run->prune->exit_status);
+    for (size_t i = 0; i < run->job_count; i++)
+        blamed |= overview_is_failure(run->jobs[i].exit_status);
+    blamed |= run->verify && overview_is_failure(run->verify->exit_status);
+    blamed |= run->drill && overview_is_failure(run->drill->exit_status);
+    if (overview_is_failure(run->exit_status) && !blamed && newest_success(m->overview) < run->ended)
+        add(m, OVERVIEW_FAILED, run->ended,
+            text(m, "the last run failed: %s", *run->message ? run->message : "no reason given"),
+            "remove the cause, then: holdfast run");
+    if (run->prune && run->prune->exit_status && run->prune->exit_status != 6)
+        add(m, OVERVIEW_WARNING, run->prune->ended,
+            text(m, "the last prune did not do all: %s",
+                 *run->prune->message ? run->prune->message : "no reason given"),
+            "holdfast prune");
+    if (run->verify && overview_is_failure(run->verify->exit_status) && !run->verify->damaged &&
+        m->overview->verify.time < run->verify->ended)
+        add(m, OVERVIEW_WARNING, run->verify->ended,
+            text(m, "the last verify did not come to its end: %s",
+                 *run->verify->message ? run->verify->message : "no reason given"),
+            "holdfast verify");
+}
+
+static void look_at_drill(struct overview_make *m)
+{
+    const struct run_drill *drill = m->overview->drill ? m->overview->drill->drill : NULL;
+    if (drill && overview_is_failure(drill->exit_status))
+        add(m, OVERVIEW_FAILED, drill->ended, text(m, "the last drill failed: %s", drill->message),
+            text(m, "restore job %s by hand to see what is wrong: holdfast restore", drill->job));
+}
+
+static void look_at_checks(struct overview_make *m)
+{
+    const struct overview *o = m->overview;
+    if (o->damage)
+        add(m, OVERVIEW_DAMAGE, o->damage->time,
+            text(m, "verify found %llu damaged object%s", (unsigned long long)o->damage->damaged,
+                 plural(o->damage->damaged)),
+            "holdfast heal repairs what another target holds; then holdfast verify --all");
+    if (o->verify_overdue_at && o->verify_overdue_at < o->now)
+        add(m, OVERVIEW_WARNING, o->verify.time,
+            o->verify.time ? "nothing was verified" : "nothing was ever verified",
+            "holdfast verify --sample 10");
+}
+
+static void look_at_damage(struct overview_make *m)
+{
+    unsigned damage = m->repository ? repository_damage(m->repository) : 0;
+    unsigned outages = m->repository ? repository_outages(m->repository) : 0;
+    if (damage > outages)
+        add(m, OVERVIEW_DAMAGE, 0,
+            text(m, "%u record%s of the repository cannot be read on any target: snapshots may be missing",
+                 damage - outages, plural(damage - outages)),
+            "holdfast snapshots names them; holdfast heal repairs what another target holds");
+    else if (outages)
+        add(m, OVERVIEW_BEHIND, 0,
+            text(m, "%u record%s could not be fetched: snapshots may be missing here", outages,
+                 plural(outages)),
+            "see that the targets answer: holdfast check-config --online");
+}
+
+static void look_at_clocks(struct overview_make *m)
+{
+    const struct overview_parameters *p = m->parameters;
+    const struct overview *o = m->overview;
+    int64_t newest = 0;
+    for (size_t i = 0; i < p->snapshots->count; i++) {
+        const struct manifest *manifest = &p->snapshots->list[i].manifest;
+        newest = manifest->ended > newest ? manifest->ended : newest;
+    }
+    if (verdict_clock_is_doubtful(o->now, newest, p->clock_tolerance))
+        add(m, OVERVIEW_WARNING, 0, "a snapshot is of the future: a clock is, or was, wrong",
+            "check the clock of this machine (date) and of others; see holdfast snapshots");
+    for (size_t t = 0; t < o->target_count; t++) {
+        if (!o->targets[t].answers)
+            continue;
+        int64_t store = storage_now(replicas_storage(repository_replicas(m->repository), t));
+        if (verdict_clock_is_doubtful(o->now, store, p->clock_tolerance) ||
+            verdict_clock_is_doubtful(store, o->now, p->clock_tolerance))
+            add(m, OVERVIEW_WARNING, 0,
+                text(m, "target %s has another time than this machine", o->targets[t].name),
+                "check the clock of this machine: date");
+    }
+}
+
+void overview_find_problems(struct overview_make *m)
+{
+    struct overview *o = m->overview;
+    look_at_damage(m);
+    look_at_checks(m);
+    look_at_targets(m);
+    for (size_t i = 0; i < o->job_count; i++)
+        look_at_job(m, &o->jobs[i]);
+    if (o->last_run)
+        look_at_run(m, o->last_run);
+    look_at_drill(m);
+    if (o->waiting)
+        add(m, OVERVIEW_BEHIND, 0,
+            text(m, "%zu record%s of runs wait%s for a target that takes them", o->waiting,
+                 plural(o->waiting), o->waiting == 1 ? "s" : ""),
+            "the next holdfast run that reaches a target stores them");
+    for (size_t i = 0; i < o->orphan_count; i++)
+        look_at_orphan(m, &o->orphans[i]);
+    look_at_clocks(m);
+}
