@@ -30,6 +30,7 @@ static int (*const handlers[COMMAND_COUNT])(const struct options *) = {
     [COMMAND_HEAL] = cmd_heal,
     [COMMAND_HOST_ADD] = cmd_host_add,
     [COMMAND_HOST_LIST] = cmd_host_list,
+    [COMMAND_STATUS] = cmd_status,
     [COMMAND_HELP] = cmd_help,
 };
 

@@ -57,7 +57,7 @@ static void write_line(const char *lead, const char *format, va_list args)
         va_end(args);                                                                                        \
     }
 
-LOG_FUNCTION(log_error, "holdfast: ", LOG_LEVEL_QUIET)
+LOG_FUNCTION(log_error, "holdfast: ", LOG_LEVEL_ERRORS)
 LOG_FUNCTION(log_warning, "warning: ", LOG_LEVEL_QUIET)
 LOG_FUNCTION(log_hint, "hint: ", LOG_LEVEL_QUIET)
 LOG_FUNCTION(log_info, "", LOG_LEVEL_NORMAL)

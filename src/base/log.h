@@ -5,7 +5,8 @@
 #ifndef BASE_LOG_H
 #define BASE_LOG_H
 
-enum log_level { LOG_LEVEL_QUIET, LOG_LEVEL_NORMAL, LOG_LEVEL_VERBOSE };
+/* ERRORS: only they. */
+enum log_level { LOG_LEVEL_ERRORS, LOG_LEVEL_QUIET, LOG_LEVEL_NORMAL, LOG_LEVEL_VERBOSE };
 
 void log_set_level(enum log_level level);
 enum log_level log_get_level(void);

@@ -26,6 +26,7 @@ int cmd_verify(const struct options *options);
 int cmd_heal(const struct options *options);
 int cmd_host_add(const struct options *options);
 int cmd_host_list(const struct options *options);
+int cmd_status(const struct options *options);
 int cmd_help(const struct options *options);
 
 #endif

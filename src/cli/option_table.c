@@ -98,6 +98,10 @@ static const struct command_entry command_table[] = {
     {COMMAND_HEAL, "heal", "", 0, 0, "make every target hold all snapshots, from the others", NULL},
     {COMMAND_HOST_ADD, "host add", "NAME", 1, 1, "let another host use the repository", NULL},
     {COMMAND_HOST_LIST, "host list", "", 0, 0, "list the hosts of the repository", NULL},
+    {COMMAND_STATUS, "status", "", 0, 0, "say how each job and each target is, and what is to be done",
+     "Exit status 0: all is well; 3: warnings; 6: a target is behind or down; 1: a job failed or is "
+     "overdue;\n"
+     "5: damage. With several configurations the worst of all."},
     {COMMAND_HELP, "help", "[COMMAND]", 0, 2, "explain a command", NULL},
 };
 

@@ -72,6 +72,7 @@ struct signals_watch {
     int ended; /* an eventfd */
     void (*cut)(void *context);
     void *context;
+    int milliseconds; /* -1: for ever */
 };
 
 /* False when the watch ended; true when fd was raised, or the time is over. */
@@ -86,18 +87,19 @@ static bool wait_for(struct signals_watch *watch, int fd, int milliseconds)
 static void *watch_signals(void *argument)
 {
     struct signals_watch *watch = argument;
-    if (wait_for(watch, came, -1) && wait_for(watch, -1, CUT_MILLISECONDS))
+    if (wait_for(watch, came, watch->milliseconds) && wait_for(watch, -1, CUT_MILLISECONDS))
         watch->cut(watch->context);
     return NULL;
 }
 
-struct signals_watch *signals_watch_start(void (*cut)(void *context), void *context)
+struct signals_watch *signals_watch_start(void (*cut)(void *context), void *context, unsigned seconds)
 {
-    if (came < 0)
+    if (came < 0 && !seconds)
         return NULL;
     struct signals_watch *watch = memory_new(struct signals_watch);
     watch->cut = cut;
     watch->context = context;
+    watch->milliseconds = seconds ? (int)seconds * 1000 : -1;
     watch->ended = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     /* Signals are for the main thread. */
     sigset_t all, before;

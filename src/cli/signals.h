@@ -12,9 +12,9 @@ void signals_install(void);
 const volatile int *signals_stop(void);
 
 struct signals_watch;
-/* When a signal has come, long work gets a second to stop by itself; then `cut` is called, on another
- * thread, once. NULL if signals were not installed. */
-struct signals_watch *signals_watch_start(void (*cut)(void *context), void *context);
+/* When a signal has come, or so many seconds are over (0: never), long work gets a second to stop by itself;
+ * then `cut` is called, on another thread, once. NULL if there is nothing to wait for. */
+struct signals_watch *signals_watch_start(void (*cut)(void *context), void *context, unsigned seconds);
 /* `cut` is not called any more afterwards. NULL is fine. */
 void signals_watch_end(struct signals_watch *watch);
 

@@ -141,14 +141,14 @@ static void cut(void *context)
         storage_cancel(c->targets[i]);
 }
 
-static struct wire_cut *watch_signals(const struct repository_parameters *p)
+static struct wire_cut *watch_signals(const struct repository_parameters *p, unsigned seconds)
 {
     struct wire_cut *c = memory_new(struct wire_cut);
     for (size_t i = 0; i < p->target_count; i++) {
         if (p->targets[i])
             c->targets[c->count++] = storage_share(p->targets[i]);
     }
-    c->watch = signals_watch_start(cut, c);
+    c->watch = signals_watch_start(cut, c, seconds);
     return c;
 }
 
@@ -160,6 +160,18 @@ static void end_watch(struct wire_cut *c)
     for (size_t i = 0; i < c->count; i++)
         storage_free(c->targets[i]);
     free(c);
+}
+
+/* Who asks how things stand wants an answer, also where that is: no answer. Seconds for one request, and for
+ * all. */
+#define STATUS_REQUEST 10
+#define STATUS_PATIENCE 60
+
+static void be_impatient(struct config *config)
+{
+    struct config_repository *c = &config->repository;
+    c->retry_budget = c->retry_budget < STATUS_REQUEST ? c->retry_budget : STATUS_REQUEST;
+    c->stall_timeout = c->stall_timeout < STATUS_REQUEST ? c->stall_timeout : STATUS_REQUEST;
 }
 
 int wire_open(const struct options *options, const char *config_file, enum repository_mode mode,
@@ -182,6 +194,8 @@ int wire_open_config(const struct options *options, struct config *config, enum 
 {
     struct repository_parameters p;
     *wire = (struct wire){.config = config};
+    if (options->command == COMMAND_STATUS)
+        be_impatient(config);
     int code = options->target ? url_parameters(options->target, &p, err)
                                : wire_parameters(config, options->command == COMMAND_HEAL,
                                                  mode == REPOSITORY_WRITE, &p, err);
@@ -191,7 +205,7 @@ int wire_open_config(const struct options *options, struct config *config, enum 
     }
     if (options->from)
         code = choose_target(options->from, &p, err);
-    wire->cut = watch_signals(&p);
+    wire->cut = watch_signals(&p, options->command == COMMAND_STATUS ? STATUS_PATIENCE : 0);
     if (code == 0 && (key == WIRE_PERSON || options->target))
         code = get_person(options, &p, wire, err);
     if (code != 0) {
@@ -207,6 +221,23 @@ int wire_open_config(const struct options *options, struct config *config, enum 
     if (code == 0)
         atomic_store(&wire->cut->replicas, repository_replicas(wire->repository));
     else
+        wire_close(wire);
+    return code;
+}
+
+int wire_open_offline(const char *config_file, struct wire *wire, int64_t *known, struct error *err)
+{
+    struct repository_parameters p = {0};
+    memset(wire, 0, sizeof *wire);
+    int code = config_load(config_file, &wire->config, err);
+    if (code == 0) {
+        const struct config *config = wire->config;
+        p.state_folder = config->repository.state_dir;
+        p.host_key_file = config->repository.key_file;
+        p.min_targets = 1;
+        code = repository_open_offline(&p, &wire->repository, known, err);
+    }
+    if (code != 0)
         wire_close(wire);
     return code;
 }

@@ -1,0 +1,121 @@
+#include "base/log.h"
+#include "base/memory.h"
+#include "cli/commands.h"
+#include "cli/output.h"
+#include "cli/overview_of.h"
+#include "cli/overview_print.h"
+#include "cli/status.h"
+#include "cli/wire.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+
+/* Of one repository. */
+struct facts {
+    struct config *config;
+    struct schedules schedules;
+    struct wire wire;
+    struct overview_facts of;
+    struct lock_holder holder;
+    int64_t now;
+};
+
+/* Who works on the repository; NULL if that cannot be told. */
+static const struct lock_holder *holder_of(struct facts *f)
+{
+    return lock_read_holder(f->config->repository.state_dir, &f->holder) ? &f->holder : NULL;
+}
+
+/* What the targets say. */
+static int ask_targets(const struct options *options, const char *file, struct facts *f, struct error *err)
+{
+    int code = wire_open(options, file, REPOSITORY_READ, WIRE_HOST, &f->wire, err);
+    if (code == 0)
+        code = repository_sync_records(f->wire.repository, err);
+    if (code == 0)
+        code = overview_of(f->config, &f->schedules, f->wire.repository, f->now, 0,
+                           repository_is_held(f->wire.repository) ? holder_of(f) : NULL, NULL, &f->of, err);
+    return code;
+}
+
+/* What is remembered, and while another process has that nothing but the configuration. */
+static int ask_memory(const char *file, struct facts *f, const struct error *unanswered, struct error *err)
+{
+    int64_t known = 0;
+    struct error why = {0};
+    int code = wire_open_offline(file, &f->wire, &known, &why);
+    if (code != 0 && code != ERROR_BUSY) {
+        *err = *unanswered;
+        return err->code;
+    }
+    const struct lock_holder *holder = code == ERROR_BUSY ? holder_of(f) : NULL;
+    return overview_of(f->config, &f->schedules, f->wire.repository, f->now, known, holder, unanswered,
+                       &f->of, err);
+}
+
+static int gather(const struct options *options, const char *file, struct facts *f, struct error *unanswered,
+                  struct error *err)
+{
+    f->now = (int64_t)time(NULL);
+    int code = config_load(file, &f->config, err);
+    if (code == 0)
+        code = schedules_load(f->config, f->now, &f->schedules, err);
+    if (code != 0)
+        return code;
+    code = ask_targets(options, file, f, err);
+    if (code == 0 || code == ERROR_USAGE)
+        return code;
+    *unanswered = *err;
+    overview_facts_free(&f->of);
+    wire_close(&f->wire);
+    return ask_memory(file, f, unanswered, err);
+}
+
+static int show(const struct options *options, const char *file, json_t *list)
+{
+    struct facts f = {0};
+    struct error err = {0}, unanswered = {0};
+    enum log_level level = log_get_level();
+    /* The overview says it all, in its order. */
+    if (level < LOG_LEVEL_VERBOSE)
+        log_set_level(LOG_LEVEL_ERRORS);
+    int code = gather(options, file, &f, &unanswered, &err);
+    log_set_level(level);
+    int status = code == 0 ? overview_status(&f.of.overview) : status_report(&err);
+    if (list && code == 0) {
+        json_array_append_new(list, overview_json(&f.of.overview, f.config->repository.name, status));
+    } else if (list) {
+        json_t *item = json_pack("{s:i}", "exit_status", status);
+        output_json_bytes(item, "file", bytes_of_string(file));
+        output_json_bytes(item, "error", bytes_of_string(err.message));
+        json_array_append_new(list, item);
+    } else if (code == 0) {
+        overview_print(&f.of.overview, f.config->repository.name, options->quiet, options->verbose);
+    }
+    overview_facts_free(&f.of);
+    wire_close(&f.wire);
+    schedules_free(&f.schedules);
+    config_free(f.config);
+    return status;
+}
+
+int cmd_status(const struct options *options)
+{
+    struct error err = {0};
+    char **files;
+    size_t count;
+    if (config_list_directory(options->config, &files, &count, &err) != 0)
+        return status_report(&err);
+    int status = STATUS_DONE;
+    json_t *list = options->json ? json_array() : NULL;
+    for (size_t i = 0; i < count; i++) {
+        if (i > 0 && !list && !options->quiet)
+            putchar('\n');
+        status = status_worse(status, show(options, files[i], list));
+    }
+    if (list)
+        output_json_print(json_pack("{s:i, s:o}", "exit_status", status, "repositories", list));
+    config_free_list(files, count);
+    return status;
+}

@@ -1,0 +1,155 @@
+load ../lib/common.bash
+setup() {
+    make_work
+    make_repo 2 "$(job_settings)"
+    echo one >"$WORK/source/one"
+}
+teardown() { drop_work; }
+
+# Hours ago, or in the future, as a schedule says it; the day does not matter.
+job_settings() {
+    echo "source = { type = \"files\"; paths = [ \"$WORK/source\" ]; };
+          schedule = { daily = \"12:00\"; timezone = \"UTC\"; };"
+}
+
+# facts FILTER: what jq finds in the JSON document of status, whatever its exit status.
+facts() { holdfast status --json | jq -r ".repositories[0] | $1"; }
+
+later() { faketime -f "$1" "$HOLDFAST_BIN" -c "$WORK/holdfast.conf" "${@:2}"; }
+
+@test "a job that never ran is a warning, one that ran is well" {
+    run holdfast status
+    [ "$status" -eq 3 ]
+    [[ $output == *"job files has no snapshot yet"*"-> holdfast run files"* ]]
+    holdfast -q backup --class daily
+    run holdfast status
+    [ "$status" -eq 0 ]
+    [[ $output == *"test: all is well"* && $output == *"files  ok"* ]]
+    [[ $output == *"disk1   ok     all"* && $output == *"last drill   never"* ]]
+    run holdfast status -q
+    [ "$status" -eq 0 ]
+    [ -z "$output" ]
+    [ "$(facts '.jobs[0] | [.health, .snapshots, .files] | @csv')" = '"ok",1,1' ]
+    [ "$(facts '[.targets[] | .answers and .missing_snapshots == 0 and .bytes > 1000] | all')" = true ]
+}
+
+@test "what is late is overdue, with a command; no line is wider than a terminal" {
+    holdfast -q backup --class daily
+    run later +3d status
+    [ "$status" -eq 1 ]
+    [[ $output == *"FAILED    job files is overdue: daily (since "*"-> holdfast run files"* ]]
+    [[ $output == *"files  overdue "*" 3 d ago"*"due now"* ]]
+    [ "$(awk 'length > 79' <<<"$output")" = "" ]
+    [ "$(wc -l <<<"$output")" -lt 24 ]
+}
+
+@test "a target that is down is a finding, and one that lacks snapshots is behind" {
+    holdfast -q backup --class daily
+    store_away 2
+    run holdfast status
+    [ "$status" -eq 6 ]
+    [[ $output == *"BEHIND    target disk2 cannot be used: "* && $output == *"files  ok"* ]]
+    holdfast -q backup || [ $? -eq 6 ]
+    store_back 2
+    run holdfast status
+    [ "$status" -eq 6 ]
+    [[ $output == *"BEHIND    target disk2 lacks 1 snapshot (since "* && $output == *"disk2   behind  1 missing"* ]]
+    [ "$(facts '.targets[1] | .missing_snapshots, .behind_since' | wc -w)" -eq 2 ]
+    holdfast -q heal
+    holdfast status
+}
+
+@test "where no target answers, what was known last is shown" {
+    holdfast -q backup --class daily
+    store_away 1
+    store_away 2
+    SECONDS=0
+    run holdfast status
+    [ "$status" -eq 1 ]
+    [ "$SECONDS" -lt 60 ]
+    [[ $output == *"No target answered. What follows was known "* ]]
+    [[ $output == *"FAILED    no target can be used: "* && $output == *"files  ok"* ]]
+    [ "$(facts '.known' | wc -c)" -gt 10 ]
+    [ "$(facts '.jobs[0].snapshots')" = 1 ]
+    # And while another process works, too, though nothing is known then.
+    exec 8>>"$WORK/state/lock"
+    flock 8
+    run holdfast status 8>&-
+    exec 8>&-
+    [ "$status" -eq 1 ]
+    [[ $output == *"no target can be used"* ]]
+}
+
+@test "while another process works, status says so and goes on" {
+    holdfast -q backup --class daily
+    mkfifo "$WORK/pipe"
+    sed -i "s|jobs = (|jobs = ( { name = \"slow\"; source = { type = \"command\"; command = [ \"cat\", \"$WORK/pipe\" ]; }; },|" \
+        "$WORK/holdfast.conf"
+    holdfast -q backup slow &
+    exec 7>"$WORK/pipe" # opens when the job reads
+    run holdfast status 7>&-
+    [ "$(facts .at_work.command 7>&-)" = backup ]
+    echo done >&7
+    exec 7>&-
+    wait $!
+    [ "$status" -eq 3 ]
+    [[ $output == *"holdfast backup is at work since "*""* && $output == *"files  ok"* ]]
+    [ "$(facts .at_work)" = null ]
+}
+
+@test "snapshots of a job that is not configured are shown until they are pinned or forgotten" {
+    holdfast -q backup --class daily
+    sed -i 's/name = "files"/name = "other"/' "$WORK/holdfast.conf"
+    run holdfast status
+    [ "$status" -eq 3 ]
+    [[ $output == *"1 snapshot of job files, which is not configured any more"*"holdfast snapshots files"* ]]
+    [[ $output == *"files  not configured"* ]]
+    holdfast -q backup --class daily
+    holdfast -q pin files:latest
+    holdfast status
+    [ "$(facts '.unconfigured_jobs[0] | [.job, .snapshots, .pinned] | @csv')" = '"files",1,1' ]
+}
+
+@test "damage that verify found stays until everything is good again" {
+    holdfast -q backup --class daily
+    store_damage 1 "$(store_list 1 | awk '$2 ~ /^packs/ { print $2; exit }')"
+    run holdfast -q verify --all
+    [ "$status" -eq 5 ]
+    run holdfast status
+    [ "$status" -eq 5 ]
+    [[ $output == *"DAMAGE    verify found 1 damaged object (since "*"-> holdfast heal"* ]]
+    holdfast -q verify # finds everything in its place, but reads nothing
+    run holdfast -q status
+    [ "$status" -eq 5 ]
+    holdfast -q heal
+    holdfast status
+    [ "$(facts '.last_verify | [.all, .damaged] | @csv')" = 'true,0' ]
+    # Records and a config that cannot be read count, too.
+    store_damage 1 "$(store_list 1 | awk '$2 ~ /^config/ { print $2; exit }')"
+    run holdfast status
+    [ "$status" -eq 5 ]
+    [[ $output == *"DAMAGE    target disk1 is damaged"* ]]
+}
+
+@test "a clock that was ahead is a warning" {
+    later +3d -q backup --class daily
+    holdfast -q backup --class daily
+    run holdfast status
+    [ "$status" -eq 3 ]
+    [[ $output == *"a snapshot is of the future"* ]]
+}
+
+@test "several configurations: one block each, and the worst exit status" {
+    holdfast -q backup --class daily
+    mkdir "$WORK/conf.d"
+    cp "$WORK/holdfast.conf" "$WORK/conf.d/a.conf"
+    sed "s/\"test\"/\"second\"/; s|$WORK/state|$WORK/state2|; s|\"files\"|\"more\"|" "$WORK/holdfast.conf" >"$WORK/conf.d/b.conf"
+    echo nonsense >"$WORK/conf.d/c.conf"
+    run "$HOLDFAST_BIN" -c "$WORK/conf.d" status
+    [ "$status" -eq 2 ]
+    [[ $output == *"test: all is well"*"second: warning"* ]]
+    rm "$WORK/conf.d/c.conf"
+    run "$HOLDFAST_BIN" -c "$WORK/conf.d" --json status
+    [ "$status" -eq 3 ]
+    [ "$(jq -r '[.exit_status, (.repositories[] | .exit_status)] | @csv' <<<"$output")" = 3,0,3 ]
+}
