@@ -120,6 +120,14 @@ for name, policy in policies.items():
     problems.extend(f"holdfast-s3.7: {name}: {place} is missing" for place in places
                     if not re.search(rf"\b{place}\b", described.get(name, "")))
 
+# ---- holdfast-databases(7): the jobs of the example, which a scenario runs ----
+databases = page("holdfast-databases.7")
+jobs = re.findall(r'name = "[a-z]+";\s+source = .*?keep', pathlib.Path(root, "etc/examples/databases.conf").read_text(), re.S)
+problems.extend(f"holdfast-databases.7: is not as the example: {job}" for job in jobs
+                if "".join(job.split()) not in "".join(databases.split()))
+if len(jobs) != 4:
+    problems.append("etc/examples/databases.conf: not all jobs were found")
+
 # ---- help ----
 for command in commands:
     shown = subprocess.run([program, "help"] + command.split(), check=True, capture_output=True, text=True).stdout
