@@ -13,6 +13,7 @@
 static int (*const handlers[COMMAND_COUNT])(const struct options *) = {
     [COMMAND_INIT] = cmd_init,
     [COMMAND_CHECK_CONFIG] = cmd_check_config,
+    [COMMAND_NOTIFY_TEST] = cmd_notify_test,
     [COMMAND_BACKUP] = cmd_backup,
     [COMMAND_RUN] = cmd_run,
     [COMMAND_SNAPSHOTS] = cmd_snapshots,

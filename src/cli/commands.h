@@ -9,6 +9,7 @@
 
 int cmd_init(const struct options *options);
 int cmd_check_config(const struct options *options);
+int cmd_notify_test(const struct options *options);
 int cmd_backup(const struct options *options);
 int cmd_run(const struct options *options);
 int cmd_snapshots(const struct options *options);

@@ -71,6 +71,8 @@ static const struct command_entry command_table[] = {
      "nothing can be restored."},
     {COMMAND_CHECK_CONFIG, "check-config", "", 0, 0, "check the configuration and say what it means",
      "With --online each target is tried for real, with a small object that is removed again."},
+    {COMMAND_NOTIFY_TEST, "notify-test", "", 0, 0, "send a test message through every channel of notify",
+     NULL},
     {COMMAND_BACKUP, "backup", "[JOB...]", 0, ANY, "take a snapshot of each job now",
      "Without JOB, of every job."},
     {COMMAND_RUN, "run", "[JOB...]", 0, ANY,

@@ -15,6 +15,7 @@ enum command {
     COMMAND_NONE, /* --help or --version alone */
     COMMAND_INIT,
     COMMAND_CHECK_CONFIG,
+    COMMAND_NOTIFY_TEST,
     COMMAND_BACKUP,
     COMMAND_RUN,
     COMMAND_SNAPSHOTS,

@@ -18,6 +18,7 @@
 #define END_SECONDS 2
 
 static volatile int stop;
+static volatile sig_atomic_t end_seconds = END_SECONDS;
 static int came = -1; /* an eventfd */
 
 static void raise_event(int fd)
@@ -33,7 +34,7 @@ static void ask(int number)
     if (came >= 0)
         raise_event(came);
     signal(number, SIG_DFL);
-    alarm(END_SECONDS);
+    alarm((unsigned)end_seconds);
     errno = before;
 }
 
@@ -60,6 +61,13 @@ void signals_install(void)
     action.sa_flags = SA_RESTART;
     sigaction(SIGINT, &action, NULL);
     sigaction(SIGTERM, &action, NULL);
+}
+
+void signals_allow(unsigned seconds)
+{
+    end_seconds = (sig_atomic_t)(END_SECONDS + seconds);
+    if (stop)
+        alarm((unsigned)end_seconds);
 }
 
 const volatile int *signals_stop(void)

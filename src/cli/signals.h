@@ -8,6 +8,9 @@
  * with STATUS_FAILED where it is, which loses nothing that was committed or uploaded. A second signal ends it
  * as usual. */
 void signals_install(void);
+/* What is under way may take so many seconds more before that end, also if the signal came already: hooks
+ * that put something back, messages that say what happened. 0: the two seconds again. */
+void signals_allow(unsigned seconds);
 /* Not zero once a signal has come. */
 const volatile int *signals_stop(void);
 

@@ -39,11 +39,10 @@ static int get_url(const struct web_parameters *p, struct buffer *url, struct er
         code = file_read_secret(p->url_file, WEB_URL_MAX, url, err);
     while (url->size && strchr(" \t\r\n", url->data[url->size - 1]))
         url->size--;
-    if (code == 0)
-        code = http_url_check(buffer_string(url), p->allow_insecure_http, err);
-    if (code != 0 && !p->url)
-        error_prefix(err, "url_file %s", p->url_file);
-    return code;
+    if (code != 0)
+        return error_prefix(err, "url_file");
+    code = http_url_check(buffer_string(url), p->allow_insecure_http, err);
+    return code && !p->url ? error_prefix(err, "url_file %s", p->url_file) : code;
 }
 
 static int refusal(const char *url, const struct http_response *response, struct error *err)

@@ -1,0 +1,176 @@
+# People are told: webhooks, pings, mail and the system's log, with receivers that are slow, broken and well.
+load ../lib/common.bash
+setup() {
+    make_work
+    unset HOLDFAST_PASSPHRASE_FILE
+    KEY="--person-key $WORK/person.key"
+    echo hello >"$WORK/source/file"
+}
+teardown() {
+    [ ! -L /dev/log ] || [ "$(readlink /dev/log)" != "$WORK/log" ] || rm -f /dev/log
+    drop_work
+}
+
+fail() {
+    printf '%s\n' "$*" >&2
+    return 1
+}
+
+# configure CHANNELS [JOB SETTINGS]: one target, one job that is due every day.
+configure() {
+    mkdir -p "$WORK/target"
+    cat >"$WORK/holdfast.conf" <<C
+repository = { name = "test"; key_file = "$WORK/host.key"; state_dir = "$WORK/state"; };
+targets = ( { name = "disk"; type = "local"; path = "$WORK/target"; } );
+jobs = ( { name = "files"; schedule = { daily = "00:00"; timezone = "UTC"; }; ${2:-}
+           source = { type = "files"; paths = [ "$WORK/source" ]; }; } );
+notify = ( $1 );
+C
+}
+
+# start_receiver NAME ANSWERS [CERTIFICATE]: $WORK/NAME is its folder; URL its address.
+start_receiver() {
+    mkdir "$WORK/$1"
+    echo "$2" >"$WORK/$1/answers"
+    python3 "$BATS_TEST_DIRNAME/../lib/receiver.py" "$WORK/$1" $$ ${3:+"$3"} 3>&- &
+    until [ -e "$WORK/$1/port" ]; do sleep 0.02; done
+    URL="http${3:+s}://127.0.0.1:$(cat "$WORK/$1/port")"
+}
+
+requests() { # NAME FILTER
+    jq -rs "$2" "$WORK/$1/requests"
+}
+
+# Whatever a command printed: nothing of an address but where it leads.
+is_redacted() {
+    ! grep -r sesame "$WORK"/out "$WORK"/err || fail "a secret is shown"
+}
+
+# tell STATUS: the channels are tried; output in $WORK/out and $WORK/err.
+tell() {
+    local wanted=$1 got=0
+    shift
+    holdfast "$@" notify-test >"$WORK/out" 2>"$WORK/err" || got=$?
+    [ "$got" -eq "$wanted" ] || fail "status $got: $(cat "$WORK/err")"
+    is_redacted
+}
+
+@test "a webhook gets a document, is tried again when it is weak, and its address is never shown" {
+    start_receiver hook '500 close 200'
+    configure "{ type = \"webhook\"; url = \"$URL/a/sesame?token=sesame\"; }"
+    tell 0
+    [ "$(requests hook 'length')" -eq 3 ]
+    [ "$(requests hook '.[2].path')" = '/a/sesame?token=sesame' ]
+    [ "$(requests hook '.[2].method + " " + .[2].headers["Content-Type"]')" = 'POST application/json' ]
+    [ "$(requests hook '.[2].body | fromjson | "\(.version) \(.level) \(.repository) \(.run)"')" = '1 test test null' ]
+    grep -q "^test .*webhook $URL/... .*delivered" "$WORK/out"
+    tell 0 --json
+    [ "$(jq -r '.channels[0] | "\(.repository) \(.channel) \(.delivered)"' "$WORK/out")" = "test webhook $URL/... true" ]
+}
+
+@test "what cannot be delivered is said, within its time" {
+    start_receiver refuses 404
+    REFUSES=$URL
+    start_receiver hangs hang
+    HANGS=$URL
+    start_receiver leads redirect
+    LEADS=$URL
+    start_receiver broken 503
+    configure "{ type = \"webhook\"; url = \"$REFUSES/sesame\"; timeout = \"2s\"; },
+        { type = \"webhook\"; url = \"$HANGS/sesame\"; timeout = \"2s\"; },
+        { type = \"webhook\"; url = \"$LEADS/sesame\"; timeout = \"2s\"; },
+        { type = \"ping\"; url = \"$URL/sesame\"; timeout = \"2s\"; },
+        { type = \"webhook\"; url = \"http://127.0.0.1:1/sesame\"; timeout = \"2s\"; },
+        { type = \"mail\"; to = [ \"root\" ]; command = [ \"sleep\", \"100\" ]; timeout = \"2s\"; }"
+    SECONDS=0
+    tell 1
+    [ "$SECONDS" -le 4 ] # all at the same time
+    [ "$(grep -c 'not delivered: ' "$WORK/err")" -eq 6 ]
+    grep -q "not delivered: webhook $REFUSES/...: $REFUSES/... answers with status 404" "$WORK/err"
+    [ "$(requests refuses 'length')" -eq 1 ] # it would be the same again
+    grep -q "not delivered: webhook $HANGS/...: .*no complete answer from $HANGS: " "$WORK/err"
+    grep -q "not delivered: webhook $LEADS/...: $LEADS/... answers with status 302" "$WORK/err"
+    grep -q "^hint: redirects are not followed: this one leads to $LEADS;" "$WORK/err"
+    [ "$(requests leads 'map(.path) | join(" ")')" = /sesame ]
+    grep -q "not delivered: ping $URL/...: after [2-9] tries: $URL/... answers with status 503" "$WORK/err"
+    grep -q 'not delivered: mail to root: command sleep 100 took longer than 2 seconds' "$WORK/err"
+    tell 1 --json
+    [ "$(jq -r '[.channels[] | select(.delivered == false) | .error] | length' "$WORK/out")" -eq 6 ]
+}
+
+@test "an address may be in a file of its own; plain http and unknown authorities are refused" {
+    openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2 -subj /CN=127.0.0.1 \
+        -addext subjectAltName=IP:127.0.0.1 -keyout "$WORK/key" -out "$WORK/cert" 2>/dev/null
+    cat "$WORK/key" "$WORK/cert" >"$WORK/both"
+    start_receiver tls 200 "$WORK/both"
+    (umask 077 && echo "$URL/sesame" >"$WORK/url")
+    configure "{ type = \"webhook\"; url_file = \"$WORK/url\"; ca_file = \"$WORK/cert\"; }"
+    tell 0
+    grep -q "webhook of $WORK/url" "$WORK/out"
+    [ "$(requests tls '.[0].path')" = /sesame ]
+    configure "{ type = \"webhook\"; url_file = \"$WORK/url\"; timeout = \"5s\"; }"
+    SECONDS=0
+    tell 1
+    [ "$SECONDS" -le 2 ] # an unknown certificate stays unknown
+    grep -q 'certificate' "$WORK/err"
+    chmod 644 "$WORK/url"
+    tell 1
+    grep -q "not delivered: webhook of $WORK/url: url_file: $WORK/url holds a secret" "$WORK/err"
+    configure '{ type = "webhook"; url = "http://user:sesame@192.0.2.1/sesame"; }'
+    tell 2
+    grep -q 'plain http' "$WORK/err"
+    configure ""
+    tell 2
+}
+
+# A sendmail that keeps what it gets.
+fake_sendmail() {
+    cat >"$WORK/sendmail" <<S
+#!/bin/sh
+printf '%s\n' "\$@" >"$WORK/mail.arguments"
+env >"$WORK/mail.environment"
+exec cat >"$WORK/mail"
+S
+    chmod +x "$WORK/sendmail"
+}
+
+@test "mail is well-formed, and its command sees no secrets" {
+    fake_sendmail
+    configure "{ type = \"mail\"; to = [ \"root\", \"admin@example.org\" ]; command = [ \"$WORK/sendmail\", \"-i\", \"-t\" ]; }"
+    AWS_SECRET_ACCESS_KEY=sesame tell 0
+    [ "$(cat "$WORK/mail.arguments")" = $'-i\n-t' ]
+    ! grep sesame "$WORK/mail.environment"
+    python3 - "$WORK/mail" <<'P'
+import email, email.policy, sys
+m = email.message_from_binary_file(open(sys.argv[1], "rb"), policy=email.policy.default)
+assert not m.defects, m.defects
+assert m["to"] == "root, admin@example.org", m["to"]
+assert m["subject"].startswith("Holdfast: test on ") and m["subject"].endswith(": this is a test"), m["subject"]
+assert m["date"].datetime and m["from"].addresses and m["message-id"] and m["auto-submitted"] == "auto-generated"
+assert "notify-test sent this" in m.get_content()
+P
+}
+
+@test "the system's log gets lines" {
+    [ ! -e /dev/log ] || skip "a daemon listens at /dev/log"
+    configure '{ type = "syslog"; facility = "local2"; timeout = "2s"; }'
+    tell 1
+    grep -q 'not delivered: syslog: nobody listens at /dev/log' "$WORK/err"
+    ln -s "$WORK/log" /dev/log
+    python3 - "$WORK/log" "$WORK/lines" $$ 3>&- <<'P' &
+import os, socket, sys
+with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as s, open(sys.argv[2], "wb") as out:
+    s.bind(sys.argv[1])
+    s.settimeout(1)
+    while os.path.exists(f"/proc/{sys.argv[3]}"):
+        try:
+            out.write(s.recv(4096) + b"\n")
+            out.flush()
+        except TimeoutError:
+            pass
+P
+    until [ -S "$WORK/log" ]; do sleep 0.02; done
+    tell 0
+    for _ in $(seq 50); do [ "$(wc -l <"$WORK/lines")" -lt 2 ] || break; sleep 0.02; done
+    grep -Eq '^<149>[A-Z][a-z]{2} [ 0-9]{2} [0-9:]{8} holdfast\[[0-9]+\]: Holdfast: test on .*: this is a test$' "$WORK/lines"
+}
