@@ -30,6 +30,16 @@ print(max(entry.contents.slot_count for entry, _, _ in repository.packs.values()
 P
 }
 
+restore_all() {
+    local id
+    [ "$(reader list | cut -d' ' -f1 | sort)" = "$(holdfast --json snapshots | jq -r '.snapshots[].id' | sort)" ]
+    for id in $(holdfast --json snapshots | jq -r '.snapshots[].id'); do
+        rm -rf "$WORK/out"
+        reader restore "$id" "$WORK/out"
+        python3 "$BATS_TEST_DIRNAME/../lib/compare_trees.py" "$WORK/source" "$WORK/out$WORK/source"
+    done
+}
+
 @test "a reader written from the manual alone restores a snapshot" {
     make_repo 1 "" 'chunk_average = "64K"; pack_size = "1M";'
     make_tree
@@ -39,29 +49,26 @@ P
 }
 
 @test "it reads what a second host wrote and what prune repacked, and sees what is forgotten" {
-    make_repo 1 "" 'chunk_average = "16K"; pack_size = "1M"; lease_refresh = "1s"; lease_recheck = "2s"; lease_live = "3s";'
+    make_repo 1 "" 'chunk_average = "16K"; pack_size = "4M";'
     holdfast -q host add second --out "$WORK/second.key" --role write
     sed -e 's|host.key|second.key|; s|/state"|/state2"|' "$WORK/holdfast.conf" >"$WORK/second.conf"
     make_tree
-    for i in $(seq 30); do head -c 300000 /dev/urandom >"$WORK/source/part$i"; done
     holdfast -q backup
-    rm "$WORK/source/large"
-    for i in $(seq 30); do [ $((i % 3)) -eq 0 ] || rm "$WORK/source/part$i"; done
-    for i in $(seq 1 2 3000); do rm "$WORK/source/many/"*" $i"; done
-    "$HOLDFAST_BIN" -q -c "$WORK/second.conf" backup
+    # Three packs, each half of what goes and half of what stays, in whatever order files were read.
+    for i in 1 2 3; do
+        for part in goes stays; do head -c 800000 /dev/urandom >"$WORK/source/$part$i"; done
+        holdfast -q backup
+    done
+    rm "$WORK/source/large" "$WORK/source/goes"*
+    seq -f "$WORK/source/many/a rather long name, so that the listing is cut in several pieces %g" 1 2 3000 | xargs -d '\n' rm
     holdfast -q backup
-    holdfast -q forget "$(holdfast --json snapshots | jq -r '.snapshots[0].id')"
-    holdfast -q prune --force
-    sleep 4
+    for id in $(holdfast --json snapshots | jq -r '.snapshots[:4][].id'); do holdfast -q forget "$id"; done
     holdfast -q prune --force
     [ "$(most_slots)" -gt 1 ]
-    [ "$(reader list | cut -d' ' -f1 | sort)" = \
-        "$(holdfast --json snapshots | jq -r '.snapshots[].id' | sort)" ]
-    for id in $(holdfast --json snapshots | jq -r '.snapshots[].id'); do
-        rm -rf "$WORK/out"
-        reader restore "$id" "$WORK/out"
-        python3 "$BATS_TEST_DIRNAME/../lib/compare_trees.py" "$WORK/source" "$WORK/out$WORK/source"
-    done
+    restore_all
+    "$HOLDFAST_BIN" -q -c "$WORK/second.conf" backup
+    holdfast -q prune --force # of what both hosts wrote one copy stays
+    restore_all
 }
 
 @test "it reads the output of a command, and sources that lie in one another" {
