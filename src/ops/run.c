@@ -180,6 +180,9 @@ static int prune(struct run *run, struct snapshot_list *list, struct run_prune *
         code = snapshots_load(run->repository, list, err);
     if (code == 0)
         code = prune_run(run->repository, list, &parameters, &result, err);
+    /* What it has deleted is not to be looked for by those who come next. */
+    if (code == 0 && result.collected)
+        code = repository_sync(run->repository, err);
     prune->expired = code == 0 ? result.expired : 0;
     prune->held = result.held;
     prune->deleted_packs = result.collect.deleted_packs;

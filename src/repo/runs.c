@@ -15,6 +15,7 @@
 #define WAITING_FOLDER "runs"
 #define WAITING_END ".run"
 #define LAST_RUN "last-run"
+#define LAST_WAITING "last-waiting-run"
 
 /* ---- texts ---- */
 
@@ -115,7 +116,6 @@ struct chain {
     struct id16 host;
     uint64_t sequence; /* 0: it has no run yet */
     struct id sha256;
-    int64_t started, ended;
 };
 
 static void note_newest(const struct object_seen *object, const struct run_record *record, void *context)
@@ -124,7 +124,7 @@ static void note_newest(const struct object_seen *object, const struct run_recor
     if (id16_equal(&record->host, &c->host) &&
         (record->sequence > c->sequence ||
          (record->sequence == c->sequence && id_compare(&object->sha256, &c->sha256) > 0)))
-        *c = (struct chain){c->host, record->sequence, object->sha256, record->started, record->ended};
+        *c = (struct chain){c->host, record->sequence, object->sha256};
 }
 
 /* Also one that no target shows today. */
@@ -168,7 +168,7 @@ static int append(struct repository *r, const struct run_record *from, struct ch
     if (code == 0)
         code = catalog_put_record(r->catalog, OBJECT_RUN, &id, buffer_bytes(&body), err);
     if (code == 0) {
-        *c = (struct chain){c->host, record.sequence, id, record.started, record.ended};
+        *c = (struct chain){c->host, record.sequence, id};
         bytes_store_u64(kept, record.sequence);
         memcpy(kept + 8, id.b, 32);
         code = catalog_put_value(r->catalog, LAST_RUN, bytes_of(kept, sizeof kept), err);
@@ -243,10 +243,10 @@ int runs_keep_waiting(const char *state_folder, const struct run_record *from, s
     char *folder = file_join(state_folder, WAITING_FOLDER);
     int code = file_make_directories(folder, 0700, err);
     bool taken = code == 0;
-    /* Several may end within one second. */
+    /* A process may leave several within one second. */
     for (unsigned n = 0; taken; n++) {
-        char *name =
-            memory_format("%s/%s-%04u" WAITING_END, folder, text_format_compact_time(record.ended, time), n);
+        char *name = memory_format("%s/%s-%ld-%u" WAITING_END, folder,
+                                   text_format_compact_time(record.ended, time), (long)getpid(), n);
         code = file_create_atomic(name, buffer_bytes(&text), 0600, err);
         taken = code == ERROR_EXISTS;
         free(name);
@@ -257,17 +257,31 @@ int runs_keep_waiting(const char *state_folder, const struct run_record *from, s
     return code;
 }
 
+/* Whoever was killed between the two steps of append_waiting has stored it, but not removed the file. */
+static bool was_appended(struct repository *r, const char *path)
+{
+    struct buffer last = {0};
+    bool was = catalog_get_value(r->catalog, LAST_WAITING, &last, NULL) == 0 &&
+               bytes_equal(buffer_bytes(&last), bytes_of_string(path));
+    buffer_free(&last);
+    return was;
+}
+
 static int append_waiting(struct repository *r, const char *path, struct chain *c, struct error *err)
 {
     struct arena arena = {0};
     struct run_record record;
     struct error why;
     int code = 0, got = read_waiting(path, &arena, &record, &why);
-    if (got != 0)
+    if (got != 0) {
         log_warning("a run record that waited for a target cannot be used: %s", why.message);
-    /* One may be there already: its writer was killed before it could remove this file. */
-    else if (record.started != c->started || record.ended != c->ended)
+    } else if (!was_appended(r, path)) {
         code = append(r, &record, c, err);
+        if (code == 0)
+            code = catalog_put_value(r->catalog, LAST_WAITING, bytes_of_string(path), err);
+        if (code == 0)
+            code = catalog_commit(r->catalog, err);
+    }
     if (code == 0 && (got == 0 || got == ERROR_INTEGRITY) && unlink(path) != 0)
         code = error_set_errno(err, errno, "cannot remove %s", path);
     arena_free(&arena);

@@ -6,6 +6,7 @@ passphrase or key file, checks every hash and signature on the way, lists the sn
 restores one of them. The headings below are those of the page.
 
     holdfast_reader.py REPOSITORY [--passphrase-file FILE | --person-key FILE] list
+    holdfast_reader.py REPOSITORY [--passphrase-file FILE | --person-key FILE] runs
     holdfast_reader.py REPOSITORY [--passphrase-file FILE | --person-key FILE] restore SNAPSHOT FOLDER
 
 SNAPSHOT is "latest" or the first digits of a manifest's SHA-256. Exit status: 0, or 1 when
@@ -677,6 +678,15 @@ class Repository:
                 found.append((object_hash(name), manifest))
         return sorted(found, key=lambda f: (f[1].ended, f[1].sequence))
 
+    def runs(self):
+        """Run records, each host's in the order of its chain."""
+        found = sorted(((object_hash(name), run) for name, run in self.read_signed("runs", RUN, "Run")),
+                       key=lambda f: (f[1].host, f[1].sequence))
+        for (before, first), (_, second) in zip(found, found[1:]):
+            require(first.host != second.host or (second.sequence == first.sequence + 1 and second.previous == before),
+                    f"run {second.sequence} does not follow the one before")
+        return [run for _, run in found]
+
     def snapshot(self, which):
         found = self.snapshots()
         if which != "latest":
@@ -844,6 +854,7 @@ def main():
     keys.add_argument("--person-key", help="a person key that is kept in a file")
     commands = parser.add_subparsers(dest="command", required=True)
     commands.add_parser("list")
+    commands.add_parser("runs")
     restore = commands.add_parser("restore")
     restore.add_argument("snapshot")
     restore.add_argument("folder")
@@ -865,6 +876,11 @@ def main():
         for digest, m in repository.snapshots():
             ended = datetime.datetime.fromtimestamp(m.ended, datetime.timezone.utc)
             print(digest.hex(), ended.strftime("%Y-%m-%dT%H:%M:%SZ"), m.host_name, m.job)
+        return 0
+    if options.command == "runs":
+        for run in repository.runs():
+            print(run.sequence, run.exit_status, *["interrupted"] * run.interrupted,
+                  *(f"{job.job}={job.exit_status}" for job in run.jobs))
         return 0
     work = Restore(repository, options.folder)
     work.run(repository.snapshot(options.snapshot))
