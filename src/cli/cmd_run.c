@@ -4,6 +4,7 @@
 #include "cli/commands.h"
 #include "cli/job_backup.h"
 #include "cli/keep_of.h"
+#include "cli/listener.h"
 #include "cli/output.h"
 #include "cli/run_json.h"
 #include "cli/run_plan.h"
@@ -187,7 +188,7 @@ static void print_nothing(const struct start *s)
 
 /* ---- the run ---- */
 
-static int finish(const struct start *s, const struct run_result *result)
+static int finish(const struct start *s, const struct run_result *result, unsigned undelivered)
 {
     const struct run_record *record = &result->record;
     char took[32];
@@ -198,8 +199,11 @@ static int finish(const struct start *s, const struct run_result *result)
     if (record->ended - record->started > s->config->run.max_runtime)
         log_warning("the run took %s, longer than max_runtime",
                     text_format_duration((double)(record->ended - record->started), took));
-    if (s->options->json)
-        output_json_print(run_json(s->config->repository.name, record));
+    if (s->options->json) {
+        json_t *o = run_json(s->config->repository.name, record);
+        output_json_number(o, "undelivered", undelivered);
+        output_json_print(o);
+    }
     return (int)record->exit_status;
 }
 
@@ -207,13 +211,17 @@ static int run_due(struct start *s, const struct run_due *due)
 {
     struct run_result result;
     struct error err;
-    const struct run_events events[] = {{.context = s, .after_job = print_job, .end = print_end}};
+    struct listener listener = {.config = s->config, .repository = &s->wire.repository, .tells = true};
+    const struct run_events events[] = {{.context = s, .after_job = print_job, .end = print_end},
+                                        listener_events(&listener)};
     s->parameters.events = events;
     s->parameters.event_count = sizeof events / sizeof *events;
     set_priorities(s);
     int code = run_all(&s->parameters, due, &result, &err);
-    int status = code == 0 ? finish(s, &result) : behind(s, &err);
+    int status = code == 0 ? finish(s, &result, listener.undelivered) : behind(s, &err);
+    status = status_worse(status, listener_status(&listener));
     run_result_free(&result);
+    listener_free(&listener);
     wire_close(&s->wire);
     return status;
 }

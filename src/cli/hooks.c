@@ -123,14 +123,13 @@ int hooks_before(const struct hooks_facts *facts, struct error *err)
     return code;
 }
 
-unsigned hooks_after(const struct hooks_facts *facts)
+unsigned hooks_after(const struct hooks_facts *facts, struct error *err)
 {
     const struct config_hooks *h = facts->hooks;
-    struct error err;
     unsigned failed = 0;
     const char *how = outcome(facts->exit_status);
     bool good = strcmp(how, "success") == 0, bad = strcmp(how, "failure") == 0;
-    run_commands(facts, &h->after, "after", false, &failed, &err);
+    run_commands(facts, &h->after, "after", false, &failed, err);
     run_commands(facts,
                  good  ? &h->on_success
                  : bad ? &h->on_failure
@@ -138,7 +137,7 @@ unsigned hooks_after(const struct hooks_facts *facts)
                  good  ? "on_success"
                  : bad ? "on_failure"
                        : "on_warning",
-                 false, &failed, &err);
+                 false, &failed, err);
     signals_allow(0);
     return failed;
 }

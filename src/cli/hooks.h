@@ -25,7 +25,7 @@ struct hooks_facts {
 /* Runs `before`, one after the other. The first that fails is the error; a signal ends it. */
 int hooks_before(const struct hooks_facts *facts, struct error *err);
 /* Runs `after`, then those for the outcome. They have their time also after a signal. Each that fails is
- * warned of; returns their number. */
-unsigned hooks_after(const struct hooks_facts *facts);
+ * warned of; returns their number, with the error of the last. */
+unsigned hooks_after(const struct hooks_facts *facts, struct error *err);
 
 #endif

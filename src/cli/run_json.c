@@ -13,7 +13,7 @@
             output_json_bytes(o, "message", bytes_of_string((step)->message));                               \
     } while (0)
 
-static json_t *class_list(uint32_t classes)
+json_t *run_json_classes(uint32_t classes)
 {
     json_t *list = json_array();
     for (unsigned c = 0; c < SNAPSHOT_CLASSES; c++) {
@@ -28,7 +28,7 @@ json_t *run_json_job(const struct run_job *job)
     json_t *o = json_object(), *warnings = json_array();
     const struct statistics *s = &job->statistics;
     json_object_set_new(o, "job", json_string(job->job));
-    json_object_set_new(o, "classes", class_list(job->classes));
+    json_object_set_new(o, "classes", run_json_classes(job->classes));
     SET_STEP(o, job);
     if (job->has_snapshot) {
         output_json_id(o, "id", &job->snapshot);

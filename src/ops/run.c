@@ -125,18 +125,17 @@ static int take(struct run *run, struct run_job *job, struct backup_result *back
     return code == 0 ? p->backup(p->context, job->job, job->classes, backup, err) : code;
 }
 
-static void note_backup(struct run *run, struct run_job *job, const struct backup_result *backup)
+void run_note_backup(struct run_job *job, const struct backup_result *backup, struct arena *arena)
 {
     job->has_snapshot = true;
     job->snapshot = backup->snapshot;
     job->statistics = backup->statistics;
     job->warning_count = backup->warning_count < RUN_WARNINGS_MAX ? backup->warning_count : RUN_WARNINGS_MAX;
-    job->warnings = arena_alloc_array(run->arena, job->warning_count, sizeof *job->warnings);
+    job->warnings = arena_alloc_array(arena, job->warning_count, sizeof *job->warnings);
     for (size_t i = 0; i < job->warning_count; i++)
-        job->warnings[i] = arena_copy_string(run->arena, backup->warnings[i]);
+        job->warnings[i] = arena_copy_string(arena, backup->warnings[i]);
     if (backup->statistics.warnings)
         make_worse(&job->exit_status, STATUS_WARNINGS);
-    run->taken++;
 }
 
 static void run_job(struct run *run, struct run_job *job)
@@ -146,7 +145,8 @@ static void run_job(struct run *run, struct run_job *job)
     job->started = now_seconds();
     int code = take(run, job, &backup, &why);
     if (code == 0) {
-        note_backup(run, job, &backup);
+        run_note_backup(job, &backup, run->arena);
+        run->taken++;
     } else {
         error_prefix(&why, "job %s", job->job);
         job->exit_status = (uint32_t)note_failure(run, &job->message, &why);

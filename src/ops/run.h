@@ -84,6 +84,8 @@ struct run_result {
  * the targets, or waits in the state folder. BUSY if another process works on the repository. */
 int run_all(const struct run_parameters *parameters, const struct run_due *due, struct run_result *result,
             struct error *err);
+/* Puts what a backup came to into a job's record. */
+void run_note_backup(struct run_job *job, const struct backup_result *backup, struct arena *arena);
 void run_result_free(struct run_result *result);
 
 #endif

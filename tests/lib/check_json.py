@@ -18,15 +18,16 @@ CHECKS = {
     TEXTS: lambda v: isinstance(v, list) and all(isinstance(x, str) for x in v), REAL: lambda v: type(v) is float and v >= 0,
     OBJECTS: lambda v: isinstance(v, list) and all(isinstance(x, dict) for x in v)}
 TYPES = {
-    WHEN: "time started mtime added delayed_until locked_until", ID: "id snapshot", FLAG: "pinned removed keep dry_run",
+    WHEN: "time started mtime added delayed_until locked_until", ID: "id snapshot", FLAG: "pinned removed keep dry_run delivered",
     TEXT: "repository host person key_file file target check outcome detail role name group job error path type mode user "
-          "link_target change event reason object problem",
+          "link_target change event reason object problem level subject text channel",
     TEXTS: "targets classes sources warnings", REAL: "seconds",
     OBJECTS: "configurations online checks hosts jobs entries changes problems lost snapshots"}
 TYPE = {name: kind for kind, names in TYPES.items() for name in names.split()}
 # By command where one name means two things.
 SPECIAL = {"check-config": {"jobs": TEXTS}, "forget": {"snapshots": TEXTS}, "pin": {"snapshots": TEXTS},
-           "unpin": {"snapshots": TEXTS}, "verify": {"snapshots": NUMBER}, "heal": {"snapshots": NUMBER}}
+           "unpin": {"snapshots": TEXTS}, "verify": {"snapshots": NUMBER}, "heal": {"snapshots": NUMBER},
+           "hook": {"status": TEXT}}
 
 
 def documented(page, command):
