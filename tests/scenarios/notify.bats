@@ -174,3 +174,96 @@ P
     for _ in $(seq 50); do [ "$(wc -l <"$WORK/lines")" -lt 2 ] || break; sleep 0.02; done
     grep -Eq '^<149>[A-Z][a-z]{2} [ 0-9]{2} [0-9:]{8} holdfast\[[0-9]+\]: Holdfast: test on .*: this is a test$' "$WORK/lines"
 }
+
+levels() { # NAME: of the messages that came
+    requests "$1" 'map(.body | fromjson | .level) | join(" ")'
+}
+
+# run_at DAY STATUS: a run on that day in the future, when the job is due again.
+run_at() {
+    local got=0
+    faketime -f "+$1d" "$HOLDFAST_BIN" -c "$WORK/holdfast.conf" run >"$WORK/out" 2>"$WORK/err" || got=$?
+    [ "$got" -eq "$2" ] || fail "status $got: $(cat "$WORK/err")"
+    is_redacted
+}
+
+@test "a run tells of a failure, of the recovery, and of success who wants to know" {
+    fake_sendmail
+    start_receiver bad 200
+    BAD=$URL
+    start_receiver all 200
+    ALL=$URL
+    start_receiver ping 200
+    JOB="source = { type = \"command\"; command = [ \"sh\", \"-c\", \"cat $WORK/source/dump\" ]; };"
+    configure "{ type = \"webhook\"; url = \"$BAD/sesame\"; },
+        { type = \"webhook\"; url = \"$ALL/sesame\"; on = [ \"success\", \"failure\" ]; },
+        { type = \"ping\"; url = \"$URL/sesame?key=sesame\"; failure = \"?status=down\"; },
+        { type = \"mail\"; to = [ \"root\" ]; command = [ \"$WORK/sendmail\" ]; }"
+    sed -i "s|source = .*|$JOB } );|" "$WORK/holdfast.conf"
+    holdfast -q init $KEY
+    run_at 0 1
+    [ "$(levels bad)" = failure ]
+    requests bad '.[0].body | fromjson | .run.jobs[0].message' | grep -q 'job files: .*dump'
+    requests bad '.[0].body | fromjson | del(.run)' | python3 "$BATS_TEST_DIRNAME/../lib/check_json.py" \
+        "$BATS_TEST_DIRNAME/../../man/holdfast-notify.7" webhook
+    [ "$(requests ping 'map(.path) | join(" ")')" = '/sesame/start?key=sesame /sesame?key=sesame&status=down' ]
+    grep -q '^Subject: Holdfast: test on .*: FAILED: job files' "$WORK/mail"
+    seq 1000 >"$WORK/source/dump"
+    rm "$WORK/mail"
+    run_at 0 0
+    [ "$(levels bad)" = 'failure recovered' ]
+    [ "$(levels all)" = 'failure recovered' ]
+    [ "$(requests ping '.[3].path')" = '/sesame?key=sesame' ]
+    grep -q '^Subject: .*good again' "$WORK/mail"
+    run_at 0 0 # nothing is due
+    run_at 2 0
+    [ "$(levels bad)" = 'failure recovered' ]
+    [ "$(levels all)" = 'failure recovered success' ]
+    [ "$(requests ping 'length')" -eq 6 ]
+}
+
+@test "no channel holds up a run for long or makes it fail; who is weak gets it in the end" {
+    start_receiver hangs hang
+    HANGS=$URL
+    start_receiver slow 'slow close 500 slow'
+    configure "{ type = \"webhook\"; url = \"$HANGS/sesame\"; on = [ \"success\" ]; timeout = \"2s\"; },
+        { type = \"ping\"; url = \"http://127.0.0.1:1/sesame\"; timeout = \"1s\"; },
+        { type = \"webhook\"; url = \"$URL/sesame\"; on = [ \"success\" ]; timeout = \"10s\"; }"
+    holdfast -q init $KEY
+    SECONDS=0
+    run_at 0 0
+    [ "$SECONDS" -le 8 ]
+    [ "$(grep -c 'warning: not delivered: ' "$WORK/err")" -eq 3 ] # the ping twice
+    [ "$(requests slow 'length')" -eq 1 ]
+    got=0
+    faketime -f +2d "$HOLDFAST_BIN" -c "$WORK/holdfast.conf" --json run >"$WORK/out" 2>"$WORK/err" || got=$?
+    [ "$got" -eq 0 ]
+    is_redacted
+    [ "$(requests slow 'length')" -eq 4 ]
+    [ "$(jq '.undelivered' "$WORK/out")" -eq 3 ]
+    # A store that is not there is a failure, and told, too.
+    sed -i 's/"success"/"failure"/' "$WORK/holdfast.conf"
+    mv "$WORK/target" "$WORK/away"
+    run_at 4 1
+    [ "$(levels slow)" = 'success success success success failure' ]
+    requests slow '.[4].body | fromjson | .run.jobs[0].message' | grep -q "$WORK/target"
+}
+
+@test "a run that a signal stops tells of it, in a few seconds" {
+    start_receiver hangs hang
+    HANGS=$URL
+    start_receiver hook 200
+    configure "{ type = \"webhook\"; url = \"$HANGS/sesame\"; }, { type = \"webhook\"; url = \"$URL/sesame\"; }"
+    sed -i "s|source = .*|source = { type = \"command\"; command = [ \"sh\", \"-c\", \"touch $WORK/begun; exec sleep 99\" ]; }; } );|" "$WORK/holdfast.conf"
+    holdfast -q init $KEY
+    "$HOLDFAST_BIN" -c "$WORK/holdfast.conf" run >"$WORK/out" 2>"$WORK/err" 3>&- &
+    pid=$! got=0
+    until [ -e "$WORK/begun" ]; do sleep 0.02; done
+    SECONDS=0
+    kill -TERM "$pid"
+    wait "$pid" || got=$?
+    [ "$got" -eq 1 ]
+    [ "$SECONDS" -le 8 ]
+    [ "$(requests hook '.[0].body | fromjson | "\(.level) \(.run.interrupted)"')" = 'failure true' ]
+    is_redacted
+}
