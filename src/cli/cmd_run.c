@@ -120,14 +120,20 @@ static void fill_parameters(struct start *s)
                                             .report = report};
 }
 
-/* Runs that meet one another are no failure, unless one of them never ends. */
-static int behind(const struct start *s, const struct error *why)
+/* Runs that meet one another are no failure, unless one of them never ends. Another command is waited for a
+ * little: *again. */
+static int behind(const struct start *s, const struct error *why, int64_t waited, bool *again)
 {
     struct lock_holder holder;
     struct error err = *why;
     char since[TEXT_TIME_SIZE], limit[32];
     int64_t now = (int64_t)time(NULL);
-    if (lock_read_holder(s->config->repository.state_dir, &holder) && strcmp(holder.command, "run") == 0) {
+    bool is_run =
+        lock_read_holder(s->config->repository.state_dir, &holder) && strcmp(holder.command, "run") == 0;
+    *again = !is_run && waited < s->config->run.lock_wait && !*signals_stop();
+    if (*again)
+        return STATUS_BUSY;
+    if (is_run) {
         text_format_time(holder.since, since);
         if (now - holder.since < s->config->run.max_runtime) {
             log_verbose("a run is at work (process %ld since %s): nothing to do", holder.process, since);
@@ -207,48 +213,61 @@ static int finish(const struct start *s, const struct run_result *result, unsign
     return (int)record->exit_status;
 }
 
-static int run_due(struct start *s, const struct run_due *due)
+static int run_due(struct start *s, const struct run_due *due, int *status, struct error *err)
 {
     struct run_result result;
-    struct error err;
     struct listener listener = {.config = s->config, .repository = &s->wire.repository, .tells = true};
     const struct run_events events[] = {{.context = s, .after_job = print_job, .end = print_end},
                                         listener_events(&listener)};
     s->parameters.events = events;
     s->parameters.event_count = sizeof events / sizeof *events;
     set_priorities(s);
-    int code = run_all(&s->parameters, due, &result, &err);
-    int status = code == 0 ? finish(s, &result, listener.undelivered) : behind(s, &err);
-    status = status_worse(status, listener_status(&listener));
+    int code = run_all(&s->parameters, due, &result, err);
+    if (code == 0)
+        *status = status_worse(finish(s, &result, listener.undelivered), listener_status(&listener));
     run_result_free(&result);
     listener_free(&listener);
     wire_close(&s->wire);
-    return status;
+    return code;
 }
 
-static int start(struct start *s, bool *waited)
+/* Decides, and runs if something is due; *waited: jitter was waited for. BUSY, or 0 and the exit status. */
+static int try_run(struct start *s, bool *waited, int *status, struct error *err)
 {
     struct success_list successes;
-    struct error err;
     struct run_due *due = memory_alloc_array(s->parameters.request_count, sizeof *due);
     const struct config_repository *r = &s->config->repository;
-    int status = STATUS_DONE;
-    /* What else goes wrong here goes wrong again when the repository is opened. */
-    int code = successes_read_local(r->state_dir, r->key_file, "run", &successes, &err);
+    int code = successes_read_local(r->state_dir, r->key_file, "run", &successes, err);
     size_t count = run_decide(&s->parameters, &successes, (int64_t)time(NULL), due);
     successes_free(&successes);
-    if (code == ERROR_BUSY) {
-        status = behind(s, &err);
-    } else if (count == 0) {
+    /* What else goes wrong here goes wrong again when the repository is opened. */
+    if (code != ERROR_BUSY)
+        code = 0;
+    if (code == 0 && count == 0) {
         print_nothing(s);
-    } else {
+    } else if (code == 0) {
         if (!*waited && !isatty(STDERR_FILENO))
             wait_a_little(s->config->run.jitter);
         *waited = true;
         if (!*signals_stop())
-            status = run_due(s, due);
+            code = run_due(s, due, status, err);
     }
     free(due);
+    return code;
+}
+
+static int start(struct start *s, bool *waited)
+{
+    struct error err;
+    int status = STATUS_DONE;
+    bool again = true;
+    for (int64_t seconds = 0; again; seconds++) {
+        again = false;
+        if (try_run(s, waited, &status, &err) != 0)
+            status = behind(s, &err, seconds, &again);
+        if (again)
+            sleep(1);
+    }
     return status;
 }
 

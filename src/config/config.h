@@ -159,6 +159,7 @@ enum config_ionice { CONFIG_IONICE_NONE, CONFIG_IONICE_BEST_EFFORT, CONFIG_IONIC
 struct config_run {
     int64_t jitter;      /* at most so long a delay before a run that has something to do */
     int64_t max_runtime; /* for so long a run that is at work is well */
+    int64_t lock_wait;   /* for so long a run waits for another command */
     int64_t nice;
     enum config_ionice ionice;
 };

@@ -193,6 +193,7 @@ static const char *const ionices[] = {"none", "best-effort", "idle", NULL};
 static const struct setting run_settings[] = {
     {"jitter", SETTING_DURATION, AT(jitter), .min = 0, .max = DAY, .fallback = "0"},
     {"max_runtime", SETTING_DURATION, AT(max_runtime), .min = 1, .max = YEAR, .fallback = "1d"},
+    {"lock_wait", SETTING_DURATION, AT(lock_wait), .min = 0, .max = DAY, .fallback = "1m"},
     {"nice", SETTING_INTEGER, AT(nice), .min = 0, .max = 19, .fallback = "0"},
     {"ionice", SETTING_CHOICE, AT(ionice), .choices = ionices, .fallback = "none"},
 };

@@ -17,7 +17,8 @@ struct run {
     struct repository *repository;
     const char **failed; /* jobs */
     size_t failed_count, taken;
-    bool begun; /* the listeners know */
+    bool begun;  /* the listeners know */
+    char *draft; /* of the record */
 };
 
 static int64_t now_seconds(void)
@@ -93,6 +94,30 @@ static void list_jobs(struct run *run, const struct run_due *due)
     }
 }
 
+/* What is left of the run if the process is killed, or the machine stops. */
+static void write_draft(struct run *run)
+{
+    struct run_record draft = *run->record;
+    struct error why;
+    draft.exit_status = STATUS_FAILED;
+    draft.interrupted = true;
+    draft.message = "the run did not end: it was killed, or the machine stopped";
+    draft.ended = now_seconds();
+    draft.jobs = memory_alloc_array(draft.job_count, sizeof *draft.jobs);
+    for (size_t i = 0; i < draft.job_count; i++) {
+        struct run_job *job = &draft.jobs[i];
+        *job = run->record->jobs[i];
+        if (job->ended)
+            continue;
+        job->started = job->ended = draft.ended;
+        job->exit_status = STATUS_FAILED;
+        job->message = draft.message;
+    }
+    if (runs_draft(run->p->state_folder, &draft, &run->draft, &why) != 0)
+        log_warning("if this run is killed, no record of it will be left: %s", why.message);
+    free(draft.jobs);
+}
+
 /* ---- events ---- */
 
 #define EACH_EVENT(run, event, ...)                                                                          \
@@ -109,6 +134,7 @@ static void tell_begin(struct run *run, const struct run_due *due)
         return;
     run->begun = true;
     list_jobs(run, due);
+    write_draft(run);
     EACH_EVENT(run, begin, run->record);
 }
 
@@ -156,6 +182,7 @@ static void run_job(struct run *run, struct run_job *job)
     const struct run_job_result result = {job, code ? &why : NULL, code ? NULL : &backup};
     EACH_EVENT(run, after_job, &result);
     make_worse(&run->record->exit_status, (int)job->exit_status);
+    write_draft(run);
     backup_result_free(&backup);
 }
 
@@ -303,11 +330,11 @@ static void leave_record(struct run *run)
     record->ended = now_seconds();
     /* After a signal there is no time for targets. */
     if (run->repository && !*run->p->stop) {
-        code = runs_append(run->repository, record, &why);
+        code = runs_append(run->repository, record, run->draft, &why);
         if (code != 0)
             log_warning("the record of this run waits for the next one to store it: %s", why.message);
     }
-    if (code != 0 && runs_keep_waiting(run->p->state_folder, record, &why) != 0)
+    if (code != 0 && runs_keep_waiting(run->p->state_folder, record, run->draft, &why) != 0)
         fail_run(run, &why);
     EACH_EVENT(run, end, record);
 }
@@ -393,6 +420,7 @@ int run_all(const struct run_parameters *p, const struct run_due *due_before, st
     }
     if (code != 0 && !busy)
         fail_all(&run, due, &why);
+    free(run.draft);
     free(run.failed);
     free(due);
     return busy ? code : 0;

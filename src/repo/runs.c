@@ -14,6 +14,7 @@
 
 #define WAITING_FOLDER "runs"
 #define WAITING_END ".run"
+#define DRAFT_END ".draft"
 #define LAST_RUN "last-run"
 #define LAST_WAITING "last-waiting-run"
 
@@ -190,7 +191,15 @@ static int compare_paths(const void *a, const void *b)
     return strcmp(*(char *const *)a, *(char *const *)b);
 }
 
-static int list_waiting(const char *state_folder, struct waiting *w, struct error *err)
+static bool ends_with(const char *name, const char *end)
+{
+    size_t size = strlen(name);
+    return size > strlen(end) && strcmp(name + size - strlen(end), end) == 0;
+}
+
+/* With the lock held a draft is what a killed run left, but for the own one. */
+static int list_waiting(const char *state_folder, bool drafts, const char *own, struct waiting *w,
+                        struct error *err)
 {
     *w = (struct waiting){0};
     if (!state_folder)
@@ -199,11 +208,16 @@ static int list_waiting(const char *state_folder, struct waiting *w, struct erro
     DIR *folder = opendir(path);
     int code = !folder && errno != ENOENT ? error_set_errno(err, errno, "cannot list %s", path) : 0;
     for (const struct dirent *e; folder && (e = readdir(folder)) != NULL;) {
-        size_t size = strlen(e->d_name), end = strlen(WAITING_END);
-        if (e->d_name[0] == '.' || size <= end || strcmp(e->d_name + size - end, WAITING_END) != 0)
+        if (e->d_name[0] == '.' ||
+            !(ends_with(e->d_name, WAITING_END) || (drafts && ends_with(e->d_name, DRAFT_END))))
             continue;
+        char *name = file_join(path, e->d_name);
+        if (own && strcmp(name, own) == 0) {
+            free(name);
+            continue;
+        }
         memory_reserve_one(w->paths, w->count, w->capacity);
-        w->paths[w->count++] = file_join(path, e->d_name);
+        w->paths[w->count++] = name;
     }
     if (folder)
         closedir(folder);
@@ -233,7 +247,9 @@ static int read_waiting(const char *path, struct arena *arena, struct run_record
     return code;
 }
 
-int runs_keep_waiting(const char *state_folder, const struct run_record *from, struct error *err)
+/* *name: the file, if that is not NULL, or where a new one was made. */
+static int write_waiting(const char *state_folder, const struct run_record *from, const char *end,
+                         char **name, struct error *err)
 {
     struct arena arena = {0};
     struct buffer text = {0};
@@ -242,14 +258,18 @@ int runs_keep_waiting(const char *state_folder, const struct run_record *from, s
     run_encode(&record, &text);
     char *folder = file_join(state_folder, WAITING_FOLDER);
     int code = file_make_directories(folder, 0700, err);
-    bool taken = code == 0;
+    if (code == 0 && *name)
+        code = file_write_atomic(*name, buffer_bytes(&text), 0600, err);
     /* A process may leave several within one second. */
-    for (unsigned n = 0; taken; n++) {
-        char *name = memory_format("%s/%s-%ld-%u" WAITING_END, folder,
-                                   text_format_compact_time(record.ended, time), (long)getpid(), n);
-        code = file_create_atomic(name, buffer_bytes(&text), 0600, err);
-        taken = code == ERROR_EXISTS;
-        free(name);
+    for (unsigned n = 0; code == 0 && !*name; n++) {
+        char *fresh = memory_format("%s/%s-%ld-%u%s", folder, text_format_compact_time(record.ended, time),
+                                    (long)getpid(), n, end);
+        code = file_create_atomic(fresh, buffer_bytes(&text), 0600, err);
+        if (code == 0)
+            *name = fresh;
+        else
+            free(fresh);
+        code = code == ERROR_EXISTS ? 0 : code;
     }
     free(folder);
     buffer_free(&text);
@@ -257,7 +277,28 @@ int runs_keep_waiting(const char *state_folder, const struct run_record *from, s
     return code;
 }
 
-/* Whoever was killed between the two steps of append_waiting has stored it, but not removed the file. */
+static int drop_file(const char *path, struct error *err)
+{
+    return path && unlink(path) != 0 && errno != ENOENT
+               ? error_set_errno(err, errno, "cannot remove %s", path)
+               : 0;
+}
+
+int runs_draft(const char *state_folder, const struct run_record *record, char **draft, struct error *err)
+{
+    return write_waiting(state_folder, record, DRAFT_END, draft, err);
+}
+
+int runs_keep_waiting(const char *state_folder, const struct run_record *record, const char *draft,
+                      struct error *err)
+{
+    char *name = NULL;
+    int code = write_waiting(state_folder, record, WAITING_END, &name, err);
+    free(name);
+    return code == 0 ? drop_file(draft, err) : code;
+}
+
+/* Whoever was killed before it could remove the file has stored it all the same. */
 static bool was_appended(struct repository *r, const char *path)
 {
     struct buffer last = {0};
@@ -267,31 +308,38 @@ static bool was_appended(struct repository *r, const char *path)
     return was;
 }
 
+/* Appends what waited in a file, and removes that. */
+static int append_file(struct repository *r, const struct run_record *record, const char *path,
+                       struct chain *c, struct error *err)
+{
+    int code = append(r, record, c, err);
+    if (code == 0 && path)
+        code = catalog_put_value(r->catalog, LAST_WAITING, bytes_of_string(path), err);
+    if (code == 0 && path)
+        code = catalog_commit(r->catalog, err);
+    return code == 0 ? drop_file(path, err) : code;
+}
+
 static int append_waiting(struct repository *r, const char *path, struct chain *c, struct error *err)
 {
     struct arena arena = {0};
     struct run_record record;
     struct error why;
     int code = 0, got = read_waiting(path, &arena, &record, &why);
-    if (got != 0) {
+    if (got != 0)
         log_warning("a run record that waited for a target cannot be used: %s", why.message);
-    } else if (!was_appended(r, path)) {
-        code = append(r, &record, c, err);
-        if (code == 0)
-            code = catalog_put_value(r->catalog, LAST_WAITING, bytes_of_string(path), err);
-        if (code == 0)
-            code = catalog_commit(r->catalog, err);
-    }
-    if (code == 0 && (got == 0 || got == ERROR_INTEGRITY) && unlink(path) != 0)
-        code = error_set_errno(err, errno, "cannot remove %s", path);
+    if (got == 0 && !was_appended(r, path))
+        code = append_file(r, &record, path, c, err);
+    else if (got == 0 || got == ERROR_INTEGRITY)
+        code = drop_file(path, err);
     arena_free(&arena);
     return code;
 }
 
-static int append_all_waiting(struct repository *r, struct chain *c, struct error *err)
+static int append_all_waiting(struct repository *r, const char *own, struct chain *c, struct error *err)
 {
     struct waiting w;
-    int code = list_waiting(r->parameters.state_folder, &w, err);
+    int code = list_waiting(r->parameters.state_folder, true, own, &w, err);
     for (size_t i = 0; i < w.count && code == 0; i++)
         code = append_waiting(r, w.paths[i], c, err);
     free_waiting(&w);
@@ -302,15 +350,15 @@ int runs_append_waiting(struct repository *r, struct error *err)
 {
     struct chain c;
     find_newest(r, &c);
-    return append_all_waiting(r, &c, err);
+    return append_all_waiting(r, NULL, &c, err);
 }
 
-int runs_append(struct repository *r, const struct run_record *record, struct error *err)
+int runs_append(struct repository *r, const struct run_record *record, const char *draft, struct error *err)
 {
     struct chain c;
     find_newest(r, &c);
-    int code = append_all_waiting(r, &c, err);
-    return code == 0 ? append(r, record, &c, err) : code;
+    int code = append_all_waiting(r, draft, &c, err);
+    return code == 0 ? append_file(r, record, draft, &c, err) : code;
 }
 
 /* ---- listing ---- */
@@ -334,7 +382,7 @@ static void add_run(const struct object_seen *object, const struct run_record *r
 static int load_waiting(const char *state_folder, struct loading *l, struct error *err)
 {
     struct waiting w;
-    int code = list_waiting(state_folder, &w, err);
+    int code = list_waiting(state_folder, false, NULL, &w, err);
     for (size_t i = 0; i < w.count && code == 0; i++) {
         struct run_entry entry = {.waits = true};
         struct error why;

@@ -19,14 +19,21 @@ struct run_list {
     size_t count;
 };
 
+/* Keeps a record of a run that has begun in the state folder: what is left of it if the process is killed.
+ * The next append takes it then, and runs_load does not show it before. *draft, allocated, names it; with one
+ * from before, that is replaced. */
+int runs_draft(const char *state_folder, const struct run_record *record, char **draft, struct error *err);
+
 /* Signs the record with host, sequence, previous and software filled in and texts that fit (printable, not
  * too long), and writes it to every active target, behind those that waited. The repository must be synced.
- */
-int runs_append(struct repository *repository, const struct run_record *record, struct error *err);
+ * The draft, which may be NULL, goes. */
+int runs_append(struct repository *repository, const struct run_record *record, const char *draft,
+                struct error *err);
 /* Writes those that wait. The repository must be synced. */
 int runs_append_waiting(struct repository *repository, struct error *err);
-/* Keeps a record in the state folder until a repository takes it. */
-int runs_keep_waiting(const char *state_folder, const struct run_record *record, struct error *err);
+/* Keeps a record in the state folder until a repository takes it. The draft, which may be NULL, goes. */
+int runs_keep_waiting(const char *state_folder, const struct run_record *record, const char *draft,
+                      struct error *err);
 
 /* Every record of a synced repository that verifies, of all hosts, and those that wait. Others are warned of
  * and counted as damage. */

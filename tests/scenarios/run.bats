@@ -216,7 +216,7 @@ slow_job() { echo "{ name = \"slow\"; source = { type = \"command\"; command = [
 # ---- runs do not trip over one another ----
 
 @test "behind a healthy run a run ends 0 in silence; behind one that takes too long, or another command, 4 with its name" {
-    make_jobs "$(slow_job)" 'run = { max_runtime = "1h"; };'
+    make_jobs "$(slow_job)" 'run = { max_runtime = "1h"; lock_wait = "1s"; };'
     slow_run
     ends 0 holdfast run
     [ -z "$output" ]
@@ -232,7 +232,12 @@ slow_job() { echo "{ name = \"slow\"; source = { type = \"command\"; command = [
     slow_run backup
     ends 4 holdfast run
     [[ $output == *"backup, process $SLOW_PID since "* ]]
-    [ "$(waiting) $(records)" = "0 0" ]
+    sed -i 's/lock_wait = "1s"/lock_wait = "1m"/' "$WORK/holdfast.conf"
+    (sleep 1.5; kill -9 "$SLOW_PID") 3>&- &
+    sed -i 's/exec sleep 30/echo/' "$WORK/holdfast.conf"
+    ends 0 holdfast -q run
+    # The first was killed.
+    [ "$(history | tr '\n' ' ')" = "1 1 interrupted slow=1 2 0 slow=0 " ]
 }
 
 @test "a signal ends a run within seconds: what was taken is kept, the rest stays due, the record tells" {
@@ -249,6 +254,18 @@ slow_job() { echo "{ name = \"slow\"; source = { type = \"command\"; command = [
     sed -i 's/exec sleep 30/echo/' "$WORK/holdfast.conf"
     holdfast -q run
     [ "$(history | tr '\n' ' ')" = "1 1 interrupted files=0 slow=1 last=1 2 0 slow=0 last=0 " ]
+}
+
+@test "a run that is killed leaves a record of what it had done" {
+    make_jobs "{ name = \"files\"; $FILES $(daily) }, $(slow_job)"
+    slow_run
+    kill -9 "$SLOW_PID"
+    wait "$SLOW_PID" || true
+    [ "$(records)" -eq 0 ]
+    sed -i 's/exec sleep 30/echo/' "$WORK/holdfast.conf"
+    holdfast -q run
+    [ "$(history | tr '\n' ' ')" = "1 1 interrupted files=0 slow=1 2 0 slow=0 " ]
+    [ -z "$(ls "$WORK/state/runs")" ]
 }
 
 @test "a signal ends the wait of jitter, and nothing was begun" {

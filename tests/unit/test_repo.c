@@ -385,8 +385,8 @@ START_TEST(runs_are_chained_whatever_happens_to_the_state_folder)
     struct repository *r = open_synced(REPOSITORY_WRITE);
     store_blobs(r, &data, &meta);
     write_snapshot(r, &meta, &id);
-    MUST(runs_append(r, &first, &err));
-    MUST(runs_append(r, &second, &err));
+    MUST(runs_append(r, &first, NULL, &err));
+    MUST(runs_append(r, &second, NULL, &err));
     write_snapshot(r, &meta, &id);
     check_runs(r, "1 a;2 b\\x0a\\xff;");
     repository_close(r);
@@ -403,14 +403,14 @@ START_TEST(runs_are_chained_whatever_happens_to_the_state_folder)
     ck_assert(id_equal(&snapshots.list[1].manifest.previous_run, &list.list[1].sha256));
     runs_free(&list);
     snapshots_free(&snapshots);
-    MUST(runs_append(r, &third, &err));
+    MUST(runs_append(r, &third, NULL, &err));
     repository_close(r);
     /* The catalog remembers where the chain ends, should the targets not show it. */
     shell("mv target1/runs target1/elsewhere; mv target2/runs target2/elsewhere");
     r = open_synced(REPOSITORY_WRITE);
     third.started = 300;
     third.ended = 400;
-    MUST(runs_append(r, &third, &err));
+    MUST(runs_append(r, &third, NULL, &err));
     check_runs(r, "4 c;");
     repository_close(r);
 }
@@ -422,8 +422,8 @@ START_TEST(a_run_that_no_target_took_waits_for_one)
     struct run_record first = run_of(100, "a"), second = run_of(100, "b"), third = run_of(90, "c");
     MUST(runs_load_waiting(state, &list, &err));
     ck_assert_uint_eq(list.count, 0);
-    MUST(runs_keep_waiting(state, &first, &err));
-    MUST(runs_keep_waiting(state, &second, &err));
+    MUST(runs_keep_waiting(state, &first, NULL, &err));
+    MUST(runs_keep_waiting(state, &second, NULL, &err));
     shell("test $(stat -c %%a state/runs) = 700 && cd state/runs && set -- * && test $# = 2 &&"
           "test $(stat -c %%a $1) = 600 && cp $2 .. && cp $1 bad.run && chmod 644 bad.run");
     MUST(runs_load_waiting(state, &list, &err));
@@ -440,7 +440,7 @@ START_TEST(a_run_that_no_target_took_waits_for_one)
     /* One whose writer was killed before it removed the file is not appended twice. */
     shell("test $(ls state/runs) = bad.run && mv state/*.run state/runs/");
     r = open_synced(REPOSITORY_WRITE);
-    MUST(runs_append(r, &third, &err));
+    MUST(runs_append(r, &third, NULL, &err));
     repository_close(r);
     shell("test $(ls state/runs) = bad.run");
     r = open_synced(REPOSITORY_READ);
@@ -452,13 +452,37 @@ START_TEST(a_run_that_no_target_took_waits_for_one)
 }
 END_TEST
 
+START_TEST(a_run_that_was_killed_leaves_its_draft)
+{
+    struct run_record killed = run_of(100, "killed"), next = run_of(200, "next"), own = run_of(200, "own");
+    char *draft = NULL, *first = NULL;
+    MUST(runs_draft(state, &next, &first, &err));
+    MUST(runs_draft(state, &killed, &first, &err)); /* takes the place of the other */
+    MUST(runs_draft(state, &own, &draft, &err));
+    struct repository *r = open_synced(REPOSITORY_WRITE);
+    check_runs(r, ""); /* it may be at work */
+    shell("test $(ls state/runs | wc -l) -eq 2");
+    MUST(runs_append(r, &next, draft, &err));
+    check_runs(r, "1 killed;2 next;");
+    shell("test -z \"$(ls state/runs)\"");
+    free(draft);
+    draft = NULL;
+    MUST(runs_draft(state, &own, &draft, &err));
+    MUST(runs_keep_waiting(state, &next, draft, &err));
+    check_runs(r, "1 killed;2 next;-0 next;");
+    repository_close(r);
+    free(first);
+    free(draft);
+}
+END_TEST
+
 START_TEST(a_run_of_which_no_copy_is_good_is_counted)
 {
     char name[256];
     struct run_list list;
     struct run_record run = run_of(100, "a");
     struct repository *r = open_synced(REPOSITORY_WRITE);
-    MUST(runs_append(r, &run, &err));
+    MUST(runs_append(r, &run, NULL, &err));
     repository_close(r);
     count_objects(0, "runs", name);
     for (int t = 0; t < 2; t++) {
@@ -510,6 +534,7 @@ int main(void)
     tcase_add_test(tests, a_target_with_another_config_is_left_out);
     tcase_add_test(tests, runs_are_chained_whatever_happens_to_the_state_folder);
     tcase_add_test(tests, a_run_that_no_target_took_waits_for_one);
+    tcase_add_test(tests, a_run_that_was_killed_leaves_its_draft);
     tcase_add_test(tests, a_run_of_which_no_copy_is_good_is_counted);
     tcase_add_test(tests, a_second_writer_is_told_who_holds_the_lock);
     suite_add_tcase(suite, tests);
