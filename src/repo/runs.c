@@ -16,6 +16,8 @@
 #define WAITING_END ".run"
 #define DRAFT_END ".draft"
 #define LAST_RUN "last-run"
+/* Of all jobs together, so that no record grows beyond what is accepted. */
+#define WARNINGS_TOTAL 1000
 #define LAST_WAITING "last-waiting-run"
 
 /* ---- texts ---- */
@@ -62,13 +64,16 @@ static void *copy_of(struct arena *arena, const void *from, size_t count, size_t
 static struct run_record fitted(struct arena *arena, const struct run_record *from)
 {
     struct run_record record = *from;
+    size_t warnings_left = WARNINGS_TOTAL;
     FIT_STEP(arena, &record);
     record.jobs = copy_of(arena, from->jobs, from->job_count, sizeof *record.jobs);
     for (size_t i = 0; i < record.job_count; i++) {
         struct run_job *job = &record.jobs[i];
         FIT_STEP(arena, job);
-        if (job->warning_count > RUN_WARNINGS_MAX)
-            job->warning_count = RUN_WARNINGS_MAX;
+        size_t most = warnings_left < RUN_WARNINGS_MAX ? warnings_left : RUN_WARNINGS_MAX;
+        if (job->warning_count > most)
+            job->warning_count = most;
+        warnings_left -= job->warning_count;
         job->warnings = copy_of(arena, job->warnings, job->warning_count, sizeof *job->warnings);
         for (size_t k = 0; k < job->warning_count; k++)
             job->warnings[k] = fitting(arena, job->warnings[k]);

@@ -452,6 +452,41 @@ START_TEST(a_run_that_no_target_took_waits_for_one)
 }
 END_TEST
 
+/* However much went wrong, in however many jobs. */
+START_TEST(the_largest_run_fits_into_a_record)
+{
+    static char text[2 * RUN_TEXT_MAX];
+    static const char *warnings[2 * RUN_WARNINGS_MAX];
+    static struct run_job jobs[RUN_JOBS_MAX];
+    struct run_list list;
+    size_t count = 0;
+    for (size_t i = 0; i + 3 < sizeof text; i += 2)
+        memcpy(text + i, "\xc3\xa4", 3); /* two bytes each: none is cut in two */
+    for (size_t i = 0; i < 2 * RUN_WARNINGS_MAX; i++)
+        warnings[i] = text + 1;
+    for (size_t i = 0; i < RUN_JOBS_MAX; i++)
+        jobs[i] = (struct run_job){.job = "j",
+                                   .classes = CLASS_DAILY,
+                                   .message = text,
+                                   .warnings = warnings,
+                                   .warning_count = 2 * RUN_WARNINGS_MAX};
+    struct run_record run = run_of(100, text);
+    run.jobs = jobs;
+    run.job_count = RUN_JOBS_MAX;
+    struct repository *r = open_synced(REPOSITORY_WRITE);
+    MUST(runs_append(r, &run, NULL, &err));
+    MUST(runs_load(r, &list, &err));
+    ck_assert_uint_eq(list.count, 1);
+    ck_assert_uint_eq(strlen(list.list[0].record.message), RUN_TEXT_MAX);
+    ck_assert_uint_eq(list.list[0].record.jobs[0].warning_count, RUN_WARNINGS_MAX);
+    for (size_t i = 0; i < RUN_JOBS_MAX; i++)
+        count += list.list[0].record.jobs[i].warning_count;
+    ck_assert_uint_eq(count, 1000);
+    runs_free(&list);
+    repository_close(r);
+}
+END_TEST
+
 START_TEST(a_run_that_was_killed_leaves_its_draft)
 {
     struct run_record killed = run_of(100, "killed"), next = run_of(200, "next"), own = run_of(200, "own");
@@ -534,6 +569,7 @@ int main(void)
     tcase_add_test(tests, a_target_with_another_config_is_left_out);
     tcase_add_test(tests, runs_are_chained_whatever_happens_to_the_state_folder);
     tcase_add_test(tests, a_run_that_no_target_took_waits_for_one);
+    tcase_add_test(tests, the_largest_run_fits_into_a_record);
     tcase_add_test(tests, a_run_that_was_killed_leaves_its_draft);
     tcase_add_test(tests, a_run_of_which_no_copy_is_good_is_counted);
     tcase_add_test(tests, a_second_writer_is_told_who_holds_the_lock);
