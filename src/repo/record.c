@@ -232,8 +232,9 @@ static int load_record(struct repository *r, enum object_type type, const struct
         return 0;
     struct id16 signer;
     int code = record_fetch(r, type, object, body, &signer, err);
-    struct bytes fetched = bytes_of(body->data + start, body->size - start);
+    struct bytes fetched = {0};
     if (code == 0) {
+        fetched = bytes_of(body->data + start, body->size - start);
         code = check_record(type, fetched, &signer, err);
         if (code != 0) {
             char name[OBJECT_NAME_MAX];
