@@ -5,6 +5,7 @@
 #include "cli/overview_of.h"
 #include "cli/overview_print.h"
 #include "cli/status.h"
+#include "cli/targets.h"
 #include "cli/wire.h"
 
 #include <stdio.h>
@@ -28,9 +29,9 @@ static const struct lock_holder *holder_of(struct facts *f)
 }
 
 /* What the targets say. */
-static int ask_targets(const struct options *options, const char *file, struct facts *f, struct error *err)
+static int ask_targets(const struct options *options, struct facts *f, struct error *err)
 {
-    int code = wire_open(options, file, REPOSITORY_READ, WIRE_HOST, &f->wire, err);
+    int code = wire_open_config(options, f->config, REPOSITORY_READ, WIRE_HOST, &f->wire, err);
     if (code == 0)
         code = repository_sync_records(f->wire.repository, err);
     if (code == 0)
@@ -40,11 +41,11 @@ static int ask_targets(const struct options *options, const char *file, struct f
 }
 
 /* What is remembered, and while another process has that nothing but the configuration. */
-static int ask_memory(const char *file, struct facts *f, const struct error *unanswered, struct error *err)
+static int ask_memory(struct facts *f, const struct error *unanswered, struct error *err)
 {
     int64_t known = 0;
     struct error why = {0};
-    int code = wire_open_offline(file, &f->wire, &known, &why);
+    int code = wire_open_offline(f->config, &f->wire, &known, &why);
     if (code != 0 && code != ERROR_BUSY) {
         *err = *unanswered;
         return err->code;
@@ -58,18 +59,18 @@ static int gather(const struct options *options, const char *file, struct facts 
                   struct error *err)
 {
     f->now = (int64_t)time(NULL);
-    int code = config_load(file, &f->config, err);
+    int code = targets_load(file, false, &f->config, err);
     if (code == 0)
         code = schedules_load(f->config, f->now, &f->schedules, err);
     if (code != 0)
         return code;
-    code = ask_targets(options, file, f, err);
+    code = ask_targets(options, f, err);
     if (code == 0 || code == ERROR_USAGE)
         return code;
     *unanswered = *err;
     overview_facts_free(&f->of);
     wire_close(&f->wire);
-    return ask_memory(file, f, unanswered, err);
+    return ask_memory(f, unanswered, err);
 }
 
 static int show(const struct options *options, const char *file, json_t *list)

@@ -225,18 +225,13 @@ int wire_open_config(const struct options *options, struct config *config, enum 
     return code;
 }
 
-int wire_open_offline(const char *config_file, struct wire *wire, int64_t *known, struct error *err)
+int wire_open_offline(struct config *config, struct wire *wire, int64_t *known, struct error *err)
 {
-    struct repository_parameters p = {0};
-    memset(wire, 0, sizeof *wire);
-    int code = config_load(config_file, &wire->config, err);
-    if (code == 0) {
-        const struct config *config = wire->config;
-        p.state_folder = config->repository.state_dir;
-        p.host_key_file = config->repository.key_file;
-        p.min_targets = 1;
-        code = repository_open_offline(&p, &wire->repository, known, err);
-    }
+    const struct repository_parameters p = {.state_folder = config->repository.state_dir,
+                                            .host_key_file = config->repository.key_file,
+                                            .min_targets = 1};
+    *wire = (struct wire){.config = config};
+    int code = repository_open_offline(&p, &wire->repository, known, err);
     if (code != 0)
         wire_close(wire);
     return code;

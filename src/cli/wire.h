@@ -33,8 +33,8 @@ int wire_open(const struct options *options, const char *config_file, enum repos
  */
 int wire_open_config(const struct options *options, struct config *config, enum repository_mode mode,
                      enum wire_key key, struct wire *wire, struct error *err);
-/* What is remembered of the repository of the file, see repository_open_offline(). */
-int wire_open_offline(const char *config_file, struct wire *wire, int64_t *known, struct error *err);
+/* What is remembered of the repository, see repository_open_offline(). */
+int wire_open_offline(struct config *config, struct wire *wire, int64_t *known, struct error *err);
 void wire_close(struct wire *wire);
 /* The parameters alone (init). `create`: folders are made if they are missing; `writing`: a bucket must be
  * where residency allows it. */

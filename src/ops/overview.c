@@ -141,29 +141,35 @@ static void find_missing(const struct overview_make *m, size_t t, struct overvie
     }
 }
 
-static const struct run_target *find_target(const struct run_record *run, const char *name)
+/* By the last run that got so far as to look at it. */
+static const struct run_target *find_target(const struct overview_make *m, const char *name)
 {
-    for (size_t i = 0; run && i < run->target_count; i++) {
-        if (strcmp(run->targets[i].name, name) == 0)
-            return &run->targets[i];
+    const struct run_list *runs = m->parameters->runs;
+    for (size_t r = runs->count; r-- > 0;) {
+        const struct run_record *run = &runs->list[r].record;
+        for (size_t i = 0; i < run->target_count && overview_is_own_run(m, &runs->list[r]); i++) {
+            if (strcmp(run->targets[i].name, name) == 0)
+                return &run->targets[i];
+        }
     }
     return NULL;
 }
 
 static void look_at_target(struct overview_make *m, size_t t, struct overview_target *target)
 {
-    struct repository *r = m->repository;
+    struct repository_target now = {.why = m->parameters->unanswered};
     target->name = m->parameters->targets[t];
-    target->last = find_target(m->overview->last_run, target->name);
-    target->answers = !m->parameters->unanswered && r && replicas_is_active(repository_replicas(r), t);
+    target->last = find_target(m, target->name);
+    if (m->repository && !m->parameters->unanswered)
+        repository_describe_target(m->repository, t, &now);
+    target->answers = now.active;
     if (target->answers) {
-        target->used = inspect_used(r, t);
+        target->used = now.bytes;
         target->used_known = true;
         find_missing(m, t, target);
         return;
     }
-    target->why = r && !m->parameters->unanswered ? replicas_failure(repository_replicas(r), t)
-                                                  : m->parameters->unanswered;
+    target->why = now.why;
     if (target->last && target->last->bytes) {
         target->used = target->last->bytes;
         target->used_known = true;
@@ -204,10 +210,11 @@ static void look_at_checks(struct overview_make *m)
         verify_note_load(m->parameters->state_folder, &note);
     for (size_t i = 0; i < runs->count; i++) {
         const struct run_verify *v = runs->list[i].record.verify;
-        /* One that could not be brought to its end is none, but what it found is found. */
-        if (!v || (overview_is_failure(v->exit_status) && !v->damaged))
+        /* One that could not be brought to its end is none. */
+        if (!v || (overview_is_failure(v->exit_status) && v->exit_status != STATUS_INTEGRITY))
             continue;
-        checks[count++] = (struct verdict_check){v->ended, v->damaged, v->span >> 32 != 0};
+        checks[count++] = (struct verdict_check){
+            v->ended, v->exit_status == STATUS_INTEGRITY ? v->damaged : 0, v->span >> 32 != 0};
         if (v->ended >= o->verify.time) {
             o->verify = checks[count - 1];
             o->verify_objects = v->objects;
@@ -254,7 +261,8 @@ void overview_make(struct repository *repository, const struct overview_paramete
     for (size_t t = 0; t < p->target_count; t++)
         look_at_target(&m, t, &o->targets[t]);
     look_at_checks(&m);
-    o->verify_overdue_at = verdict_verify_overdue_at(o->verify.time, first_snapshot(p->snapshots));
+    o->verify_overdue_at =
+        verdict_verify_overdue_at(o->verify.time, first_snapshot(p->snapshots), p->verify_every);
     overview_find_problems(&m);
 }
 

@@ -47,7 +47,7 @@ struct overview_target {
     int64_t newest;                /* when the newest snapshot there began; 0: none, or not known */
     bool used_known;               /* of a target that does not answer from the last run's record */
     uint64_t used;                 /* bytes */
-    const struct run_target *last; /* of this host's last run; NULL: none */
+    const struct run_target *last; /* of this host's last run that looked at it; NULL */
 };
 
 /* Snapshots of this host, of a job that is not configured. */
@@ -90,9 +90,9 @@ struct overview_parameters {
     const struct snapshot_list *snapshots;
     const struct run_list *runs;
     const struct success_list *successes;
-    int64_t clock_tolerance;          /* seconds */
-    int64_t known;                    /* for overview.known */
-    const struct lock_holder *holder; /* likewise */
+    int64_t clock_tolerance, max_runtime, verify_every; /* seconds */
+    int64_t known;                                      /* for overview.known */
+    const struct lock_holder *holder;                   /* likewise */
     unsigned min_targets;
     const struct error *unanswered; /* why no target could be asked; NULL: some were */
 };

@@ -5,6 +5,7 @@
 #define OPS_OVERVIEW_INTERNAL_H
 
 #include "ops/overview.h"
+#include "policy/status.h"
 #include "repo/inspect.h"
 
 struct overview_make {
@@ -13,6 +14,7 @@ struct overview_make {
     const struct id16 *host; /* this one; NULL: not known */
     struct overview *overview;
     size_t problem_capacity;
+    const struct run_record *failed_run; /* it is told of already, with all its jobs; NULL: none */
 };
 
 /* A record of this host's; one that waits has no host yet. */
@@ -24,7 +26,7 @@ static inline bool overview_is_own_run(const struct overview_make *m, const stru
 /* An exit status that says that something was not done. */
 static inline bool overview_is_failure(uint32_t exit_status)
 {
-    return exit_status != 0 && exit_status != 3 && exit_status != 6;
+    return exit_status != STATUS_DONE && exit_status != STATUS_WARNINGS && exit_status != STATUS_BEHIND;
 }
 
 /* From all other facts. */

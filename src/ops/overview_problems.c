@@ -43,6 +43,16 @@ static void add(struct overview_make *m, enum overview_level level, int64_t sinc
     o->problems[at] = (struct overview_problem){level, what, todo, since};
 }
 
+/* A message without the "job NAME: " or the like before it, which is said already. */
+static const char *reason(const char *message, const char *kind, const char *name)
+{
+    size_t kind_length = strlen(kind), name_length = strlen(name);
+    if (strncmp(message, kind, kind_length) == 0 && strncmp(message + kind_length, name, name_length) == 0 &&
+        strncmp(message + kind_length + name_length, ": ", 2) == 0)
+        message += kind_length + name_length + 2;
+    return *message ? message : "no reason is on record";
+}
+
 static const char *plural(size_t count)
 {
     return count == 1 ? "" : "s";
@@ -81,12 +91,13 @@ static void add_warnings(struct overview_make *m, const struct overview_job *job
 
 static void look_at_job(struct overview_make *m, const struct overview_job *job)
 {
-    const char *message = job->run_job && *job->run_job->message ? job->run_job->message : "no reason given";
+    const char *message = job->run_job ? reason(job->run_job->message, "job ", job->name) : "";
     switch (job->health) {
     case VERDICT_FAILING:
-        add(m, job->run_job->exit_status == 5 ? OVERVIEW_DAMAGE : OVERVIEW_FAILED, job->run_job->ended,
-            text(m, "job %s failed: %s", job->name, message),
-            text(m, "remove the cause, then: holdfast run %s", job->name));
+        if (job->run != m->failed_run)
+            add(m, job->run_job->exit_status == STATUS_INTEGRITY ? OVERVIEW_DAMAGE : OVERVIEW_FAILED,
+                job->run_job->ended, text(m, "job %s failed: %s", job->name, message),
+                text(m, "remove the cause, then: holdfast run %s", job->name));
         break;
     case VERDICT_OVERDUE:
         add_overdue(m, job);
@@ -115,14 +126,6 @@ static void look_at_orphan(struct overview_make *m, const struct overview_orphan
 }
 
 /* ---- targets ---- */
-
-static const char *without_name(const char *message, const char *name)
-{
-    size_t length = strlen(name);
-    bool named = strncmp(message, "target ", 7) == 0 && strncmp(message + 7, name, length) == 0 &&
-                 strncmp(message + 7 + length, ": ", 2) == 0;
-    return named ? message + 7 + length + 2 : message;
-}
 
 static void look_at_locks(struct overview_make *m, size_t t)
 {
@@ -156,7 +159,7 @@ static void look_at_target(struct overview_make *m, size_t t, const struct overv
     bool damaged = target->why->code == ERROR_INTEGRITY;
     add(m, damaged ? OVERVIEW_DAMAGE : OVERVIEW_BEHIND, 0,
         text(m, "target %s %s: %s", target->name, damaged ? "is damaged" : "cannot be used",
-             without_name(target->why->message, target->name)),
+             reason(target->why->message, "target ", target->name)),
         *target->why->hint ? target->why->hint : "holdfast check-config --online shows what is wrong");
 }
 
@@ -192,29 +195,47 @@ static int64_t newest_success(const struct overview *o)
     return newest;
 }
 
-/* What no job can be blamed for. */
+/* True if it failed for no reason that one of its parts has for itself. */
+static bool failed_as_a_whole(const struct run_record *run)
+{
+    bool blamed = (run->prune && overview_is_failure(run->prune->exit_status)) ||
+                  (run->verify && overview_is_failure(run->verify->exit_status)) ||
+                  (run->drill && overview_is_failure(run->drill->exit_status));
+    for (size_t i = 0; i < run->job_count; i++)
+        blamed |=
+            overview_is_failure(run->jobs[i].exit_status) && strcmp(run->jobs[i].message, run->message) != 0;
+    return overview_is_failure(run->exit_status) && !blamed;
+}
+
 static void look_at_run(struct overview_make *m, const struct run_record *run)
 {
-    bool blamed = run->prune && overview_is_failure(run->prune->exit_status);
-    for (size_t i = 0; i < run->job_count; i++)
-        blamed |= overview_is_failure(run->jobs[i].exit_status);
-    blamed |= run->verify && overview_is_failure(run->verify->exit_status);
-    blamed |= run->drill && overview_is_failure(run->drill->exit_status);
-    if (overview_is_failure(run->exit_status) && !blamed && newest_success(m->overview) < run->ended)
+    if (failed_as_a_whole(run) && newest_success(m->overview) < run->ended) {
+        m->failed_run = run;
         add(m, OVERVIEW_FAILED, run->ended,
-            text(m, "the last run failed: %s", *run->message ? run->message : "no reason given"),
+            text(m, "the last run failed: %s", reason(run->message, "", "run")),
             "remove the cause, then: holdfast run");
-    if (run->prune && run->prune->exit_status && run->prune->exit_status != 6)
+    }
+    if (run->prune && run->prune->exit_status && run->prune->exit_status != STATUS_BEHIND)
         add(m, OVERVIEW_WARNING, run->prune->ended,
-            text(m, "the last prune did not do all: %s",
-                 *run->prune->message ? run->prune->message : "no reason given"),
+            text(m, "the last prune did not do all: %s", reason(run->prune->message, "", "prune")),
             "holdfast prune");
-    if (run->verify && overview_is_failure(run->verify->exit_status) && !run->verify->damaged &&
-        m->overview->verify.time < run->verify->ended)
+    if (run->verify && overview_is_failure(run->verify->exit_status) &&
+        run->verify->exit_status != STATUS_INTEGRITY && m->overview->verify.time < run->verify->ended)
         add(m, OVERVIEW_WARNING, run->verify->ended,
             text(m, "the last verify did not come to its end: %s",
-                 *run->verify->message ? run->verify->message : "no reason given"),
+                 reason(run->verify->message, "", "verify")),
             "holdfast verify");
+}
+
+/* The next one waits for it, however long. */
+static void look_at_holder(struct overview_make *m)
+{
+    const struct lock_holder *holder = m->overview->holder;
+    if (holder && m->overview->now - holder->since > m->parameters->max_runtime)
+        add(m, OVERVIEW_FAILED, holder->since,
+            text(m, "holdfast %s is at work for longer than max_runtime allows", holder->command),
+            text(m, "see what process %ld does; if it must end: kill %ld, and run again", holder->process,
+                 holder->process));
 }
 
 static void look_at_drill(struct overview_make *m)
@@ -285,10 +306,11 @@ void overview_find_problems(struct overview_make *m)
     look_at_damage(m);
     look_at_checks(m);
     look_at_targets(m);
-    for (size_t i = 0; i < o->job_count; i++)
-        look_at_job(m, &o->jobs[i]);
     if (o->last_run)
         look_at_run(m, o->last_run);
+    for (size_t i = 0; i < o->job_count; i++)
+        look_at_job(m, &o->jobs[i]);
+    look_at_holder(m);
     look_at_drill(m);
     if (o->waiting)
         add(m, OVERVIEW_BEHIND, 0,

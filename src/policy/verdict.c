@@ -50,10 +50,11 @@ const struct verdict_check *verdict_damage(const struct verdict_check *checks, s
     return damage;
 }
 
-int64_t verdict_verify_overdue_at(int64_t last, int64_t first_snapshot)
+int64_t verdict_verify_overdue_at(int64_t last, int64_t first_snapshot, int64_t every)
 {
     int64_t since = last ? last : first_snapshot;
-    return since ? since + VERDICT_VERIFY_SECONDS : 0;
+    int64_t patience = 2 * every > VERDICT_VERIFY_SECONDS ? 2 * every : VERDICT_VERIFY_SECONDS;
+    return since ? since + patience : 0;
 }
 
 bool verdict_clock_is_doubtful(int64_t now, int64_t time, int64_t tolerance)

@@ -46,12 +46,11 @@ struct verdict_check {
  * rest. Returns the last check that found damage which still counts, or NULL. */
 const struct verdict_check *verdict_damage(const struct verdict_check *checks, size_t count);
 
-/* A host whose last verify is longer ago than this, or that never had one for so long after its first
- * snapshot, is to be told. */
 #define VERDICT_VERIFY_SECONDS (31 * (int64_t)86400)
-/* When the last verify becomes too old; `last` and `first_snapshot` may be 0. 0: there is nothing to verify.
- */
-int64_t verdict_verify_overdue_at(int64_t last, int64_t first_snapshot);
+/* When the last verify becomes too old: after twice the time `every` which runs do one, and a month at least;
+ * without one counted from the first snapshot. `last` and `first_snapshot` may be 0. 0: there is nothing to
+ * verify. */
+int64_t verdict_verify_overdue_at(int64_t last, int64_t first_snapshot, int64_t every);
 
 /* True if what a snapshot or a store says of the time is in doubt: `time` is later than now by more than
  * `tolerance` seconds. */

@@ -70,14 +70,6 @@ uint64_t inspect_bytes(struct repository *r, double percent)
     return (uint64_t)total;
 }
 
-uint64_t inspect_used(struct repository *r, size_t target)
-{
-    uint64_t total = 0;
-    for (size_t i = 0; i < r->object_count; i++)
-        total += r->objects[i].mask >> target & 1 ? r->objects[i].size : 0;
-    return total;
-}
-
 int64_t inspect_locked_until(struct repository *r, size_t target, const struct id *manifest)
 {
     const struct object_seen *object = listing_find(r, FOLDER_SNAPSHOTS, manifest);

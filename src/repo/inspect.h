@@ -32,9 +32,6 @@ int inspect_check(struct repository *repository, const struct inspect_object *ob
  * files still hold: for packs of which no good copy is left. Needs the role prune. */
 int inspect_distrust(struct repository *repository, const uint64_t *packs, size_t count, struct error *err);
 
-/* How many bytes the target holds, older versions not counted; 0 if it does not take part. */
-uint64_t inspect_used(struct repository *repository, size_t target);
-
 /* When the lock of a manifest that this host put on the target ends, Unix seconds by the store's clock; 0 if
  * it has none, or none that is known here. */
 int64_t inspect_locked_until(struct repository *repository, size_t target, const struct id *manifest);

@@ -102,9 +102,9 @@ END_TEST
 
 START_TEST(verify_becomes_too_old)
 {
-    ck_assert_int_eq(verdict_verify_overdue_at(0, 0), 0);
-    ck_assert_int_eq(verdict_verify_overdue_at(0, NOW), NOW + VERDICT_VERIFY_SECONDS);
-    ck_assert_int_eq(verdict_verify_overdue_at(NOW, NOW - DAY), NOW + VERDICT_VERIFY_SECONDS);
+    ck_assert_int_eq(verdict_verify_overdue_at(0, 0, DAY), 0);
+    ck_assert_int_eq(verdict_verify_overdue_at(0, NOW, DAY), NOW + VERDICT_VERIFY_SECONDS);
+    ck_assert_int_eq(verdict_verify_overdue_at(NOW, NOW - DAY, 90 * DAY), NOW + 180 * DAY);
 }
 END_TEST
 
