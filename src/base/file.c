@@ -174,6 +174,8 @@ static int write_file(const char *path, struct bytes contents, mode_t mode, bool
         return code;
     }
     code = file_write_all(fd, contents, path, err);
+    if (code == 0 && fchmod(fd, mode) != 0) /* whatever the umask takes away */
+        code = error_set_errno(err, errno, "cannot set the mode of %s", path);
     if (code == 0 && fsync(fd) != 0)
         code = error_set_errno(err, errno, "cannot sync %s", path);
     if (close(fd) != 0 && code == 0)

@@ -5,6 +5,7 @@
 #include "cli/job_backup.h"
 #include "cli/keep_of.h"
 #include "cli/listener.h"
+#include "cli/metrics.h"
 #include "cli/output.h"
 #include "cli/run_json.h"
 #include "cli/run_plan.h"
@@ -87,6 +88,13 @@ static void print_end(void *context, const struct run_record *record)
     if (record->verify && record->verify->exit_status == STATUS_DONE)
         printf("verify: nothing is missing; %llu packs read, %s, no damage\n",
                (unsigned long long)record->verify->objects, text_format_size(record->verify->bytes, bytes));
+}
+
+static void write_metrics(void *context, const struct run_record *record)
+{
+    struct start *s = context;
+    (void)record; /* it is among the others already */
+    metrics_write(s->config, &s->schedules, s->wire.repository);
 }
 
 /* ---- before anything is asked of a target ---- */
@@ -217,7 +225,9 @@ static int run_due(struct start *s, const struct run_due *due, int *status, stru
 {
     struct run_result result;
     struct listener listener = {.config = s->config, .repository = &s->wire.repository, .tells = true};
+    /* Telling people may take its time. */
     const struct run_events events[] = {{.context = s, .after_job = print_job, .end = print_end},
+                                        {.context = s, .end = write_metrics},
                                         listener_events(&listener)};
     s->parameters.events = events;
     s->parameters.event_count = sizeof events / sizeof *events;

@@ -169,6 +169,10 @@ struct config_verify {
     int64_t every;
 };
 
+struct config_metrics {
+    const char *textfile; /* absolute, or NULL: none is written */
+};
+
 struct config {
     const char *path;
     struct bytes text; /* the whole file, as manifests carry it */
@@ -182,6 +186,7 @@ struct config {
     size_t notify_count;
     struct config_run run;
     struct config_verify verify;
+    struct config_metrics metrics;
     struct arena arena;
 };
 

@@ -208,6 +208,13 @@ static const struct setting verify_settings[] = {
 static const struct section verify_section = SECTION("verify", verify_settings);
 #undef AT
 
+#define AT(member) .offset = offsetof(struct config_metrics, member)
+static const struct setting metrics_settings[] = {
+    {"textfile", SETTING_PATH, AT(textfile)},
+};
+static const struct section metrics_section = SECTION("metrics", metrics_settings);
+#undef AT
+
 static const struct setting root_settings[] = {
     {"repository", SETTING_GROUP, .offset = offsetof(struct config, repository), .required = true,
      .section = &repository_section},
@@ -220,6 +227,7 @@ static const struct setting root_settings[] = {
      .section = &notify_section},
     {"run", SETTING_GROUP, .offset = offsetof(struct config, run), .section = &run_section},
     {"verify", SETTING_GROUP, .offset = offsetof(struct config, verify), .section = &verify_section},
+    {"metrics", SETTING_GROUP, .offset = offsetof(struct config, metrics), .section = &metrics_section},
 };
 static const struct section root_section = SECTION("", root_settings);
 

@@ -153,3 +153,82 @@ later() { faketime -f "$1" "$HOLDFAST_BIN" -c "$WORK/holdfast.conf" "${@:2}"; }
     [ "$status" -eq 3 ]
     [ "$(jq -r '[.exit_status, (.repositories[] | .exit_status)] | @csv' <<<"$output")" = 3,0,3 ]
 }
+
+# fragile_jobs [SETTINGS]: "files", and "dump", which fails as long as $WORK/broken is there.
+fragile_jobs() {
+    write_config 2 "$(job_settings) }, { name = \"dump\"; schedule = { daily = \"12:00\"; timezone = \"UTC\"; };
+        source = { type = \"command\"; command = [ \"sh\", \"-c\", \"test ! -e $WORK/broken || { echo no database >&2; exit 1; }\" ]; };"
+    echo "$1" >>"$WORK/holdfast.conf"
+}
+
+@test "a job that fails is failing until it succeeds; what the last run and verify did is shown" {
+    fragile_jobs
+    touch "$WORK/broken"
+    run holdfast run
+    [ "$status" -eq 1 ]
+    run holdfast status
+    [ "$status" -eq 1 ]
+    [[ $output == *"test: failed "*"FAILED    job dump failed: command sh -c"*"no database"*"-> remove the cause, then: holdfast run dump"* ]]
+    [[ $output == *"dump   failing  never"*"due now"*"files  ok"* ]]
+    [[ $output == *"last run     "*": failed, took "* && $output == *"last verify  "*" read, no damage"* ]]
+    rm "$WORK/broken"
+    holdfast -q run dump
+    run holdfast status
+    [ "$status" -eq 0 ]
+    [[ $output == *"last run     "*": done, took "* ]]
+    [ "$(facts '.last_run.exit_status, .jobs[1].last_run.exit_status' | tr '\n' ' ')" = "0 0 " ]
+}
+
+@test "a run that reaches no target is one problem, not one for each job, and its record waits" {
+    fragile_jobs
+    store_away 1
+    store_away 2
+    run holdfast run
+    [ "$status" -eq 1 ]
+    store_back 1
+    store_back 2
+    run holdfast status
+    [ "$status" -eq 1 ]
+    [ "$(grep -c ^FAILED <<<"$output")" -eq 1 ]
+    [[ $output == *"FAILED    the last run failed: "* && $output == *"BEHIND    1 record of runs waits"* ]]
+    holdfast -q run
+    holdfast status
+}
+
+@test "metrics: every run with work writes them, whole and readable for all; rules and dashboard know them" {
+    fragile_jobs "metrics = { textfile = \"$WORK/test.prom\"; };"
+    holdfast -q run
+    [ "$(stat -c %a "$WORK/test.prom")" = 644 ]
+    promtool check metrics <"$WORK/test.prom"
+    python3 "$BATS_TEST_DIRNAME/../check_metrics.py" "$WORK/test.prom" "$BATS_TEST_DIRNAME/../.."
+    grep -qx 'holdfast_job_health{repository="test",backup_job="dump"} 0' "$WORK/test.prom"
+    grep -qx 'holdfast_job_snapshots{repository="test",backup_job="files"} 1' "$WORK/test.prom"
+    # Nothing due: nothing written.
+    before=$(stat -c %y%i "$WORK/test.prom")
+    holdfast -q run
+    [ "$(stat -c %y%i "$WORK/test.prom")" = "$before" ]
+}
+
+@test "metrics of a run that fails, and of one that reaches no target" {
+    fragile_jobs "metrics = { textfile = \"$WORK/test.prom\"; };"
+    touch "$WORK/broken"
+    run holdfast run
+    [ "$status" -eq 1 ]
+    grep -qx 'holdfast_job_health{repository="test",backup_job="dump"} 4' "$WORK/test.prom"
+    grep -qx 'holdfast_problems{repository="test",severity="failed"} 1' "$WORK/test.prom"
+    rm "$WORK/broken"
+    store_away 1
+    store_away 2
+    run holdfast run
+    [ "$status" -eq 1 ]
+    promtool check metrics <"$WORK/test.prom"
+    grep -qx 'holdfast_target_up{repository="test",target="disk1"} 0' "$WORK/test.prom"
+    grep -qx 'holdfast_waiting_records{repository="test"} 1' "$WORK/test.prom"
+    store_back 1
+    store_back 2
+    # A folder that is not there is no failure of the run.
+    sed -i "s|$WORK/test.prom|$WORK/missing/test.prom|" "$WORK/holdfast.conf"
+    run holdfast run
+    [ "$status" -eq 0 ]
+    [[ $output == *"warning: metrics: cannot create $WORK/missing/test.prom"* ]]
+}
