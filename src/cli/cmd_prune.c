@@ -12,6 +12,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+static const char *hold_name(enum removal_hold hold)
+{
+    return hold == REMOVAL_FAILED_RUN ? "failed_run" : hold == REMOVAL_TOO_MUCH ? "max_removal" : "clock";
+}
+
 static json_t *decision_json(const struct prune_decision *d)
 {
     json_t *o = json_object();
@@ -21,6 +26,8 @@ static json_t *decision_json(const struct prune_decision *d)
     output_json_time(o, "time", d->snapshot->manifest.ended);
     json_object_set_new(o, "keep", json_boolean(d->keep));
     json_object_set_new(o, "reason", json_string(d->reason));
+    if (d->hold)
+        json_object_set_new(o, "hold", json_string(hold_name(d->hold)));
     return o;
 }
 
@@ -96,10 +103,14 @@ static void print_text(const struct prune_result *r, bool dry_run)
     if (dry_run)
         print_decisions(r);
     if (!r->collected) {
-        puts("nothing to prune: no snapshot has expired");
+        if (r->held)
+            printf("nothing is removed: %zu that have expired held back\n", r->held);
+        else
+            puts("nothing to prune: no snapshot has expired");
         return;
     }
-    printf("%zu of %zu snapshots %s\n", r->expired, r->count, dry_run ? "would be removed" : "removed");
+    printf("%zu of %zu snapshots %s", r->expired, r->count, dry_run ? "would be removed" : "removed");
+    printf(r->held ? ", %zu that have expired held back\n" : "\n", r->held);
     printf("%llu packs with %s: %llu dead (%s)", (unsigned long long)c->packs, text_format_size(c->bytes, a),
            (unsigned long long)c->dead_packs, text_format_size(c->dead_bytes, b));
     printf(", %llu partly dead or small (%s, of which %s %s)", (unsigned long long)c->repacked_packs,
@@ -139,6 +150,7 @@ static int prune(const struct options *options, struct session *s)
                                  .job_count = config->job_count,
                                  .only_job = options->operand_count ? options->operands[0] : NULL,
                                  .clock_tolerance = config->repository.clock_tolerance,
+                                 .max_removal = (unsigned)config->prune.max_removal,
                                  .dry_run = options->dry_run,
                                  .force = options->force};
     int code = options->dry_run ? 0 : repository_catch_up(s->wire.repository, false, 0, &copied, &err);
@@ -150,11 +162,12 @@ static int prune(const struct options *options, struct session *s)
         print_json(&result, options->dry_run);
     else if (code == 0 && !options->quiet)
         print_text(&result, options->dry_run);
+    int status = result.held && !options->dry_run ? STATUS_WARNINGS : STATUS_DONE;
     prune_result_free(&result);
     free(jobs);
     if (code != 0)
         return status_report(&err);
-    return session_behind(s);
+    return status_worse(status, session_behind(s));
 }
 
 static bool job_is_known(const struct session *s, const char *name)

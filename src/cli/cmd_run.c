@@ -81,7 +81,8 @@ static void print_end(void *context, const struct run_record *record)
     char bytes[32];
     if (s->options->json || s->options->quiet)
         return;
-    if (record->prune && record->prune->exit_status == STATUS_DONE)
+    if (record->prune &&
+        (record->prune->exit_status == STATUS_DONE || record->prune->exit_status == STATUS_WARNINGS))
         printf("prune: %llu snapshots removed, %llu packs deleted, %s\n",
                (unsigned long long)record->prune->expired, (unsigned long long)record->prune->deleted_packs,
                text_format_size(record->prune->deleted_bytes, bytes));
@@ -116,7 +117,8 @@ static void fill_parameters(struct start *s)
                                             .request_count = count,
                                             .prune = {.jobs = s->prune_jobs,
                                                       .job_count = c->job_count,
-                                                      .clock_tolerance = c->repository.clock_tolerance},
+                                                      .clock_tolerance = c->repository.clock_tolerance,
+                                                      .max_removal = (unsigned)c->prune.max_removal},
                                             .verify = {.sample = (double)c->verify.sample,
                                                        .problem = report_problem,
                                                        .cancelled = signals_stop()},

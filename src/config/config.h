@@ -145,6 +145,10 @@ struct config_notify {
     unsigned line;
 };
 
+struct config_prune {
+    int64_t max_removal; /* per cent of a job's snapshots; more expire at once only when forced */
+};
+
 struct config_job {
     const char *name;
     struct config_source source;
@@ -187,6 +191,7 @@ struct config {
     struct config_run run;
     struct config_verify verify;
     struct config_metrics metrics;
+    struct config_prune prune;
     struct arena arena;
 };
 

@@ -215,6 +215,13 @@ static const struct setting metrics_settings[] = {
 static const struct section metrics_section = SECTION("metrics", metrics_settings);
 #undef AT
 
+#define AT(member) .offset = offsetof(struct config_prune, member)
+static const struct setting prune_settings[] = {
+    {"max_removal", SETTING_INTEGER, AT(max_removal), .min = 1, .max = 100, .fallback = "50"},
+};
+static const struct section prune_section = SECTION("prune", prune_settings);
+#undef AT
+
 static const struct setting root_settings[] = {
     {"repository", SETTING_GROUP, .offset = offsetof(struct config, repository), .required = true,
      .section = &repository_section},
@@ -228,6 +235,7 @@ static const struct setting root_settings[] = {
     {"run", SETTING_GROUP, .offset = offsetof(struct config, run), .section = &run_section},
     {"verify", SETTING_GROUP, .offset = offsetof(struct config, verify), .section = &verify_section},
     {"metrics", SETTING_GROUP, .offset = offsetof(struct config, metrics), .section = &metrics_section},
+    {"prune", SETTING_GROUP, .offset = offsetof(struct config, prune), .section = &prune_section},
 };
 static const struct section root_section = SECTION("", root_settings);
 

@@ -1,146 +1,16 @@
-#include "ops/prune.h"
+#include "ops/prune_internal.h"
 
-#include "base/log.h"
 #include "base/memory.h"
 #include "repo/blobs.h"
 #include "repo/lease.h"
 #include "tree/tree.h"
 
-#include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
-#include <time.h>
 
 void prune_result_free(struct prune_result *result)
 {
     free(result->decisions);
     *result = (struct prune_result){0};
-}
-
-/* ---- rotation ---- */
-
-static bool same_job(const struct manifest *a, const struct manifest *b)
-{
-    return id16_equal(&a->host, &b->host) && strcmp(a->job, b->job) == 0;
-}
-
-static struct keep policy_of(const struct repository *r, const struct prune_parameters *p,
-                             const struct manifest *newest)
-{
-    const struct host_key *host = repository_host(r);
-    struct keep_record k = newest->keep;
-    for (size_t i = 0; i < p->job_count && host && id16_equal(&host->host, &newest->host); i++) {
-        if (strcmp(p->jobs[i].name, newest->job) == 0)
-            k = p->jobs[i].keep;
-    }
-    return (struct keep){.daily = k.daily,
-                         .weekly = k.weekly,
-                         .monthly = k.monthly,
-                         .yearly = k.yearly,
-                         .manual = k.manual,
-                         .manual_set = k.manual_set,
-                         .within = k.within,
-                         .minimum = k.minimum};
-}
-
-#define DAY 86400
-/* Two backups of a host, one behind the other, that are so far apart: the clock jumped ahead. */
-#define JUMP (400 * (int64_t)DAY)
-/* For so long after a jump nothing of the host expires: time to look at the clock. */
-#define JUMP_HOLD (7 * (int64_t)DAY)
-
-static bool is_recent(int64_t time, int64_t now)
-{
-    return time <= now && now - time <= JUMP_HOLD;
-}
-
-/* True if the clock that wrote the host's newest snapshots, or the one of this machine, is likely years
- * ahead: rotation by age would remove all that is good. */
-static bool clock_jumped(const struct snapshot_list *list, const struct id16 *host, int64_t now)
-{
-    int64_t newest = INT64_MIN;
-    for (size_t i = 0; i < list->count; i++) {
-        const struct manifest *m = &list->list[i].manifest;
-        if (!id16_equal(&m->host, host) || m->ended > now)
-            continue;
-        newest = m->ended;
-        for (size_t k = 0; k < i && is_recent(m->ended, now); k++) {
-            const struct manifest *before = &list->list[k].manifest;
-            if (id16_equal(&before->host, host) && before->sequence + 1 == m->sequence &&
-                m->ended - before->ended > JUMP)
-                return true;
-        }
-    }
-    return newest != INT64_MIN && now - newest > JUMP;
-}
-
-static void hold(const struct manifest *job, struct prune_decision *d, struct prune_result *result)
-{
-    if (!result->held)
-        log_warning("the clock seems to have jumped ahead: nothing of host %s expires for a week after",
-                    job->host_name);
-    result->held++;
-    d->keep = true;
-    snprintf(d->reason, sizeof d->reason, "the clock seems to have jumped");
-}
-
-/* Decides on all snapshots of the job that list->list[newest] is the newest of. */
-static void decide_job(const struct repository *r, const struct snapshot_list *list, size_t newest,
-                       const struct prune_parameters *p, int64_t now, struct prune_result *result)
-{
-    const struct manifest *job = &list->list[newest].manifest;
-    struct keep_snapshot *snapshots = memory_alloc_array(newest + 1, sizeof *snapshots);
-    struct keep_decision *decisions = memory_alloc_array(newest + 1, sizeof *decisions);
-    size_t *places = memory_alloc_array(newest + 1, sizeof *places);
-    size_t count = 0;
-    for (size_t i = 0; i <= newest; i++) {
-        const struct snapshot *s = &list->list[i];
-        if (!same_job(&s->manifest, job))
-            continue;
-        places[count] = i;
-        snapshots[count++] = (struct keep_snapshot){
-            .ended = s->manifest.ended,
-            .classes = s->manifest.classes,
-            .pinned = s->pinned,
-            .uncounted = keep_is_doubtful(s->manifest.ended, s->arrival, s->first_seen, p->clock_tolerance),
-            .sequence = s->manifest.sequence,
-            .id = s->sha256.b,
-            .id_size = sizeof s->sha256.b};
-    }
-    struct keep keep = policy_of(r, p, job);
-    bool chosen = !p->only_job || strcmp(p->only_job, job->job) == 0;
-    bool jumped = clock_jumped(list, &job->host, now);
-    keep_decide(&keep, now, snapshots, count, decisions);
-    for (size_t i = 0; i < count; i++) {
-        struct prune_decision *d = &result->decisions[places[i]];
-        d->keep = decisions[i].keep || !chosen;
-        if (decisions[i].keep || chosen)
-            keep_reason_text(&keep, &decisions[i], d->reason);
-        else
-            snprintf(d->reason, sizeof d->reason, "another job");
-        if (!d->keep && jumped)
-            hold(job, d, result);
-        result->expired += !d->keep;
-    }
-    free(snapshots);
-    free(decisions);
-    free(places);
-}
-
-static void decide(const struct repository *r, const struct snapshot_list *list,
-                   const struct prune_parameters *p, struct prune_result *result)
-{
-    int64_t now = (int64_t)time(NULL);
-    result->count = list->count;
-    result->decisions = memory_alloc_array(list->count, sizeof *result->decisions);
-    for (size_t i = list->count; i-- > 0;) {
-        result->decisions[i].snapshot = &list->list[i];
-        bool newest = true;
-        for (size_t k = i + 1; k < list->count && newest; k++)
-            newest = !same_job(&list->list[k].manifest, &list->list[i].manifest);
-        if (newest)
-            decide_job(r, list, i, p, now, result);
-    }
 }
 
 /* ---- what is live ---- */
@@ -220,11 +90,13 @@ int prune_run(struct repository *r, const struct snapshot_list *list, const stru
 {
     struct marking m = {.repository = r};
     *result = (struct prune_result){0};
-    decide(r, list, p, result);
+    int code = prune_decide(r, list, p, result, err);
+    if (code != 0)
+        return code;
     if (!p->force && result->expired == 0 && !collection_has_work(r, err))
         return 0;
     result->collected = true;
-    int code = collection_new(r, &m.collection, err);
+    code = collection_new(r, &m.collection, err);
     if (code == 0)
         code = mark_live(&m, result, p->dry_run, err);
     /* All that is to stay was read without a fault: only now anything is forgotten. */

@@ -202,6 +202,8 @@ static int prune(struct run *run, struct snapshot_list *list, struct run_prune *
 {
     struct prune_parameters parameters = run->p->prune;
     struct prune_result result = {0};
+    parameters.failed_jobs = run->failed;
+    parameters.failed_count = run->failed_count;
     int code = repository_sync(run->repository, err);
     if (code == 0)
         code = snapshots_load(run->repository, list, err);
@@ -212,6 +214,10 @@ static int prune(struct run *run, struct snapshot_list *list, struct run_prune *
         code = repository_sync(run->repository, err);
     prune->expired = code == 0 ? result.expired : 0;
     prune->held = result.held;
+    if (code == 0 && result.held) {
+        prune->message = arena_copy_string(run->arena, result.held_why);
+        make_worse(&prune->exit_status, STATUS_WARNINGS);
+    }
     prune->deleted_packs = result.collect.deleted_packs;
     prune->deleted_bytes = result.collect.deleted_bytes;
     prune->delayed_packs = result.collect.delayed_packs;

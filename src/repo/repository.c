@@ -690,6 +690,25 @@ bool repository_is_held(const struct repository *r)
     return r->held;
 }
 
+int64_t repository_clock_ahead(struct repository *r, size_t *target)
+{
+    int64_t most = 0;
+    *target = replicas_count(r->replicas);
+    for (size_t t = 0; t < replicas_count(r->replicas); t++) {
+        if (!replicas_is_active(r->replicas, t))
+            continue;
+        const struct storage *storage = replicas_storage(r->replicas, t);
+        if (!(storage_features(storage) & STORAGE_INDEPENDENT_TIME))
+            continue;
+        int64_t ahead = storage_now(storage) - (int64_t)time(NULL);
+        if (*target < t && llabs(ahead) <= llabs(most))
+            continue;
+        most = ahead;
+        *target = t;
+    }
+    return most;
+}
+
 uint32_t repository_active_mask(const struct repository *r)
 {
     uint32_t mask = 0;

@@ -123,6 +123,10 @@ struct chunker_parameters repository_chunker_parameters(const struct repository 
 unsigned repository_requests(const struct repository *repository);
 /* True if another process worked on it when this reader began, see lock_read_holder(). */
 bool repository_is_held(const struct repository *repository);
+/* By how many seconds the clock of a target is ahead of this machine's (negative: behind), as far as answers
+ * have told: that of the active one that differs most among those that have a clock of their own. *target is
+ * its number, or repository_parameters()->target_count if there is none. */
+int64_t repository_clock_ahead(struct repository *repository, size_t *target);
 /* Bit per target that takes part now. */
 uint32_t repository_active_mask(const struct repository *repository);
 

@@ -61,7 +61,8 @@ class Host:
             f.write(f'repository = {{ name = "model"; key_file = "{key}"; state_dir = "{self.state}"; {SETTINGS} }};\n'
                     f"targets = ( {targets} );\n"
                     f'jobs = ( {{ name = "files"; source = {{ type = "files"; paths = [ "{source}" ]; }}; '
-                    f"keep = {{ manual = {KEEP}; min = 1; }}; }} );\n")
+                    f"keep = {{ manual = {KEEP}; min = 1; }}; }} );\n"
+                    "prune = { max_removal = 100; };\n")
 
 
 class World:

@@ -1,3 +1,4 @@
+bats_require_minimum_version 1.5.0
 load ../lib/common.bash
 setup() { make_work; }
 teardown() { drop_work; }
@@ -34,6 +35,26 @@ objects() { store_list 1 | grep -v ' leases/'; }
     [[ $output == *remove* ]]
     [[ $output == *"daily 1 of 1"* ]]
     [ "$(objects)" = "$before" ]
+}
+
+@test "what is too much at once stays until it is forced, and is told of" {
+    make_repo 1 "source = { type = \"files\"; paths = [ \"$WORK/source\" ]; }; keep = { daily = 5; };"
+    for i in 1 2 3 4 5; do holdfast -q backup --class daily; done
+    sed -i 's/daily = 5/daily = 2/' "$WORK/holdfast.conf"
+    run holdfast prune
+    [ "$status" -eq 3 ]
+    [[ $output == *'warning: 3 of the 5 snapshots of job "files"'*"more than 50 %"*"hint:"*"prune files --force"* ]]
+    [[ $output == *"nothing is removed: 3 that have expired held back"* ]]
+    [ "$(holdfast --json snapshots | jq '.snapshots | length')" -eq 5 ]
+    run --separate-stderr holdfast --json prune --dry-run
+    [ "$status" -eq 0 ]
+    [ "$(jq -c '[.expired, .held, [.snapshots[] | .hold]]' <<<"$output")" = '[0,3,["max_removal","max_removal","max_removal",null,null]]' ]
+    echo 'prune = { max_removal = 60; };' >>"$WORK/holdfast.conf"
+    [ "$(holdfast --json prune --dry-run | jq .expired)" -eq 3 ]
+    sed -i '$d' "$WORK/holdfast.conf"
+    holdfast -q prune --force
+    [ "$(holdfast --json snapshots | jq '.snapshots | length')" -eq 2 ]
+    restore_and_compare latest
 }
 
 @test "pinned snapshots stay" {

@@ -363,7 +363,7 @@ P
     write_targets_config "$disk, $(s3_target store "$BUCKET")" "$job" 'clock_tolerance = "2s"; retry_budget = 3;'
     holdfast -q heal
     cp -a "$WORK/state" "$WORK/state-kept"
-    [ "$(holdfast --json prune --dry-run | jq .expired)" -eq 2 ]
+    [ "$(holdfast --json prune --dry-run --force | jq .expired)" -eq 2 ]
     # A host that sees them only now cannot tell whether they are what they say.
     rm -r "$WORK/state"
     holdfast prune --dry-run >"$WORK/said"
@@ -376,6 +376,6 @@ P
     [ "$(holdfast --json snapshots | jq '.snapshots | length')" -eq 4 ]
     rm -r "$WORK/state"
     mv "$WORK/state-kept" "$WORK/state"
-    holdfast -q prune
+    holdfast -q prune --force
     [ "$(holdfast --json snapshots | jq '.snapshots | length')" -eq 1 ]
 }

@@ -1,5 +1,6 @@
 #include "base/memory.h"
 #include "policy/keep.h"
+#include "policy/removal.h"
 #include "policy/retention.h"
 
 #include <check.h>
@@ -279,6 +280,69 @@ START_TEST(extreme_times_do_not_overflow)
 }
 END_TEST
 
+START_TEST(clocks_that_cannot_be_trusted)
+{
+    struct removal_clock c = {.now = NOW, .tolerance = DAY, .newest_own = INT64_MIN};
+    ck_assert_int_eq(removal_check_clock(&c), REMOVAL_FREE);
+    c.newest_own = NOW + DAY;
+    ck_assert_int_eq(removal_check_clock(&c), REMOVAL_FREE);
+    c.newest_own = NOW + DAY + 1;
+    ck_assert_int_eq(removal_check_clock(&c), REMOVAL_CLOCK_BACK);
+    /* The store agrees: what is of the future was made when this clock was wrong. */
+    c.store_known = true;
+    c.store_now = NOW - DAY;
+    ck_assert_int_eq(removal_check_clock(&c), REMOVAL_FREE);
+    c.store_now = NOW - DAY - 1;
+    ck_assert_int_eq(removal_check_clock(&c), REMOVAL_CLOCK_STORE);
+    c.store_now = NOW + DAY + 1;
+    ck_assert_int_eq(removal_check_clock(&c), REMOVAL_CLOCK_STORE);
+    c = (struct removal_clock){.now = INT64_MIN, .store_known = true, .store_now = INT64_MAX};
+    ck_assert_int_eq(removal_check_clock(&c), REMOVAL_CLOCK_STORE);
+}
+END_TEST
+
+static bool jumped(int64_t first, int64_t second, uint64_t sequence, int64_t now)
+{
+    struct removal_backup list[] = {{sequence, second}, {1, first}};
+    return removal_jumped(list, 2, now);
+}
+
+START_TEST(clocks_that_jumped_ahead)
+{
+    struct removal_backup none;
+    ck_assert(!removal_jumped(&none, 0, NOW));
+    ck_assert(!jumped(NOW - 400 * DAY, NOW, 2, NOW));
+    ck_assert(jumped(NOW - 401 * DAY, NOW, 2, NOW));
+    ck_assert(jumped(NOW - 401 * DAY, NOW, 2, NOW + 7 * DAY));
+    ck_assert(!jumped(NOW - 401 * DAY, NOW, 2, NOW + 7 * DAY + 1)); /* time enough to look at the clock */
+    ck_assert(!jumped(NOW - 401 * DAY, NOW, 3, NOW));               /* one between them is gone */
+    ck_assert(!jumped(NOW - 1, NOW, 2, NOW + 400 * DAY));
+    ck_assert(jumped(NOW - 1, NOW, 2, NOW + 400 * DAY + 1)); /* long since any */
+    ck_assert(!jumped(NOW - 1, NOW + 1000 * DAY, 2, NOW));   /* of the future: does not count */
+    ck_assert(jumped(INT64_MIN, INT64_MAX, 2, INT64_MAX));
+}
+END_TEST
+
+START_TEST(what_holds_removal_back)
+{
+    struct removal_job job = {.count = 10, .expired = 5, .max_removal = 50};
+    ck_assert_int_eq(removal_decide(REMOVAL_FREE, &job), REMOVAL_FREE);
+    job.expired = 6;
+    ck_assert_int_eq(removal_decide(REMOVAL_FREE, &job), REMOVAL_TOO_MUCH);
+    job.force = true;
+    ck_assert_int_eq(removal_decide(REMOVAL_FREE, &job), REMOVAL_FREE);
+    job.failed = true; /* force is no cure for that, nor for a wrong clock */
+    ck_assert_int_eq(removal_decide(REMOVAL_FREE, &job), REMOVAL_FAILED_RUN);
+    ck_assert_int_eq(removal_decide(REMOVAL_CLOCK_STORE, &job), REMOVAL_CLOCK_STORE);
+    job.expired = 0;
+    ck_assert_int_eq(removal_decide(REMOVAL_CLOCK_STORE, &job), REMOVAL_FREE);
+    job = (struct removal_job){.count = 3, .expired = 2, .max_removal = 66};
+    ck_assert_int_eq(removal_decide(REMOVAL_FREE, &job), REMOVAL_TOO_MUCH);
+    job.max_removal = 67;
+    ck_assert_int_eq(removal_decide(REMOVAL_FREE, &job), REMOVAL_FREE);
+}
+END_TEST
+
 /* A year of daily prunes, with pauses of up to a third of the lock: never is an object without its lock, and
  * each is moved on only a few times. */
 START_TEST(locks_never_lapse_and_are_moved_on_seldom)
@@ -319,6 +383,9 @@ int main(void)
     tcase_add_test(tests, ten_years_of_daily_runs_leave_what_keep_says);
     tcase_add_test(tests, reasons_say_why);
     tcase_add_test(tests, extreme_times_do_not_overflow);
+    tcase_add_test(tests, clocks_that_cannot_be_trusted);
+    tcase_add_test(tests, clocks_that_jumped_ahead);
+    tcase_add_test(tests, what_holds_removal_back);
     tcase_add_test(tests, locks_never_lapse_and_are_moved_on_seldom);
     suite_add_tcase(suite, tests);
     SRunner *runner = srunner_create(suite);
