@@ -163,9 +163,9 @@ static void end_watch(struct wire_cut *c)
 }
 
 /* Who asks how things stand wants an answer, also where that is: no answer. Seconds for one request, and for
- * all. */
+ * all: fewer than a run waits for whoever only looks (run.lock_wait). */
 #define STATUS_REQUEST 10
-#define STATUS_PATIENCE 60
+#define STATUS_PATIENCE 45
 
 static void be_impatient(struct config *config)
 {

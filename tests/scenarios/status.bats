@@ -232,3 +232,22 @@ fragile_jobs() {
     [ "$status" -eq 0 ]
     [[ $output == *"warning: metrics: cannot create $WORK/missing/test.prom"* ]]
 }
+
+@test "a store that takes connections and says nothing holds the answer up for seconds, not minutes" {
+    store_is_s3 && skip "the store is a silent one"
+    write_config 1
+    holdfast -q backup
+    python3 -c 'import os, socket, sys, time
+with socket.create_server(("127.0.0.1", 0)) as server:
+    print(server.getsockname()[1], flush=True)
+    while os.path.exists("/proc/" + sys.argv[1]): time.sleep(0.5)' $$ >"$WORK/port" 3>&- &
+    until [ -s "$WORK/port" ]; do sleep 0.05; done
+    write_targets_config "$STORE_TARGETS, { name = \"silent\"; type = \"s3\"; provider = \"other\"; bucket = \"web1\";
+        endpoint = \"http://127.0.0.1:$(cat "$WORK/port")\"; allow_insecure_http = true; }"
+    SECONDS=0
+    AWS_ACCESS_KEY_ID=key AWS_SECRET_ACCESS_KEY=secret run holdfast status
+    kill $!
+    [ "$SECONDS" -lt 30 ]
+    [ "$status" -eq 6 ]
+    [[ $output == *"BEHIND    target silent cannot be used: "* && $output == *"files  ok"* ]]
+}
