@@ -157,8 +157,8 @@ static void render_classes(const struct renderer *r)
             for (unsigned c = 0; c < KEEP_CLASS_COUNT; c++) {
                 int64_t value = class_metrics[m].get(o, &o->jobs[i], c);
                 if (value != NOTHING)
-                    sample(r, class_metrics[m].name, "backup_job", o->jobs[i].name, "class", keep_class_name(c),
-                           value);
+                    sample(r, class_metrics[m].name, "backup_job", o->jobs[i].name, "class",
+                           keep_class_name(c), value);
             }
         }
     }
@@ -167,7 +167,7 @@ static void render_classes(const struct renderer *r)
 /* ---- targets ---- */
 
 GETTER(target_up, overview_target, true, x->answers)
-GETTER(target_missing, overview_target, x->answers, x->missing)
+GETTER(target_missing, overview_target, x->answers, x->missing_count)
 GETTER(target_behind, overview_target, x->behind_since, x->behind_since)
 GETTER(target_newest, overview_target, x->newest, x->newest)
 GETTER(target_used, overview_target, x->used_known, x->used)

@@ -96,6 +96,17 @@ static json_t *job_json(const struct overview_job *job)
     return o;
 }
 
+static json_t *ids_of(const struct snapshot *const *list, size_t count)
+{
+    json_t *ids = json_array();
+    for (size_t i = 0; i < count; i++) {
+        char hex[ID_HEX_SIZE];
+        id_to_hex(&list[i]->sha256, hex);
+        json_array_append_new(ids, json_string(hex));
+    }
+    return ids;
+}
+
 static json_t *target_json(const struct overview_target *target)
 {
     json_t *o = json_object();
@@ -104,9 +115,10 @@ static json_t *target_json(const struct overview_target *target)
     if (target->why)
         set_text(o, "error", target->why->message);
     if (target->answers)
-        output_json_number(o, "missing_snapshots", target->missing);
+        json_object_set_new(o, "missing_snapshots", ids_of(target->missing, target->missing_count));
     set_time(o, "behind_since", target->behind_since);
     set_time(o, "newest", target->newest);
+    set_time(o, "locks_end", target->locks_end);
     if (target->used_known)
         output_json_number(o, "bytes", target->used);
     return o;

@@ -121,15 +121,15 @@ static void print_targets(const struct overview *o)
     for (size_t t = 0; t < o->target_count; t++) {
         const struct overview_target *target = &o->targets[t];
         char missing[48], newest[LOCAL_TIME_SIZE], used[32];
-        snprintf(missing, sizeof missing, "%zu missing", target->missing);
+        snprintf(missing, sizeof missing, "%zu missing", target->missing_count);
         output_table_cell(table, target->name);
-        output_table_cell(table, target->answers ? target->missing ? "behind" : "ok"
+        output_table_cell(table, target->answers ? target->missing_count ? "behind" : "ok"
                                  : target->why   ? "not usable"
                                                  : "not asked");
-        output_table_cell(table, !target->answers  ? "?"
-                                 : target->missing ? missing
-                                 : target->newest  ? "all"
-                                                   : "none");
+        output_table_cell(table, !target->answers        ? "?"
+                                 : target->missing_count ? missing
+                                 : target->newest        ? "all"
+                                                         : "none");
         output_table_cell(table, target->newest    ? local_time_both(target->newest, o->now, newest)
                                  : target->answers ? "-"
                                                    : "?");

@@ -129,13 +129,14 @@ static void find_orphans(struct overview_make *m)
 static void find_missing(const struct overview_make *m, size_t t, struct overview_target *target)
 {
     const struct snapshot_list *list = m->parameters->snapshots;
+    target->missing = arena_alloc_array(&m->overview->arena, list->count + 1, sizeof *target->missing);
     for (size_t i = 0; i < list->count; i++) {
         int64_t started = list->list[i].manifest.started;
         if (list->list[i].targets >> t & 1) {
             target->newest = started > target->newest ? started : target->newest;
             continue;
         }
-        target->missing++;
+        target->missing[target->missing_count++] = &list->list[i];
         if (!target->behind_since || started < target->behind_since)
             target->behind_since = started;
     }
@@ -155,6 +156,18 @@ static const struct run_target *find_target(const struct overview_make *m, const
     return NULL;
 }
 
+/* All that this host put at about the time of a manifest is locked as long. */
+static void find_locks(const struct overview_make *m, size_t t, struct overview_target *target)
+{
+    const struct snapshot_list *list = m->parameters->snapshots;
+    bool locks = repository_parameters(m->repository)->retain[t] > 0;
+    for (size_t i = 0; i < list->count && locks; i++) {
+        int64_t until = inspect_locked_until(m->repository, t, &list->list[i].sha256);
+        if (until && (!target->locks_end || until < target->locks_end))
+            target->locks_end = until;
+    }
+}
+
 static void look_at_target(struct overview_make *m, size_t t, struct overview_target *target)
 {
     struct repository_target now = {.why = m->parameters->unanswered};
@@ -167,6 +180,7 @@ static void look_at_target(struct overview_make *m, size_t t, struct overview_ta
         target->used = now.bytes;
         target->used_known = true;
         find_missing(m, t, target);
+        find_locks(m, t, target);
         return;
     }
     target->why = now.why;

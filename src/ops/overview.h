@@ -41,8 +41,10 @@ struct overview_job {
 struct overview_target {
     const char *name;
     bool answers;
-    const struct error *why;       /* if it does not; NULL: nobody asked it */
-    size_t missing;                /* snapshots that it lacks; only if it answers */
+    const struct error *why;         /* if it does not; NULL: nobody asked it */
+    const struct snapshot **missing; /* that it lacks, oldest first; only if it answers */
+    size_t missing_count;
+    int64_t locks_end; /* of its own clock: when the first lock of a manifest ends; 0: none, or not known */
     int64_t behind_since;          /* when the oldest of those began; 0: none */
     int64_t newest;                /* when the newest snapshot there began; 0: none, or not known */
     bool used_known;               /* of a target that does not answer from the last run's record */

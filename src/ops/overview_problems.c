@@ -127,31 +127,43 @@ static void look_at_orphan(struct overview_make *m, const struct overview_orphan
 
 /* ---- targets ---- */
 
-static void look_at_locks(struct overview_make *m, size_t t)
+static void look_at_locks(struct overview_make *m, size_t t, const struct overview_target *target)
 {
-    const struct snapshot_list *list = m->parameters->snapshots;
-    int64_t retain = repository_parameters(m->repository)->retain[t], first = 0;
-    for (size_t i = 0; i < list->count && retain; i++) {
-        int64_t until = inspect_locked_until(m->repository, t, &list->list[i].sha256);
-        first = until && (!first || until < first) ? until : first;
-    }
+    int64_t retain = repository_parameters(m->repository)->retain[t];
+    int64_t now = storage_now(replicas_storage(repository_replicas(m->repository), t));
     /* Prune moves them on when a third is left. */
-    if (first && first - m->overview->now < retain / 4)
+    if (target->locks_end && target->locks_end - now < retain / 4)
         add(m, OVERVIEW_WARNING, 0,
             text(m, "target %s: locks of objects that are needed end, and nothing moves them on",
-                 m->overview->targets[t].name),
+                 target->name),
             "holdfast prune");
+}
+
+/* "files, database" */
+static const char *jobs_of(struct overview_make *m, const struct snapshot *const *list, size_t count)
+{
+    struct buffer jobs = {0};
+    for (size_t i = 0; i < count; i++) {
+        bool said = false;
+        for (size_t k = 0; k < i && !said; k++)
+            said = strcmp(list[k]->manifest.job, list[i]->manifest.job) == 0;
+        if (!said)
+            buffer_append_format(&jobs, "%s%s", jobs.size ? ", " : "", list[i]->manifest.job);
+    }
+    const char *kept = text(m, "%s", buffer_string(&jobs));
+    buffer_free(&jobs);
+    return kept;
 }
 
 static void look_at_target(struct overview_make *m, size_t t, const struct overview_target *target)
 {
     if (target->answers) {
-        if (target->missing)
+        if (target->missing_count)
             add(m, OVERVIEW_BEHIND, target->behind_since,
-                text(m, "target %s lacks %zu snapshot%s", target->name, target->missing,
-                     plural(target->missing)),
+                text(m, "target %s lacks %zu snapshot%s: %s", target->name, target->missing_count,
+                     plural(target->missing_count), jobs_of(m, target->missing, target->missing_count)),
                 "the next run brings them; at once: holdfast heal");
-        look_at_locks(m, t);
+        look_at_locks(m, t, target);
         return;
     }
     if (!target->why || m->parameters->unanswered)

@@ -248,3 +248,17 @@ versions() {
     [ "$status" -eq 0 ]
     [[ $output == *"locks objects for 30 days, and job files keeps some snapshots for 7"* ]]
 }
+
+@test "status warns of locks that end soon because no prune moves them on" {
+    day_locks
+    holdfast -q init
+    holdfast -q backup
+    holdfast status
+    [ "$(holdfast --json status | jq -r '.repositories[0].targets[0].locks_end' | xargs date +%s -d)" -gt "$(date -d '+23 hours' +%s)" ]
+    s3_faults front '{"skew_minutes": 1140}'
+    run holdfast status
+    [ "$status" -eq 3 ]
+    [[ $output == *"warning   target locked: locks of objects that are needed end"*"-> holdfast prune"* ]]
+    holdfast -q prune
+    holdfast status
+}
