@@ -8,11 +8,6 @@
 
 /* ---- jobs ---- */
 
-static bool is_ours(const struct overview_make *m, const struct manifest *manifest)
-{
-    return m->host && id16_equal(&manifest->host, m->host);
-}
-
 /* What took it up last. */
 static void find_run(const struct overview_make *m, struct overview_job *job)
 {
@@ -68,7 +63,7 @@ static void look_at_job(struct overview_make *m, size_t index, struct overview_j
     job->name = m->parameters->jobs[index];
     for (size_t i = 0; i < list->count; i++) {
         const struct snapshot *s = &list->list[i];
-        if (!is_ours(m, &s->manifest) || strcmp(s->manifest.job, job->name) != 0)
+        if (!overview_is_ours(m, &s->manifest) || strcmp(s->manifest.job, job->name) != 0)
             continue;
         job->snapshots++;
         job->newest = s;
@@ -119,7 +114,7 @@ static void find_orphans(struct overview_make *m)
     m->overview->orphans =
         arena_alloc_array(&m->overview->arena, list->count + 1, sizeof *m->overview->orphans);
     for (size_t i = 0; i < list->count; i++) {
-        if (is_ours(m, &list->list[i].manifest) && !is_configured(m, list->list[i].manifest.job))
+        if (overview_is_ours(m, &list->list[i].manifest) && !is_configured(m, list->list[i].manifest.job))
             note_orphan(m->overview, &list->list[i]);
     }
 }

@@ -17,6 +17,11 @@ struct overview_make {
     const struct run_record *failed_run; /* it is told of already, with all its jobs; NULL: none */
 };
 
+static inline bool overview_is_ours(const struct overview_make *m, const struct manifest *manifest)
+{
+    return m->host && id16_equal(&manifest->host, m->host);
+}
+
 /* A record of this host's; one that waits has no host yet. */
 static inline bool overview_is_own_run(const struct overview_make *m, const struct run_entry *entry)
 {

@@ -2,6 +2,7 @@
 #include "base/memory.h"
 #include "base/text.h"
 #include "ops/overview_internal.h"
+#include "policy/removal.h"
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -227,10 +228,16 @@ static void look_at_run(struct overview_make *m, const struct run_record *run)
             text(m, "the last run failed: %s", reason(run->message, "", "run")),
             "remove the cause, then: holdfast run");
     }
-    if (run->prune && run->prune->exit_status && run->prune->exit_status != STATUS_BEHIND)
+    bool failed = false; /* a job: then its snapshots are held back, rightly, until it succeeds */
+    for (size_t i = 0; i < run->job_count; i++)
+        failed |= overview_is_failure(run->jobs[i].exit_status);
+    if (run->prune && run->prune->held && !failed)
         add(m, OVERVIEW_WARNING, run->prune->ended,
-            text(m, "the last prune did not do all: %s", reason(run->prune->message, "", "prune")),
-            "holdfast prune");
+            text(m, "the last prune held snapshots back: %s", reason(run->prune->message, "", "prune")),
+            "holdfast prune --dry-run lists them, and why");
+    else if (run->prune && overview_is_failure(run->prune->exit_status))
+        add(m, OVERVIEW_WARNING, run->prune->ended,
+            text(m, "the last prune failed: %s", reason(run->prune->message, "", "prune")), "holdfast prune");
     if (run->verify && overview_is_failure(run->verify->exit_status) &&
         run->verify->exit_status != STATUS_INTEGRITY && m->overview->verify.time < run->verify->ended)
         add(m, OVERVIEW_WARNING, run->verify->ended,
@@ -288,28 +295,39 @@ static void look_at_damage(struct overview_make *m)
             "see that the targets answer: holdfast check-config --online");
 }
 
+/* As prune judges it, which removes nothing meanwhile. */
 static void look_at_clocks(struct overview_make *m)
 {
     const struct overview_parameters *p = m->parameters;
     const struct overview *o = m->overview;
-    int64_t newest = 0;
+    size_t target = 0;
+    int64_t ahead = m->repository ? repository_clock_ahead(m->repository, &target) : 0;
+    struct removal_clock clock = {.now = o->now,
+                                  .tolerance = p->clock_tolerance,
+                                  .store_known = m->repository &&
+                                                 target < repository_parameters(m->repository)->target_count,
+                                  .store_now = o->now + ahead,
+                                  .newest_own = INT64_MIN};
     for (size_t i = 0; i < p->snapshots->count; i++) {
-        const struct manifest *manifest = &p->snapshots->list[i].manifest;
-        newest = manifest->ended > newest ? manifest->ended : newest;
+        const struct snapshot *s = &p->snapshots->list[i];
+        int64_t newest = overview_is_ours(m, &s->manifest) && s->manifest.ended > s->first_seen
+                             ? s->manifest.ended
+                             : s->first_seen;
+        clock.newest_own = newest > clock.newest_own ? newest : clock.newest_own;
     }
-    if (verdict_clock_is_doubtful(o->now, newest, p->clock_tolerance))
-        add(m, OVERVIEW_WARNING, 0, "a snapshot is of the future: a clock is, or was, wrong",
-            "check the clock of this machine (date) and of others; see holdfast snapshots");
-    for (size_t t = 0; t < o->target_count; t++) {
-        if (!o->targets[t].answers)
-            continue;
-        int64_t store = storage_now(replicas_storage(repository_replicas(m->repository), t));
-        if (verdict_clock_is_doubtful(o->now, store, p->clock_tolerance) ||
-            verdict_clock_is_doubtful(store, o->now, p->clock_tolerance))
-            add(m, OVERVIEW_WARNING, 0,
-                text(m, "target %s has another time than this machine", o->targets[t].name),
-                "check the clock of this machine: date");
-    }
+    enum removal_hold hold = removal_check_clock(&clock);
+    char there[TEXT_TIME_SIZE], here[TEXT_TIME_SIZE];
+    text_format_time(o->now, here);
+    if (hold == REMOVAL_CLOCK_STORE)
+        add(m, OVERVIEW_WARNING, 0,
+            text(m, "this machine's clock says %s, the one of target %s %s", here, p->targets[target],
+                 text_format_time(clock.store_now, there)),
+            "set the clock of this machine: until then nothing expires");
+    else if (hold == REMOVAL_CLOCK_BACK)
+        add(m, OVERVIEW_WARNING, 0,
+            text(m, "this machine's clock says %s, but a snapshot is of %s", here,
+                 text_format_time(clock.newest_own, there)),
+            "check the clock of this machine: until it is that late nothing expires");
 }
 
 void overview_find_problems(struct overview_make *m)

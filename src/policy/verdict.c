@@ -56,8 +56,3 @@ int64_t verdict_verify_overdue_at(int64_t last, int64_t first_snapshot, int64_t 
     int64_t patience = 2 * every > VERDICT_VERIFY_SECONDS ? 2 * every : VERDICT_VERIFY_SECONDS;
     return since ? since + patience : 0;
 }
-
-bool verdict_clock_is_doubtful(int64_t now, int64_t time, int64_t tolerance)
-{
-    return time - tolerance > now;
-}

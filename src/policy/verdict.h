@@ -52,8 +52,4 @@ const struct verdict_check *verdict_damage(const struct verdict_check *checks, s
  * verify. */
 int64_t verdict_verify_overdue_at(int64_t last, int64_t first_snapshot, int64_t every);
 
-/* True if what a snapshot or a store says of the time is in doubt: `time` is later than now by more than
- * `tolerance` seconds. */
-bool verdict_clock_is_doubtful(int64_t now, int64_t time, int64_t tolerance);
-
 #endif

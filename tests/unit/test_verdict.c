@@ -108,15 +108,6 @@ START_TEST(verify_becomes_too_old)
 }
 END_TEST
 
-START_TEST(clocks)
-{
-    ck_assert(!verdict_clock_is_doubtful(NOW, NOW + HOUR, HOUR));
-    ck_assert(verdict_clock_is_doubtful(NOW, NOW + HOUR + 1, HOUR));
-    ck_assert(!verdict_clock_is_doubtful(NOW, 0, HOUR));
-    ck_assert(verdict_clock_is_doubtful(INT64_MIN + 1, INT64_MAX, HOUR));
-}
-END_TEST
-
 static void add(const char *folder, int64_t time, uint64_t damaged, bool all, uint64_t objects)
 {
     struct verdict_check check = {time, damaged, all};
@@ -155,5 +146,5 @@ END_TEST
 
 RUN_TESTS("verdict", jobs, a_failure_counts_until_something_succeeds,
           a_run_at_work_is_the_answer_to_what_was_due_before_it, when_a_class_becomes_overdue,
-          damage_stays_until_everything_is_found_good, verify_becomes_too_old, clocks,
+          damage_stays_until_everything_is_found_good, verify_becomes_too_old,
           what_was_verified_by_hand_is_remembered)
