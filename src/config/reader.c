@@ -229,9 +229,7 @@ static int wrong_type(struct context *c, const struct setting *s, unsigned line)
         [SETTING_BOOLEAN] = "true or false",
         [SETTING_CHOICE] = "a word in quotes",
         [SETTING_CHOICES] = "words in brackets: [ \"failure\", \"warning\" ]",
-        [SETTING_COMMANDS] =
-            "the words of a command in brackets: [ \"systemctl\", \"stop\", \"web\" ], or several "
-            "commands in parentheses: ( [ ... ], [ ... ] )",
+        [SETTING_COMMANDS] = "words in brackets: [ \"sync\" ], or several such in parentheses",
         [SETTING_TIME] = "a time in quotes",
         [SETTING_ZONE] = "a name in quotes",
         [SETTING_GROUP] = "settings in braces: { ... }",

@@ -74,18 +74,18 @@ static size_t whole_characters(const char *text, size_t max)
 /* On one line, or folded in encoded words where it is not plain, or too long for a line. */
 static void add_subject(struct buffer *out, const char *subject)
 {
-    char *shown = text_printable(subject), *value = shown; /* without line ends, above all */
+    char *shown = text_printable(subject); /* without line ends, above all */
+    size_t size = strlen(shown), n;
     buffer_append_string(out, "Subject:");
-    if (is_plain(value) && strlen("Subject: ") + strlen(value) <= LINE_MAX && !strstr(value, "=?")) {
-        buffer_append_format(out, " %s\n", value);
-        value += strlen(value);
-    }
-    while (*value) {
-        size_t n = whole_characters(value, WORD_BYTES);
-        char word[4 * ((WORD_BYTES + 2) / 3) + 1];
-        base64_encode(value, n, word);
-        buffer_append_format(out, " =?UTF-8?B?%s?=\n", word);
-        value += n;
+    if (is_plain(shown) && strlen("Subject: ") + size <= LINE_MAX && !strstr(shown, "=?")) {
+        buffer_append_format(out, " %.*s\n", (int)size, shown);
+    } else {
+        for (size_t at = 0; at < size; at += n) {
+            char word[4 * ((WORD_BYTES + 2) / 3) + 1];
+            n = whole_characters(shown + at, WORD_BYTES);
+            base64_encode(shown + at, n, word);
+            buffer_append_format(out, " =?UTF-8?B?%s?=\n", word);
+        }
     }
     free(shown);
 }
