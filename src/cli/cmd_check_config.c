@@ -1,4 +1,5 @@
 #include "base/text.h"
+#include "cli/channels.h"
 #include "cli/check_online.h"
 #include "cli/commands.h"
 #include "cli/output.h"
@@ -12,16 +13,22 @@
 
 static json_t *describe_json(const struct config *config)
 {
-    json_t *targets = json_array(), *jobs = json_array();
+    json_t *targets = json_array(), *jobs = json_array(), *channels = json_array();
     for (size_t i = 0; i < config->target_count; i++)
         json_array_append_new(targets, json_string(config->targets[i].name));
     for (size_t i = 0; i < config->job_count; i++)
         json_array_append_new(jobs, json_string(config->jobs[i].name));
+    for (size_t i = 0; i < config->notify_count; i++) {
+        char *channel = channels_name(&config->notify[i]);
+        output_json_append(channels, bytes_of_string(channel));
+        free(channel);
+    }
     json_t *item = json_object();
     output_json_bytes(item, "file", bytes_of_string(config->path));
     json_object_set_new(item, "repository", json_string(config->repository.name));
     json_object_set_new(item, "targets", targets);
     json_object_set_new(item, "jobs", jobs);
+    json_object_set_new(item, "channels", channels);
     return item;
 }
 
@@ -60,6 +67,11 @@ static void describe(const struct config *config)
         printf("  job %s: %s", config->jobs[i].name, sources[config->jobs[i].source.type]);
         describe_keep(&config->jobs[i].keep);
         putchar('\n');
+    }
+    for (size_t i = 0; i < config->notify_count; i++) {
+        char *channel = channels_name(&config->notify[i]);
+        printf("  tells %s\n", channel);
+        free(channel);
     }
     free(path);
 }

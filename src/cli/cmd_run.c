@@ -130,6 +130,20 @@ static void fill_parameters(struct start *s)
                                             .report = report};
 }
 
+/* A run that hangs keeps the others from their work, and leaves no record. */
+static void tell_busy(const struct start *s, const struct error *err)
+{
+    int64_t now = (int64_t)time(NULL);
+    const struct run_record record = {.command = s->parameters.command,
+                                      .message = err->message,
+                                      .started = now,
+                                      .ended = now,
+                                      .exit_status = STATUS_BUSY};
+    struct listener listener = {.config = s->config, .repository = &s->wire.repository, .tells = true};
+    listener_tell(&listener, &record);
+    listener_free(&listener);
+}
+
 /* Runs that meet one another are no failure, unless one of them never ends. Another command is waited for a
  * little: *again. */
 static int behind(const struct start *s, const struct error *why, int64_t waited, bool *again)
@@ -156,7 +170,10 @@ static int behind(const struct start *s, const struct error *why, int64_t waited
         error_hint(&err, "see what it does; if it must end: kill %ld, and the next run goes on from there",
                    holder.process);
     }
-    return status_report(&err);
+    status_report(&err);
+    if (!*signals_stop())
+        tell_busy(s, &err);
+    return STATUS_BUSY;
 }
 
 /* So that the hosts of a fleet do not all come at once. */

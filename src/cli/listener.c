@@ -115,7 +115,7 @@ static bool was_bad(const struct listener *l, const struct run_record *record)
     return bad;
 }
 
-static void tell_end(struct listener *l, const struct run_record *record)
+void listener_tell(struct listener *l, const struct run_record *record)
 {
     struct tell tell;
     enum notify_level level = tell_level((int)record->exit_status);
@@ -140,7 +140,7 @@ static void end(void *context, const struct run_record *record)
     l->failed += hooks_after(&facts, &why);
     json_decref(json);
     if (l->tells)
-        tell_end(l, record);
+        listener_tell(l, record);
 }
 
 struct run_events listener_events(struct listener *l)

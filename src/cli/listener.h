@@ -22,6 +22,8 @@ struct listener {
 
 /* The events that it listens to; l is their context. */
 struct run_events listener_events(struct listener *l);
+/* Tells the channels alone. */
+void listener_tell(struct listener *l, const struct run_record *record);
 /* STATUS_WARNINGS if hooks of the run as a whole or of a job have failed, else STATUS_DONE. */
 int listener_status(const struct listener *l);
 void listener_free(struct listener *l);

@@ -22,10 +22,10 @@ TYPES = {
     TEXT: "repository host person key_file file target check outcome detail role name group job error path type mode user "
           "link_target change event reason hold object problem level subject text channel",
     TEXTS: "targets classes sources warnings", REAL: "seconds",
-    OBJECTS: "configurations online checks hosts jobs entries changes problems lost snapshots"}
+    OBJECTS: "configurations channels online checks hosts jobs entries changes problems lost snapshots"}
 TYPE = {name: kind for kind, names in TYPES.items() for name in names.split()}
 # By command where one name means two things.
-SPECIAL = {"check-config": {"jobs": TEXTS}, "forget": {"snapshots": TEXTS}, "pin": {"snapshots": TEXTS},
+SPECIAL = {"check-config": {"jobs": TEXTS, "channels": TEXTS}, "forget": {"snapshots": TEXTS}, "pin": {"snapshots": TEXTS},
            "unpin": {"snapshots": TEXTS}, "verify": {"snapshots": NUMBER}, "heal": {"snapshots": NUMBER},
            "hook": {"status": TEXT}}
 

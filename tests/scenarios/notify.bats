@@ -64,6 +64,9 @@ tell() {
     [ "$(requests hook '.[2].method + " " + .[2].headers["Content-Type"]')" = 'POST application/json' ]
     [ "$(requests hook '.[2].body | fromjson | "\(.version) \(.level) \(.repository) \(.run)"')" = '1 test test null' ]
     grep -q "^test .*webhook $URL/... .*delivered" "$WORK/out"
+    holdfast check-config >"$WORK/out"
+    grep -qF "  tells webhook $URL/..." "$WORK/out"
+    is_redacted
     tell 0 --json
     [ "$(jq -r '.channels[0] | "\(.repository) \(.channel) \(.delivered)"' "$WORK/out")" = "test webhook $URL/... true" ]
 }
@@ -246,6 +249,24 @@ run_at() {
     run_at 4 1
     [ "$(levels slow)" = 'success success success success failure' ]
     requests slow '.[4].body | fromjson | .run.jobs[0].message' | grep -q "$WORK/target"
+}
+
+@test "a run that hangs is told by those that it keeps away" {
+    start_receiver hook 200
+    configure "{ type = \"webhook\"; url = \"$URL/sesame\"; }"
+    sed -i "s|source = .*|source = { type = \"command\"; command = [ \"sh\", \"-c\", \"touch $WORK/begun; exec sleep 99\" ]; }; } );|" "$WORK/holdfast.conf"
+    holdfast -q init $KEY
+    "$HOLDFAST_BIN" -c "$WORK/holdfast.conf" run 2>/dev/null 3>&- &
+    pid=$!
+    until [ -e "$WORK/begun" ]; do sleep 0.02; done
+    run_at 0 0
+    echo 'run = { max_runtime = "1s"; };' >>"$WORK/holdfast.conf"
+    sleep 1.1
+    run_at 0 4
+    [ "$(levels hook)" = failure ]
+    requests hook '.[0].body | fromjson | .text' | grep -q 'longer than max_runtime'
+    kill -TERM "$pid"
+    wait "$pid" || true
 }
 
 @test "a run that a signal stops tells of it, in a few seconds" {
