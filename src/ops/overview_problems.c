@@ -222,7 +222,7 @@ static bool failed_as_a_whole(const struct run_record *run)
 
 static void look_at_run(struct overview_make *m, const struct run_record *run)
 {
-    if (failed_as_a_whole(run) && newest_success(m->overview) < run->ended) {
+    if (failed_as_a_whole(run) && newest_success(m->overview) <= run->ended) {
         m->failed_run = run;
         add(m, OVERVIEW_FAILED, run->ended,
             text(m, "the last run failed: %s", reason(run->message, "", "run")),

@@ -384,10 +384,10 @@ static void add_run(const struct object_seen *object, const struct run_record *r
     add_entry(context, &(struct run_entry){.sha256 = object->sha256, .record = *record});
 }
 
-static int load_waiting(const char *state_folder, struct loading *l, struct error *err)
+static int load_waiting(const char *state_folder, bool drafts, struct loading *l, struct error *err)
 {
     struct waiting w;
-    int code = list_waiting(state_folder, false, NULL, &w, err);
+    int code = list_waiting(state_folder, drafts, NULL, &w, err);
     for (size_t i = 0; i < w.count && code == 0; i++) {
         struct run_entry entry = {.waits = true};
         struct error why;
@@ -418,7 +418,9 @@ int runs_load(struct repository *r, struct run_list *list, struct error *err)
     struct loading l = {.list = list};
     each_run(r, &list->arena, add_run, &l);
     size_t stored = list->count;
-    int code = load_waiting(r->parameters.state_folder, &l, err);
+    /* A reader that has the lock has no draft of its own. */
+    bool drafts = r->mode == REPOSITORY_READ && r->lock >= 0;
+    int code = load_waiting(r->parameters.state_folder, drafts, &l, err);
     for (size_t i = stored; i < list->count && r->has_host; i++)
         list->list[i].record.host = r->host_key.host;
     if (list->count)
@@ -430,7 +432,7 @@ int runs_load_waiting(const char *state_folder, struct run_list *list, struct er
 {
     *list = (struct run_list){0};
     struct loading l = {.list = list};
-    return load_waiting(state_folder, &l, err);
+    return load_waiting(state_folder, false, &l, err);
 }
 
 void runs_free(struct run_list *list)

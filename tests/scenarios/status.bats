@@ -98,6 +98,21 @@ later() { ASAN_OPTIONS="${ASAN_OPTIONS:-}:verify_asan_link_order=0:detect_leaks=
     [ "$(facts .at_work)" = null ]
 }
 
+@test "a run that was killed is known at once, before the next one stores its record" {
+    write_config 2 "$(job_settings) }, { name = \"slow\"; schedule = { daily = \"12:00\"; timezone = \"UTC\"; };
+        source = { type = \"command\"; command = [ \"sh\", \"-c\", \"echo \$\$ >$WORK/reached; exec sleep 60\" ]; };"
+    "$HOLDFAST_BIN" -c "$WORK/holdfast.conf" -q run &
+    until [ -s "$WORK/reached" ]; do sleep 0.05; done
+    [ "$(facts .at_work.command)" = run ]
+    kill -9 $!
+    wait $! || true
+    kill -9 "$(cat "$WORK/reached")" # it is in a process group of its own
+    run holdfast status
+    [ "$status" -eq 1 ]
+    [[ $output == *"FAILED    the last run failed: the run did not end: it was killed"* ]]
+    [[ $output == *"slow   failing  never"*"files  ok"* ]]
+}
+
 @test "snapshots of a job that is not configured are shown until they are pinned or forgotten" {
     holdfast -q backup --class daily
     sed -i 's/name = "files"/name = "other"/' "$WORK/holdfast.conf"
