@@ -90,7 +90,7 @@ static json_t *job_json(const struct overview_job *job)
         if (job->last_success[c] || (c < DUE_CLASS_COUNT && job->decisions[c].set))
             json_array_append_new(classes, class_json(job, c));
     }
-    json_object_set_new(o, "classes", classes);
+    json_object_set_new(o, "by_class", classes);
     if (job->run_job)
         json_object_set_new(o, "last_run", run_job_json(job->run_job));
     return o;

@@ -11,11 +11,13 @@ import sys
 
 TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ")
 HEX = re.compile(r"[0-9a-f]{32}|[0-9a-f]{64}")
-NUMBER, TEXT, FLAG, WHEN, ID, TEXTS, OBJECTS, REAL = "number", "text", "flag", "time", "id", "texts", "objects", "real"
+NUMBER, TEXT, FLAG, WHEN, ID, TEXTS, OBJECTS, REAL, OBJECT = \
+    "number", "text", "flag", "time", "id", "texts", "objects", "real", "object"
 CHECKS = {
     NUMBER: lambda v: type(v) is int and v >= 0, TEXT: lambda v: isinstance(v, str), FLAG: lambda v: type(v) is bool,
     WHEN: lambda v: isinstance(v, str) and TIME.fullmatch(v), ID: lambda v: isinstance(v, str) and HEX.fullmatch(v),
     TEXTS: lambda v: isinstance(v, list) and all(isinstance(x, str) for x in v), REAL: lambda v: type(v) is float and v >= 0,
+    OBJECT: lambda v: v is None or isinstance(v, dict),
     OBJECTS: lambda v: isinstance(v, list) and all(isinstance(x, dict) for x in v)}
 TYPES = {
     WHEN: "time started mtime added delayed_until locked_until", ID: "id snapshot", FLAG: "pinned removed keep dry_run delivered",
@@ -27,7 +29,14 @@ TYPE = {name: kind for kind, names in TYPES.items() for name in names.split()}
 # By command where one name means two things.
 SPECIAL = {"check-config": {"jobs": TEXTS, "channels": TEXTS}, "forget": {"snapshots": TEXTS}, "pin": {"snapshots": TEXTS},
            "unpin": {"snapshots": TEXTS}, "verify": {"snapshots": NUMBER}, "heal": {"snapshots": NUMBER},
-           "hook": {"status": TEXT}}
+           "hook": {"status": TEXT},
+           "status": {"targets": OBJECTS, "snapshots": NUMBER, "pinned": NUMBER, "seconds": NUMBER, "command": TEXT,
+                      **dict.fromkeys("health severity what todo class message".split(), TEXT),
+                      **dict.fromkeys("known since last_success due_since next ended behind_since newest locks_end".split(), WHEN),
+                      **dict.fromkeys("answers due overdue all".split(), FLAG),
+                      **dict.fromkeys("next_classes missing_snapshots".split(), TEXTS),
+                      **dict.fromkeys("repositories by_class unconfigured_jobs".split(), OBJECTS),
+                      **dict.fromkeys("at_work last_run last_verify last_drill".split(), OBJECT)}}
 
 
 def documented(page, command):

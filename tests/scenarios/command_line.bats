@@ -92,6 +92,7 @@ on_terminal() { python3 "$BATS_TEST_DIRNAME/../lib/on_terminal.py" "$@"; }
     json 0 init --person "somebody" $KEY
     make_small_tree
     printf x >"$WORK/source/"$'odd\xff'
+    json 3 status
     json 0 backup
     json 0 snapshots
     echo more >"$WORK/source/a/hello"

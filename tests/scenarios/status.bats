@@ -12,6 +12,9 @@ job_settings() {
           schedule = { daily = \"12:00\"; timezone = \"UTC\"; };"
 }
 
+# document: the JSON is as holdfast(1) has it.
+document() { holdfast --json status | python3 "$BATS_TEST_DIRNAME/../lib/check_json.py" "$BATS_TEST_DIRNAME/../../man/holdfast.1" status; }
+
 # facts FILTER: what jq finds in the JSON document of status, whatever its exit status.
 facts() { holdfast status --json | jq -r ".repositories[0] | $1"; }
 
@@ -71,6 +74,7 @@ later() { ASAN_OPTIONS="${ASAN_OPTIONS:-}:verify_asan_link_order=0:detect_leaks=
     [[ $output == *"No target answered. What follows was known "* ]]
     [[ $output == *"FAILED    no target can be used: "* && $output == *"files  ok"* ]]
     [ "$(facts '.known' | wc -c)" -gt 10 ]
+    document
     [ "$(facts '.jobs[0].snapshots')" = 1 ]
     # And while another process works, too, though nothing is known then.
     exec 8>>"$WORK/state/lock"
@@ -104,6 +108,7 @@ later() { ASAN_OPTIONS="${ASAN_OPTIONS:-}:verify_asan_link_order=0:detect_leaks=
     "$HOLDFAST_BIN" -c "$WORK/holdfast.conf" -q run &
     until [ -s "$WORK/reached" ]; do sleep 0.05; done
     [ "$(facts .at_work.command)" = run ]
+    document
     kill -9 $!
     wait $! || true
     kill -9 "$(cat "$WORK/reached")" # it is in a process group of its own
@@ -120,6 +125,7 @@ later() { ASAN_OPTIONS="${ASAN_OPTIONS:-}:verify_asan_link_order=0:detect_leaks=
     [ "$status" -eq 3 ]
     [[ $output == *"1 snapshot of job files, which is not configured any more"*"holdfast snapshots files"* ]]
     [[ $output == *"files  not configured"* ]]
+    document
     holdfast -q backup --class daily
     holdfast -q pin files:latest
     holdfast status
@@ -137,6 +143,7 @@ later() { ASAN_OPTIONS="${ASAN_OPTIONS:-}:verify_asan_link_order=0:detect_leaks=
     holdfast -q verify # finds everything in its place, but reads nothing
     run holdfast -q status
     [ "$status" -eq 5 ]
+    document
     holdfast -q heal
     holdfast status
     [ "$(facts '.last_verify | [.all, .damaged] | @csv')" = 'true,0' ]
@@ -186,6 +193,7 @@ fragile_jobs() {
     [ "$status" -eq 1 ]
     [[ $output == *"test: failed "*"FAILED    job dump failed: command sh -c"*"no database"*"-> remove the cause, then: holdfast run dump"* ]]
     [[ $output == *"dump   failing  never"*"due now"*"files  ok"* ]]
+    document
     [[ $output == *"last run     "*": failed, took "* && $output == *"last verify  "*" read, no damage"* ]]
     rm "$WORK/broken"
     holdfast -q run dump
