@@ -31,6 +31,9 @@ static int (*const handlers[COMMAND_COUNT])(const struct options *) = {
     [COMMAND_HEAL] = cmd_heal,
     [COMMAND_HOST_ADD] = cmd_host_add,
     [COMMAND_HOST_LIST] = cmd_host_list,
+    [COMMAND_SCHEDULE] = cmd_schedule,
+    [COMMAND_SCHEDULE_INSTALL] = cmd_schedule_install,
+    [COMMAND_SCHEDULE_UNINSTALL] = cmd_schedule_uninstall,
     [COMMAND_STATUS] = cmd_status,
     [COMMAND_HELP] = cmd_help,
 };

@@ -42,7 +42,7 @@ man = page("holdfast.1")
 section = man[man.index(".Sh COMMANDS"):man.index(".Sh JSON")]
 synopses = {}
 for line in section.splitlines():
-    match = re.match(r"\.It Cm ((?:host )?[a-z-]+)(?: |$)", line)
+    match = re.match(r"\.It Cm ((?:host |schedule (?=install|uninstall))?[a-z-]+)(?: |$)", line)
     if match:
         synopses[match.group(1)] = line
 compare("command", set(commands), set(synopses), "holdfast.1")

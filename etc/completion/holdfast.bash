@@ -25,6 +25,10 @@ _holdfast()
     done
     if [ "$command" = host ] && [ "$previous" = host ]; then
         words="add list"
+    elif [ "$command" = schedule ] && [ "$previous" = schedule ] && [[ $current != -* ]]; then
+        words="install uninstall"
+    elif [ "$command" = schedule ] && [[ $previous == *install ]] && [[ $current != -* ]]; then
+        words="cron systemd"
     elif [[ $current == -* ]]; then
         words=$(awk -F'\t' -v c="$command" '
             $1 == "option" {

@@ -27,6 +27,9 @@ int cmd_verify(const struct options *options);
 int cmd_heal(const struct options *options);
 int cmd_host_add(const struct options *options);
 int cmd_host_list(const struct options *options);
+int cmd_schedule(const struct options *options);
+int cmd_schedule_install(const struct options *options);
+int cmd_schedule_uninstall(const struct options *options);
 int cmd_status(const struct options *options);
 int cmd_help(const struct options *options);
 

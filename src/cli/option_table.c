@@ -41,7 +41,7 @@ static const struct option_entry option_table[] = {
     {"dry-run", 'n', OPTION_FLAG, AT(dry_run), .commands = BIT(RUN) | BIT(RESTORE) | BIT(PRUNE),
      .help = "say what would be done and why; write nothing"},
     {"force", 0, OPTION_FLAG, AT(force), .commands = BIT(PRUNE),
-     .help = "look for dead data even if nothing has expired"},
+     .help = "remove more than prune.max_removal; look for dead data in any case"},
     {"sample", 0, OPTION_PERCENT, AT(sample), "PERCENT", .commands = BIT(VERIFY),
      .help = "read and hash this share of the objects"},
     {"all", 0, OPTION_FLAG, AT(all), .commands = BIT(VERIFY), .help = "read and hash every object"},
@@ -55,6 +55,8 @@ static const struct option_entry option_table[] = {
      .help = "dedup group of the host (default: itself alone)"},
     {"role", 0, OPTION_CHOICE, AT(role), "ROLE", roles, .commands = BIT(HOST_ADD),
      .help = "what the host may do (default: write)"},
+    {"root", 0, OPTION_TEXT, AT(root), "DIR", .commands = BIT(SCHEDULE_INSTALL) | BIT(SCHEDULE_UNINSTALL),
+     .help = "below this folder instead of /"},
     {"table", 0, OPTION_FLAG, AT(table), .commands = BIT(HELP), .hidden = true,
      .help = "print the tables of commands, options and settings"},
 };
@@ -100,6 +102,11 @@ static const struct command_entry command_table[] = {
     {COMMAND_HEAL, "heal", "", 0, 0, "make every target hold all snapshots, from the others", NULL},
     {COMMAND_HOST_ADD, "host add", "NAME", 1, 1, "let another host use the repository", NULL},
     {COMMAND_HOST_LIST, "host list", "", 0, 0, "list the hosts of the repository", NULL},
+    {COMMAND_SCHEDULE, "schedule", "", 0, 0, "list when each class of each job was taken, and is next", NULL},
+    {COMMAND_SCHEDULE_INSTALL, "schedule install", "cron|systemd", 1, 1, "let cron or systemd start runs",
+     "Writes a file for cron, or a timer and a service for systemd, and shows them."},
+    {COMMAND_SCHEDULE_UNINSTALL, "schedule uninstall", "[cron|systemd]", 0, 1,
+     "remove what schedule install wrote", NULL},
     {COMMAND_STATUS, "status", "", 0, 0, "say how each job and each target is, and what is to be done",
      "Exit status 0: all is well; 3: warnings; 6: a target is behind or down; 1: a job failed or is "
      "overdue;\n"

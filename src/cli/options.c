@@ -214,13 +214,16 @@ static int find_command(struct options *options, struct error *err)
         return error_hint(err, "holdfast help lists the commands");
     }
     size_t words = 1;
-    const struct command_entry *entry = options_find_command(options->operands[0]);
-    if (!entry && options->operand_count > 1) {
+    const struct command_entry *entry = NULL;
+    if (options->operand_count > 1 && !strchr(options->operands[0], ' ')) {
         char *two = memory_format("%s %s", options->operands[0], options->operands[1]);
-        entry = strchr(options->operands[0], ' ') ? NULL : options_find_command(two);
+        entry = options_find_command(two);
         free(two);
-        words = 2;
     }
+    if (entry)
+        words = 2;
+    else
+        entry = options_find_command(options->operands[0]);
     if (!entry || (words == 1 && strchr(entry->name, ' ')))
         return unknown_command(options, err);
     options->command = entry->command;

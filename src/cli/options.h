@@ -33,6 +33,9 @@ enum command {
     COMMAND_HEAL,
     COMMAND_HOST_ADD,
     COMMAND_HOST_LIST,
+    COMMAND_SCHEDULE,
+    COMMAND_SCHEDULE_INSTALL,
+    COMMAND_SCHEDULE_UNINSTALL,
     COMMAND_STATUS,
     COMMAND_HELP,
     COMMAND_COUNT
@@ -71,6 +74,7 @@ struct options {
     const char *out;   /* host add: never NULL there */
     const char *group; /* host add (NULL) */
     int role;          /* host add: enum option_role (OPTION_ROLE_WRITE) */
+    const char *root;  /* schedule install, uninstall (NULL) */
     bool table;        /* help: print the tables for the tests */
     char **operands;   /* in their order, options taken out; ends with NULL */
     size_t operand_count;

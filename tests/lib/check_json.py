@@ -36,7 +36,10 @@ SPECIAL = {"check-config": {"jobs": TEXTS, "channels": TEXTS}, "forget": {"snaps
                       **dict.fromkeys("answers due overdue all".split(), FLAG),
                       **dict.fromkeys("next_classes missing_snapshots".split(), TEXTS),
                       **dict.fromkeys("repositories by_class unconfigured_jobs".split(), OBJECTS),
-                      **dict.fromkeys("at_work last_run last_verify last_drill".split(), OBJECT)}}
+                      **dict.fromkeys("at_work last_run last_verify last_drill".split(), OBJECT)},
+           "schedule": {"last_success": WHEN, "next": WHEN, "due_since": WHEN, "due": FLAG, "overdue": FLAG, "class": TEXT,
+                        "schedules": OBJECTS},
+           "schedule install": {"written": TEXTS}, "schedule uninstall": {"removed": TEXTS}}
 
 
 def documented(page, command):
