@@ -176,12 +176,22 @@ jobs = (
   { name = "database"; source = { type = "command"; command = [ "pg_dumpall" ]; filename = "all.sql"; };
     schedule = { yearly = "jan 1 05:00"; }; keep = { manual = 0; within = "2w"; }; } );
 """
+NOTIFY = """repository = { key_file = "/k"; };
+targets = ( { name = "d"; type = "local"; path = "/r"; } );
+jobs = ( { name = "j"; source = { type = "tar"; archive = "/a"; };
+           hooks = { before = ( [ "a", "b" ], [ "c" ] ); on_failure = [ "d" ]; timeout = "5m"; }; } );
+hooks = { after = [ "e" ]; };
+notify = ( { type = "webhook"; url = "https://u:p@h:8/a?b"; on = [ "failure", "success" ]; },
+           { type = "ping"; url_file = "/u"; start = ""; failure = "?down"; },
+           { type = "mail"; to = [ "root", "a@b" ]; command = [ "m" ]; }, { type = "syslog"; facility = "local0"; } );
+"""
 
 
 def texts():
     save("config", "whole", CONFIG.encode())
     save("config", "small", b'repository = { key_file = "/k"; };\ntargets = ( { name = "d"; type = "local"; path = "/r"; } );\n'
                             b'jobs = ( { name = "j"; source = { type = "tar"; archive = "/a"; }; } );\n')
+    save("config", "notify", NOTIFY.encode())
     for i, text in enumerate(("20M", "30d", "2026-11-24T03:00:00Z", "2026-11-24", "20261124T030000Z", "02:30", "sun 03:00",
                               "last 04:00", "jan 1 05:00", "\x1b[31m\\ \u00e4", "repositry")):
         save("text", f"{i}", text.encode())
