@@ -6,10 +6,15 @@ holdfast() {
     command "$HOLDFAST_BIN" -c "$WORK/holdfast.conf" "$@"
 }
 
-# A folder for one test on a real file system: /tmp may be one without attributes.
+# make_work [passphrase]: a folder for one test on a real file system: /tmp may be one without attributes. Who opens a
+# repository in it does so with a key in a file, see with_key.sh, or else with the passphrase.
 make_work() {
     WORK=$(mktemp -d /var/tmp/holdfast-scenario-XXXXXX)
     export WORK
+    if [ "${1:-}" != passphrase ]; then
+        export PERSON_KEY=$WORK/person.key HOLDFAST_PROGRAM=$HOLDFAST_BIN
+        HOLDFAST_BIN=$BATS_TEST_DIRNAME/../lib/with_key.sh
+    fi
     printf 'seven words that nobody would ever guess today\n' >"$WORK/passphrase"
     chmod 600 "$WORK/passphrase"
     export HOLDFAST_PASSPHRASE_FILE="$WORK/passphrase"

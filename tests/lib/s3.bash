@@ -36,6 +36,11 @@ s3_request() {
     $S3_PYTHON "$S3_LIB/sigv4.py" "${arguments[@]}" "${S3_URL:-$S3_HTTP}${!#}"
 }
 
+# s3_list list|versions BUCKET: "SIZE KEY" of each object, "KEY VERSION KIND" of each version; awscli takes ten times as long.
+s3_list() {
+    $S3_PYTHON "$S3_LIB/sigv4.py" "$1" "${S3_URL:-$S3_HTTP}/$2"
+}
+
 s3_admin() {
     $S3_PYTHON "$S3_LIB/gateway.py" admin "$S3_FOLDER" "$@"
 }

@@ -3,6 +3,8 @@
 adds or hides. Keys are taken from AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and AWS_SESSION_TOKEN.
 
 sigv4.py [-i] [-H HEADER:VALUE]... [-d TEXT | -f FILE] [-t SECONDS] METHOD URL
+sigv4.py list BUCKET_URL                a line for each object: SIZE KEY
+sigv4.py versions BUCKET_URL            a line for each version and each marker: KEY VERSION-ID Version|DeleteMarker
 
 The body goes to stdout, with -i after the status and the headers. Status 0: an answer 2xx; 1: any other answer;
 3: reset; 4: the body ends early; 5: nothing came for SECONDS.
@@ -17,6 +19,7 @@ import ssl
 import sys
 import time
 import urllib.parse
+import xml.etree.ElementTree
 
 
 def signature(secret_key, method, target, headers, signed, stamp, region, payload_hash):
@@ -68,7 +71,34 @@ def request(method, url, headers, body, timeout):
     return connection.getresponse()
 
 
+def listing(what, url):
+    """All pages of it: elements without their namespace."""
+    query = {"list-type": "2"} if what == "list" else {"versions": ""}
+    while True:
+        answer = request("GET", f"{url}?{urllib.parse.urlencode(query)}", (), b"", 60)
+        text = answer.read()
+        if answer.status != 200:
+            sys.exit(f"{url}: {answer.status} {text}")
+        page = xml.etree.ElementTree.fromstring(text)
+        for element in page.iter():
+            element.tag = element.tag.rpartition("}")[2]
+        yield from (element for element in page if element.tag in ("Contents", "Version", "DeleteMarker"))
+        if page.findtext("IsTruncated") != "true":
+            return
+        for name, value in (("continuation-token", "NextContinuationToken"), ("key-marker", "NextKeyMarker"),
+                            ("version-id-marker", "NextVersionIdMarker")):
+            if page.findtext(value):
+                query[name] = page.findtext(value)
+
+
 def main():
+    if sys.argv[1:2] in (["list"], ["versions"]):
+        for element in listing(*sys.argv[1:]):
+            if sys.argv[1] == "list":
+                print(element.findtext("Size"), element.findtext("Key"))
+            else:
+                print(element.findtext("Key"), element.findtext("VersionId"), element.tag)
+        return
     parser = argparse.ArgumentParser(usage=__doc__)
     parser.add_argument("-i", dest="head", action="store_true")
     parser.add_argument("-H", dest="headers", action="append", default=[])

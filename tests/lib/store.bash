@@ -65,7 +65,7 @@ store_back() {
 # Its objects, as lines "SIZE NAME".
 store_list() {
     if store_is_s3; then
-        s3_aws s3api list-objects-v2 --bucket "${STORE_BUCKET[$1]}" --output json | jq -r '.Contents[]? | "\(.Size) \(.Key)"'
+        s3_list list "${STORE_BUCKET[$1]}"
     else
         (cd "$WORK/repo$1" && find . -type f -printf '%s %P\n')
     fi | sort

@@ -1,7 +1,7 @@
 load ../lib/common.bash
 # faketime is preloaded before the sanitizer, which minds.
 asan_aside() { ASAN_OPTIONS="${ASAN_OPTIONS:-}:verify_asan_link_order=0:detect_leaks=0" "$@"; }
-setup() { make_work; }
+setup() { make_work passphrase; }
 teardown() { drop_work; }
 
 # /usr/bin: Debian's python3, which has the modules.

@@ -43,7 +43,7 @@ said() { # TEXT: a message, and a hint
     online 0
     row 'versioning\|ok\|on'
     row 'conditional put\|note' # this gateway takes no conditions where it keeps versions
-    [ -z "$(s3_aws s3api list-object-versions --bucket "$BUCKET" --query '[Versions, DeleteMarkers][]' --output text | grep -v None)" ]
+    [ -z "$(s3_list versions "$BUCKET")" ]
     s3_bucket locked lock
     online 0 'object_lock = { mode = "governance"; retain = "1d"; };'
     row 'object lock\|ok\|on; objects are locked for 24 h'

@@ -2,7 +2,7 @@
 # shellcheck disable=SC2086 # $KEY is two words
 load ../lib/common.bash
 setup() {
-    make_work
+    make_work passphrase
     # A person's key in a file is opened in no time, which a passphrase is not.
     unset HOLDFAST_PASSPHRASE_FILE
     KEY="--person-key $WORK/person.key"

@@ -682,14 +682,14 @@ make_others() {
     chmod 0 "$S/d/closed"
     echo foreign >"$S/d/readable"
     chmod 644 "$S/d/readable"
-    cp "$HOLDFAST_BIN" "$WORK/holdfast" # which may lie where nobody else gets to
+    cp "$HOLDFAST_PROGRAM" "$WORK/holdfast" # which may lie where nobody else gets to
     chown -R 65534:65534 "$WORK"
     chown root "$S/d/readable"
     # Secrets must be those of whoever runs the program.
     as_root() {
-        chown root "$WORK/host.key" "$WORK/passphrase"
+        chown root "$WORK/host.key" "$WORK/person.key"
         holdfast "$@"
-        chown -R 65534 "$WORK/host.key" "$WORK/passphrase" "$WORK/state"
+        chown -R 65534 "$WORK/host.key" "$WORK/person.key" "$WORK/state"
     }
     unprivileged() { setpriv --reuid=65534 --regid=65534 --clear-groups "$WORK/holdfast" -c "$WORK/holdfast.conf" "$@"; }
     for round in 1 2; do
@@ -710,7 +710,7 @@ make_others() {
         sleep 3
     done
     # Restored by somebody who may not give files away: that is said, and the rest is right.
-    [ "$(unprivileged --json restore latest --to "$WORK/own" | jq .owner_failures)" -eq 1 ]
+    [ "$(unprivileged --json restore latest --to "$WORK/own" --person-key "$WORK/person.key" | jq .owner_failures)" -eq 1 ]
     compare --no-owner "$WORK/out$S" "$WORK/own$S"
 }
 

@@ -1,5 +1,5 @@
 load ../lib/common.bash
-setup() { make_work; make_repo; make_small_tree; holdfast -q backup; }
+setup() { make_work passphrase; make_repo; make_small_tree; holdfast -q backup; }
 teardown() { drop_work; }
 
 bare() { env -u HOLDFAST_PASSPHRASE_FILE "$HOLDFAST_BIN" "$@" </dev/null; }

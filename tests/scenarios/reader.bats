@@ -1,5 +1,5 @@
 load ../lib/common.bash
-setup() { make_work; }
+setup() { make_work passphrase; }
 teardown() { drop_work; }
 
 reader() {

@@ -4,7 +4,7 @@ load ../lib/common.bash
 READER="$BATS_TEST_DIRNAME/../reader/holdfast_reader.py"
 CRON_ENTRY=/etc/cron.d/holdfast-scenario
 
-setup() { make_work; }
+setup() { make_work passphrase; }
 teardown() {
     [ -z "${SLOW_PID:-}" ] || kill "$SLOW_PID" 2>/dev/null || true
     drop_work
@@ -16,7 +16,7 @@ teardown() {
 setup_file() {
     local due
     [ "$(id -u)" -eq 0 ] && command -v cron >/dev/null || return 0
-    make_work
+    make_work passphrase
     export CRON_WORK=$WORK
     while [ "$(date +%-S)" -ge 55 ]; do sleep 1; done
     due=$(($(date +%s) / 60 * 60 + 120))
@@ -64,7 +64,7 @@ records() { find "$WORK/repo1/runs" -type f 2>/dev/null | wc -l; }
 waiting() { find "$WORK/state/runs" -name '*.run' 2>/dev/null | wc -l; }
 snapshots() { holdfast --json snapshots "$@" | jq -c ".snapshots | length"; }
 # Each run as the independent reader tells it, which also checks the chain.
-history() { python3 "$READER" "$WORK/repo1" --passphrase-file "$WORK/passphrase" runs; }
+history() { /usr/bin/python3 "$READER" "$WORK/repo1" --passphrase-file "$WORK/passphrase" runs; }
 
 # ends STATUS COMMAND ...: its output is left in $output.
 ends() {

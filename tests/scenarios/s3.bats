@@ -10,21 +10,10 @@ use_bucket() {
     write_targets_config "$(s3_target store "$BUCKET" "${2:-}" "${1:-}")" "" "${3:-retry_budget = 3;}"
 }
 
-keys_in() { # BUCKET
-    s3_aws s3api list-objects-v2 --bucket "$1" --query 'Contents[].Key' --output text | tr '\t' '\n'
-}
+keys_in() { s3_list list "$1" | cut -d' ' -f2; }
 
 # What a listing of versions says, a line each: KEY VERSION-ID KIND.
-versions_in() { # BUCKET
-    /usr/bin/python3 - "$S3_HTTP" "$1" <<'P'
-import boto3, sys
-s3 = boto3.client("s3", endpoint_url=sys.argv[1])
-for page in s3.get_paginator("list_object_versions").paginate(Bucket=sys.argv[2]):
-    for kind in "Versions", "DeleteMarkers":
-        for v in page.get(kind, []):
-            print(v["Key"], v["VersionId"], kind)
-P
-}
+versions_in() { s3_list versions "$1"; }
 
 # fails STATUS TEXT COMMAND...
 fails() {

@@ -52,8 +52,7 @@ P
 
 # Every version of objects that are locked, as "KEY VERSION".
 versions() {
-    s3_aws s3api list-object-versions --bucket "$BUCKET" --output json |
-        jq -r '.Versions[] | select(.Key | test("^(packs|index|snapshots)/")) | "\(.Key) \(.VersionId)"'
+    s3_list versions "$BUCKET" | grep -E '^(packs|index|snapshots)/.* Version$' | cut -d' ' -f1,2
 }
 
 @test "whoever has the host's keys can neither remove nor replace a committed snapshot, and it restores" {
@@ -116,7 +115,7 @@ versions() {
     holdfast -q init
     holdfast -q backup
     holdfast -q pin latest
-    s3_aws s3api list-object-versions --bucket "$BUCKET" --output json | jq -r '.Versions[].Key' | sort -u >"$WORK/keys"
+    s3_list versions "$BUCKET" | cut -d' ' -f1 | sort -u >"$WORK/keys"
     grep -q ^events/ "$WORK/keys"
     while read -r key; do
         run s3_request GET "/$BUCKET/$key?retention"

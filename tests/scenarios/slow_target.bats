@@ -3,7 +3,7 @@ teardown() { drop_work; }
 
 # One of two targets takes 1 MB a second.
 make_slow() { # SETTINGS
-    make_work
+    make_work passphrase
     make_repo 2 "" "pack_size = \"1M\"; $1"
     head -c 6000000 /dev/urandom >"$WORK/source/data"
     echo "slow 1000000" >"$WORK/repo2.weather"
