@@ -30,8 +30,11 @@ struct catch_up {
     time_t deadline; /* monotonic seconds; 0: none */
     struct copy_job *jobs;
     size_t count, capacity;
-    uint32_t lossy;       /* targets that will not have every pack that they should */
-    pthread_mutex_t lock; /* what follows */
+    struct id_map *forgotten; /* snapshots */
+    uint32_t *rescued;        /* by pack: targets that get it although no segment in force lists it */
+    uint32_t *has;            /* by pack: targets that hold it and a segment that lists it */
+    uint32_t wanting;         /* targets that lack snapshots */
+    pthread_mutex_t lock;     /* what follows */
     uint64_t copied[TARGETS_MAX];
 };
 
@@ -203,62 +206,56 @@ static int note_pending(const struct catalog_pack *pack, void *context)
     return 0;
 }
 
-/* Calls back once with each pack that segments in force list. */
-static int each_listed_pack(struct catch_up *c,
-                            void (*callback)(struct catch_up *c, const struct catalog_pack *pack),
-                            struct error *err)
+typedef int listing_callback(struct catch_up *c, const struct segment_state *segment, uint64_t pack,
+                             struct error *err);
+
+/* Calls back with each pack that each segment lists. */
+static int each_listing(struct catch_up *c, bool obsolete, listing_callback *callback, struct error *err)
 {
     struct repository *r = c->r;
-    bool *seen = memory_alloc_array(r->pack_capacity + 1, sizeof *seen);
     int code = 0;
     for (size_t i = 0; i < r->segment_count && code == 0; i++) {
         uint64_t *numbers;
         size_t count;
-        if (r->segments[i].obsolete)
+        if (r->segments[i].obsolete && !obsolete)
             continue;
         code = catalog_segment_packs(r->catalog, &r->segments[i].sha256, &numbers, &count, err);
         if (code != 0)
             break;
         for (size_t k = 0; k < count && code == 0; k++) {
-            struct catalog_pack pack;
-            if (numbers[k] >= r->pack_capacity || seen[numbers[k]])
-                continue;
-            seen[numbers[k]] = true;
-            code = catalog_pack_by_number(r->catalog, numbers[k], &pack, err);
-            if (code == 0)
-                callback(c, &pack);
+            if (numbers[k] < r->pack_capacity)
+                code = callback(c, &r->segments[i], numbers[k], err);
         }
         free(numbers);
     }
-    free(seen);
     return code;
 }
 
-static void note_lost(struct catch_up *c, const struct catalog_pack *pack)
+static int note_listed(struct catch_up *c, const struct segment_state *segment, uint64_t pack,
+                       struct error *err)
 {
-    const struct pack_state *state = &c->r->packs[pack->number];
-    if (!(state->flags & PACK_CONDEMNED))
-        c->lossy |= repository_active_mask(c->r) & ~state->present;
+    (void)segment;
+    (void)err;
+    c->has[pack] = 1;
+    return 0;
 }
 
-static void add_segments(struct catch_up *c)
+static int add_listed_packs(struct catch_up *c, struct error *err)
 {
-    for (size_t i = 0; i < c->r->segment_count; i++) {
-        struct object_seen *object = listing_find(c->r, FOLDER_INDEX, &c->r->segments[i].sha256);
-        if (object && !c->r->segments[i].obsolete)
-            add_object(c, object);
+    struct repository *r = c->r;
+    int code = each_listing(c, false, note_listed, err);
+    for (uint64_t n = 0; n < r->pack_capacity && code == 0; n++) {
+        struct catalog_pack pack;
+        if (!c->has[n] || !(repository_active_mask(r) & ~r->packs[n].present))
+            continue;
+        code = catalog_pack_by_number(r->catalog, n, &pack, err);
+        if (code == 0)
+            add_pack(c, &pack);
     }
+    return code == 0 ? catalog_each_pack(r->catalog, note_pending, c, err) : code;
 }
 
-static void update_segment_masks(struct repository *r)
-{
-    for (size_t i = 0; i < r->segment_count; i++) {
-        const struct object_seen *object = listing_find(r, FOLDER_INDEX, &r->segments[i].sha256);
-        if (object)
-            r->segments[i].mask = object->mask;
-    }
-    segments_find_obsolete(r);
-}
+/* ---- what prune condemned, and a snapshot needs ---- */
 
 static int is_forgotten(struct repository *r, const struct object_seen *object, const struct event *event,
                         void *context, struct error *err)
@@ -272,39 +269,173 @@ static int is_forgotten(struct repository *r, const struct object_seen *object, 
     return 0;
 }
 
-/* A snapshot must not exist on a target that lacks what it needs: the targets of mask that have it. */
-static uint32_t complete_on(struct repository *r, struct object_seen *object, uint32_t mask)
+/* The active targets that lack a snapshot which they should have. */
+static uint32_t lacking(const struct catch_up *c, const struct object_seen *manifest)
 {
-    for (size_t t = 0; t < replicas_count(r->replicas); t++) {
-        if (!(mask >> t & 1) || closure_is_on(r, object, t))
-            continue;
-        char hex[ID_HEX_SIZE];
-        id_to_hex(&object->sha256, hex);
-        log_warning(
-            "snapshot %.10s is not copied to target %s: what it needs is damaged or missing elsewhere", hex,
-            r->parameters.target_labels[t]);
-        mask &= ~(1u << t);
-    }
-    return mask;
+    if (manifest->damaged || id_map_has(c->forgotten, &manifest->sha256))
+        return 0;
+    return repository_active_mask(c->r) & ~manifest->mask;
 }
 
-static int add_manifests(struct catch_up *c, struct error *err)
+static int find_wanting(struct catch_up *c, struct error *err)
 {
-    struct id_map *forgotten = id_map_new();
     size_t first, end;
-    int code = events_each(c->r, is_forgotten, forgotten, err);
+    int code = events_each(c->r, is_forgotten, c->forgotten, err);
     listing_range(c->r, FOLDER_SNAPSHOTS, &first, &end);
-    for (size_t i = first; i < end && code == 0; i++) {
-        struct object_seen *object = &c->r->objects[i];
-        uint32_t to = repository_active_mask(c->r) & ~object->mask;
-        if (object->damaged || !to || id_map_has(forgotten, &object->sha256))
-            continue;
-        if (to & c->lossy)
-            to = (to & ~c->lossy) | complete_on(c->r, object, to & c->lossy);
-        add_job(c, object, 0, to);
-    }
-    id_map_free(forgotten);
+    for (size_t i = first; i < end && code == 0; i++)
+        c->wanting |= lacking(c, &c->r->objects[i]);
     return code;
+}
+
+/* Packs that go stay until every writer has ended who may rely on them: what such a writer committed is
+ * needed until prune copies it. The targets that lack one of them. */
+static uint32_t exposed_targets(const struct repository *r)
+{
+    uint32_t active = repository_active_mask(r), exposed = 0;
+    for (uint64_t n = 0; n < r->pack_capacity; n++) {
+        const struct pack_state *p = &r->packs[n];
+        if (p->known && (p->present & active) && (p->flags & (PACK_CONDEMNED | PACK_CURRENT)) != PACK_CURRENT)
+            exposed |= active & ~p->present;
+    }
+    return exposed;
+}
+
+struct rescue {
+    struct catch_up *c;
+    size_t target;
+};
+
+static void note_lack(void *context, const struct blob_location *copy)
+{
+    const struct rescue *rescue = context;
+    const struct pack_state *p = &rescue->c->r->packs[copy->pack];
+    if ((p->flags & (PACK_CONDEMNED | PACK_CURRENT)) != PACK_CURRENT)
+        rescue->c->rescued[copy->pack] |= 1u << rescue->target;
+}
+
+static void find_rescued(struct catch_up *c, size_t target)
+{
+    struct repository *r = c->r;
+    struct rescue rescue = {c, target};
+    struct closure *closure = closure_new(r, target, c->has, note_lack, &rescue);
+    size_t first, end;
+    listing_range(r, FOLDER_SNAPSHOTS, &first, &end);
+    for (size_t i = first; i < end; i++) {
+        if (lacking(c, &r->objects[i]) >> target & 1)
+            closure_holds(closure, &r->objects[i]);
+    }
+    closure_free(closure);
+}
+
+static int rescue_packs(struct catch_up *c, struct error *err)
+{
+    struct repository *r = c->r;
+    uint32_t exposed = exposed_targets(r) & c->wanting;
+    int code = 0;
+    for (uint64_t n = 0; n < r->pack_capacity; n++)
+        c->has[n] = r->packs[n].present;
+    for (size_t t = 0; t < replicas_count(r->replicas); t++) {
+        if (exposed >> t & 1)
+            find_rescued(c, t);
+    }
+    for (uint64_t n = 0; n < r->pack_capacity && code == 0; n++) {
+        struct catalog_pack pack;
+        struct object_seen *object;
+        if (!c->rescued[n])
+            continue;
+        code = catalog_pack_by_number(r->catalog, n, &pack, err);
+        object = code == 0 ? listing_find(r, FOLDER_PACKS, &pack.sha256) : NULL;
+        if (object)
+            add_job(c, object, n, c->rescued[n] & repository_active_mask(r));
+    }
+    return code == 0 ? run_jobs(c, r->config.pack_size, err) : code;
+}
+
+/* ---- the index, and what it makes whole ---- */
+
+/* Calls come segment by segment. */
+static int add_obsolete(struct catch_up *c, const struct segment_state *segment, uint64_t pack,
+                        struct error *err)
+{
+    (void)err;
+    uint32_t to = c->rescued[pack] & repository_active_mask(c->r) & ~segment->mask;
+    struct object_seen *object =
+        segment->obsolete && to ? listing_find(c->r, FOLDER_INDEX, &segment->sha256) : NULL;
+    if (object && c->count && c->jobs[c->count - 1].object == object)
+        c->jobs[c->count - 1].to |= to;
+    else if (object)
+        add_job(c, object, 0, to);
+    return 0;
+}
+
+static int copy_segments(struct catch_up *c, struct error *err)
+{
+    struct repository *r = c->r;
+    for (size_t i = 0; i < r->segment_count; i++) {
+        struct object_seen *object = listing_find(r, FOLDER_INDEX, &r->segments[i].sha256);
+        if (object && !r->segments[i].obsolete)
+            add_object(c, object);
+    }
+    int code = each_listing(c, true, add_obsolete, err);
+    return code == 0 ? run_jobs(c, FORMAT_SEGMENT_MAX, err) : code;
+}
+
+static void update_segment_masks(struct repository *r)
+{
+    for (size_t i = 0; i < r->segment_count; i++) {
+        const struct object_seen *object = listing_find(r, FOLDER_INDEX, &r->segments[i].sha256);
+        if (object)
+            r->segments[i].mask = object->mask;
+    }
+    segments_find_obsolete(r);
+}
+
+static int note_has(struct catch_up *c, const struct segment_state *segment, uint64_t pack, struct error *err)
+{
+    (void)err;
+    c->has[pack] |= segment->mask & c->r->packs[pack].present;
+    return 0;
+}
+
+static int find_held(struct catch_up *c, struct error *err)
+{
+    memset(c->has, 0, c->r->pack_capacity * sizeof *c->has);
+    return each_listing(c, true, note_has, err);
+}
+
+/* A snapshot must not exist on a target that lacks what it needs. */
+static bool may_have(struct catch_up *c, struct closure **closure, size_t target,
+                     struct object_seen *manifest)
+{
+    if (!*closure)
+        *closure = closure_new(c->r, target, c->has, NULL, NULL);
+    if (closure_holds(*closure, manifest))
+        return true;
+    if (repository_stopped(c->r, NULL) != 0)
+        return false;
+    char hex[ID_HEX_SIZE];
+    id_to_hex(&manifest->sha256, hex);
+    log_warning("snapshot %.10s is not copied to target %s: what it needs is damaged or missing elsewhere",
+                hex, c->r->parameters.target_labels[target]);
+    return false;
+}
+
+static void add_manifests(struct catch_up *c)
+{
+    struct closure *closures[TARGETS_MAX] = {0};
+    size_t first, end;
+    listing_range(c->r, FOLDER_SNAPSHOTS, &first, &end);
+    for (size_t i = first; i < end; i++) {
+        struct object_seen *manifest = &c->r->objects[i];
+        uint32_t to = lacking(c, manifest);
+        for (size_t t = 0; t < TARGETS_MAX && !c->dry_run; t++) {
+            if (to >> t & 1 && !may_have(c, &closures[t], t, manifest))
+                to &= ~(1u << t);
+        }
+        add_job(c, manifest, 0, to);
+    }
+    for (size_t t = 0; t < TARGETS_MAX; t++)
+        closure_free(closures[t]);
 }
 
 /* Also over one that is damaged. */
@@ -330,20 +461,21 @@ static int fill_targets(struct catch_up *c, struct error *err)
     if (code == 0)
         code = run_jobs(c, 0, err);
     if (code == 0)
-        code = each_listed_pack(c, add_pack, err);
+        code = find_wanting(c, err);
     if (code == 0)
-        code = catalog_each_pack(r->catalog, note_pending, c, err);
+        code = add_listed_packs(c, err);
     if (code == 0)
         code = run_jobs(c, r->config.pack_size, err);
-    add_segments(c);
     if (code == 0)
-        code = run_jobs(c, FORMAT_SEGMENT_MAX, err);
-    if (code == 0 && !c->dry_run) {
+        code = rescue_packs(c, err);
+    if (code == 0)
+        code = copy_segments(c, err);
+    if (code == 0 && !c->dry_run)
         update_segment_masks(r);
-        code = each_listed_pack(c, note_lost, err);
-    }
-    if (code == 0)
-        code = add_manifests(c, err);
+    if (code == 0 && c->wanting)
+        code = find_held(c, err);
+    if (code == 0 && c->wanting)
+        add_manifests(c);
     if (code == 0)
         code = run_jobs(c, 0, err);
     add_folder(c, FOLDER_RUNS);
@@ -358,6 +490,9 @@ int repository_catch_up(struct repository *r, bool dry_run, unsigned seconds, ui
     if (replicas_count(r->replicas) == 1)
         return 0;
     pthread_mutex_init(&c.lock, NULL);
+    c.forgotten = id_map_new();
+    c.rescued = memory_alloc_array(r->pack_capacity + 1, sizeof *c.rescued);
+    c.has = memory_alloc_array(r->pack_capacity + 1, sizeof *c.has);
     replicas_be_patient(r->replicas, seconds ? seconds : UINT_MAX);
     int code = fill_targets(&c, err);
     replicas_be_patient(r->replicas, 0);
@@ -369,6 +504,9 @@ int repository_catch_up(struct repository *r, bool dry_run, unsigned seconds, ui
                      dry_run ? "lacks" : "was behind and got", text_format_size(c.copied[t], size));
     }
     pthread_mutex_destroy(&c.lock);
+    id_map_free(c.forgotten);
+    free(c.rescued);
+    free(c.has);
     free(c.jobs);
     return code;
 }

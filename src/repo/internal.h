@@ -226,8 +226,18 @@ int events_apply(struct repository *r, struct error *err);
 
 /* ---- closures (closure.c) ---- */
 
-/* True if the target has every blob that the snapshot needs; false as well if its trees cannot be read. */
-bool closure_is_on(struct repository *r, struct object_seen *manifest, size_t target);
+/* One copy, on another target, of a blob that is lacking. */
+typedef void closure_lack(void *context, const struct blob_location *copy);
+struct closure;
+/* To look whether `target` holds snapshots; has: the targets, a bit each, that have a pack, by its number. It
+ * and context stay valid as long as the closure. */
+struct closure *closure_new(struct repository *r, size_t target, const uint32_t *has, closure_lack *lack,
+                            void *context);
+void closure_free(struct closure *c);
+/* True if the target has every blob that the snapshot needs; false as well if its trees cannot be read.
+ * Without `lack`, ends with the first that is lacking; what an earlier call has seen is not looked at again.
+ */
+bool closure_holds(struct closure *c, struct object_seen *manifest);
 
 /* ---- caches (blobs.c) ---- */
 

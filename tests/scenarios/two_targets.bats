@@ -62,3 +62,48 @@ teardown() { drop_work; }
     "$HOLDFAST_BIN" -q restore latest --to "$WORK/out" --target "$(store_url 2)"
     python3 "$BATS_TEST_DIRNAME/../lib/compare_trees.py" "$WORK/source" "$WORK/out$WORK/source"
 }
+
+@test "what prune condemned under a writer's feet is copied to a new target, and its index with it" {
+    write_config 2 "source = { type = \"command\"; command = [ \"$WORK/dump\" ]; filename = \"all\"; };" \
+        'lease_refresh = "1s"; lease_recheck = "15s"; lease_live = "20s";'
+    holdfast -q host add pruner --out "$WORK/pruner.key" --role prune
+    sed -e 's|host.key|pruner.key|; s|/state"|/state2"|' "$WORK/holdfast.conf" >"$WORK/pruner.conf"
+    pruner() { "$HOLDFAST_BIN" -c "$WORK/pruner.conf" "$@"; }
+    head -c 3000000 /dev/urandom >"$WORK/common"
+    printf '#!/bin/sh\ncat %s/common\nwhile [ -e %s/slow ]; do sleep 0.1; done\n' "$WORK" "$WORK" >"$WORK/dump"
+    chmod +x "$WORK/dump"
+    holdfast -q backup
+    sleep 1.1
+    touch "$WORK/slow"
+    # A descriptor that stays open would keep bats waiting.
+    holdfast -q backup 3>&- &
+    local writer=$! i
+    for i in $(seq 100); do
+        [ "$(store_list 1 | grep -c ' leases/')" -eq 0 ] || break
+        sleep 0.1
+    done
+    sleep 1
+    pruner -q forget "$(pruner --json snapshots | jq -r '.snapshots[0].id')"
+    [ "$(pruner --json prune | jq .delayed_packs)" -gt 0 ]
+    rm "$WORK/slow"
+    wait "$writer"
+    # Not before all that it needs is there.
+    local pack
+    pack=$(store_list 1 | awk '$2 ~ /^packs/ && $1 > 2000000 { print $2; exit }')
+    store_get 1 "$pack" >"$WORK/pack"
+    store_damage 1 "$pack"
+    store_wipe 2
+    run holdfast heal
+    [ "$status" -eq 5 ]
+    [[ $output == *"is not copied to target disk2"* ]]
+    [ "$(store_list 2 | grep -c ' snapshots/')" -eq 0 ]
+    store_put 1 "$pack" "$WORK/pack"
+    holdfast heal
+    "$HOLDFAST_BIN" -q restore latest --to "$WORK/out" --target "$(store_url 2)"
+    cmp "$WORK/common" "$WORK/out/all"
+    # Then it goes its way.
+    pruner -q prune
+    holdfast verify --all
+    "$HOLDFAST_BIN" -q restore latest --to "$WORK/again" --target "$(store_url 2)"
+    cmp "$WORK/common" "$WORK/again/all"
+}
