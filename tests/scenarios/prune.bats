@@ -57,6 +57,26 @@ objects() { store_list 1 | grep -v ' leases/'; }
     restore_and_compare latest
 }
 
+@test "nothing of a job goes after its failed run, until there is a snapshot of it again" {
+    printf '#!/bin/sh\ndate +%%N\n[ ! -e %s/broken ]\n' "$WORK" >"$WORK/dump"
+    chmod +x "$WORK/dump"
+    make_repo 1 "source = { type = \"command\"; command = [ \"$WORK/dump\" ]; }; keep = { daily = 2; }; schedule = { daily = \"02:30\"; };"
+    for i in 1 2 3; do holdfast -q backup --class manual; done
+    sed -i 's/keep = { daily = 2; }/keep = { daily = 2; manual = 2; }/' "$WORK/holdfast.conf"
+    touch "$WORK/broken"
+    run holdfast -q run
+    [ "$status" -eq 1 ]
+    run --separate-stderr holdfast --json prune --force
+    [ "$status" -eq 3 ]
+    [ "$(jq -c '[.expired, .held, .snapshots[0].hold]' <<<"$output")" = '[0,1,"failed_run"]' ]
+    [[ $stderr == *'the last run of job "files"'*"failed"*"hint: "* ]]
+    rm "$WORK/broken"
+    sleep 1
+    holdfast -q run
+    [ "$(holdfast --json snapshots | jq '.snapshots | length')" -eq 3 ]
+    [ "$(holdfast --json snapshots | jq -c '[.snapshots[].classes[]]')" = '["manual","manual","daily"]' ]
+}
+
 @test "pinned snapshots stay" {
     make_repo 1 "source = { type = \"files\"; paths = [ \"$WORK/source\" ]; }; keep = { daily = 1; };"
     echo one >"$WORK/source/f"

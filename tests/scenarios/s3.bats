@@ -337,6 +337,22 @@ P
     restore_and_compare latest
 }
 
+@test "nothing expires while this machine's clock is not that of the store" {
+    s3_bucket clock
+    write_targets_config "$(s3_target store "$BUCKET")" "source = { type = \"files\"; paths = [ \"$WORK/source\" ]; }; keep = { manual = 2; within = \"2d\"; };" 'retry_budget = 3;'
+    holdfast -q init
+    for i in 1 2 3; do holdfast -q backup; done
+    # Three days ahead the first would be too old.
+    run env ASAN_OPTIONS="${ASAN_OPTIONS:-}:verify_asan_link_order=0:detect_leaks=0" faketime -f +3d "$HOLDFAST_BIN" -c "$WORK/holdfast.conf" --json prune --force
+    [ "$status" -eq 3 ]
+    [[ $output == *'that of target "store"'*"nothing expires"*"hint: "* ]]
+    [[ $output == *'"held":1'*'"hold":"clock"'* || $output == *'"hold":"clock"'*'"held":1'* ]]
+    [ "$(holdfast --json snapshots | jq '.snapshots | length')" -eq 3 ]
+    sed -i 's/; within = "2d"//' "$WORK/holdfast.conf"
+    holdfast -q prune
+    [ "$(holdfast --json snapshots | jq '.snapshots | length')" -eq 2 ]
+}
+
 @test "a snapshot whose time the store and this host do not confirm displaces none and stays" {
     local job="source = { type = \"files\"; paths = [ \"$WORK/source\" ]; }; keep = { daily = 1; };"
     local disk="{ name = \"disk\"; type = \"local\"; path = \"$WORK/repo1\"; }"
