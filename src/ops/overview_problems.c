@@ -222,10 +222,13 @@ static bool failed_as_a_whole(const struct run_record *run)
 
 static void look_at_run(struct overview_make *m, const struct run_record *run)
 {
+    const struct error *unanswered = m->parameters->unanswered;
+    bool same = unanswered && strcmp(unanswered->message, run->message) == 0;
     if (failed_as_a_whole(run) && newest_success(m->overview) <= run->ended) {
         m->failed_run = run;
         add(m, OVERVIEW_FAILED, run->ended,
-            text(m, "the last run failed: %s", reason(run->message, "", "run")),
+            same ? "the last run failed for the same reason"
+                 : text(m, "the last run failed: %s", reason(run->message, "", "run")),
             "remove the cause, then: holdfast run");
     }
     bool failed = false; /* a job: then its snapshots are held back, rightly, until it succeeds */

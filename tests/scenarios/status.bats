@@ -205,10 +205,13 @@ fragile_jobs() {
 
 @test "a run that reaches no target is one problem, not one for each job, and its record waits" {
     fragile_jobs
+    holdfast -q snapshots # from now on something is known here
     store_away 1
     store_away 2
     run holdfast run
     [ "$status" -eq 1 ]
+    run holdfast status
+    [[ $output == *"FAILED    no target can be used: "*"FAILED    the last run failed for the same reason (since "* ]]
     store_back 1
     store_back 2
     run holdfast status

@@ -36,9 +36,13 @@ START_TEST(what_is_known_has_a_sample_and_nothing_else)
 {
     struct buffer out = {0};
     struct overview_job job = {.name = "files", .health = VERDICT_OVERDUE};
-    struct overview_target targets[] = {
-        {.name = "up", .answers = true, .missing_count = 2, .behind_since = 400, .used_known = true, .used = 7},
-        {.name = "down"}};
+    struct overview_target targets[] = {{.name = "up",
+                                         .answers = true,
+                                         .missing_count = 2,
+                                         .behind_since = 400,
+                                         .used_known = true,
+                                         .used = 7},
+                                        {.name = "down"}};
     struct run_drill drill = {.ended = 77, .exit_status = 1};
     struct run_record run = {.started = 800, .ended = 900, .exit_status = 6, .drill = &drill};
     struct overview_problem problems[] = {{.level = OVERVIEW_BEHIND}, {.level = OVERVIEW_BEHIND}};
