@@ -97,6 +97,8 @@ static int prepare(const struct wire *wire, struct error *err)
     if (code == 0)
         code = repository_catch_up(wire->repository, false,
                                    (unsigned)repository_parameters(wire->repository)->stall, &copied, err);
+    if (code == 0)
+        repository_warn_of_locks(wire->repository);
     return code;
 }
 

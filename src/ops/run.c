@@ -375,8 +375,12 @@ static int begin(struct run *run, struct run_due *due, size_t *count, struct err
 static int catch_up(struct run *run, struct error *err)
 {
     uint64_t copied;
-    return repository_catch_up(run->repository, false,
-                               (unsigned)repository_parameters(run->repository)->stall, &copied, err);
+    int code = repository_catch_up(run->repository, false,
+                                   (unsigned)repository_parameters(run->repository)->stall, &copied, err);
+    /* One that may prune does it itself. */
+    if (code == 0 && !repository_may_prune(run->repository))
+        repository_warn_of_locks(run->repository);
+    return code;
 }
 
 static void work(struct run *run)

@@ -93,6 +93,10 @@ int repository_sync_records(struct repository *repository, struct error *err);
  * allows. *copied counts bytes; with dry_run nothing is written. */
 int repository_catch_up(struct repository *repository, bool dry_run, unsigned seconds, uint64_t *copied,
                         struct error *err);
+/* Warns of each target on which locks of packs that are in use end before a quarter of `retain` is left: no
+ * prune moves them on. What is known here decides whom to ask about, a few packs at most; only what the store
+ * itself says is warned of, since another host may prune. */
+void repository_warn_of_locks(struct repository *repository);
 /* When the commits are done: takes targets that lagged or failed meanwhile back and tries, for a few hours,
  * to bring them up to date. Those that are still behind then are not active. Syncs if there are any. */
 int repository_recover(struct repository *repository, struct error *err);

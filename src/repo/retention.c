@@ -4,6 +4,7 @@
 #include "base/log.h"
 #include "base/memory.h"
 #include "base/parallel.h"
+#include "base/text.h"
 #include "policy/retention.h"
 
 #include <stdlib.h>
@@ -333,4 +334,82 @@ int retention_extend(struct repository *r, bool (*needed)(const struct object_se
         }
     }
     return code;
+}
+
+/* ---- locks that nobody moves on ---- */
+
+/* So many packs are asked about in a session. */
+#define ASKED_MAX 8
+
+struct ending {
+    const struct object_seen *object;
+    int64_t until;
+};
+
+/* Keeps those that end first, in order. */
+static void note_ending(struct ending *list, size_t *count, struct ending ending)
+{
+    size_t at = *count < ASKED_MAX ? (*count)++ : ASKED_MAX;
+    if (at == ASKED_MAX && list[--at].until <= ending.until)
+        return;
+    for (; at > 0 && list[at - 1].until > ending.until; at--)
+        list[at] = list[at - 1];
+    list[at] = ending;
+}
+
+static size_t find_ending(struct repository *r, size_t target, int64_t before, struct ending *list)
+{
+    size_t first, end, count = 0;
+    listing_range(r, FOLDER_PACKS, &first, &end);
+    for (size_t i = first; i < end; i++) {
+        const struct object_seen *object = &r->objects[i];
+        struct catalog_pack pack;
+        int64_t until = retention_until(r, target, object);
+        if (!until || until >= before || catalog_find_pack(r->catalog, &object->sha256, &pack, NULL) != 0 ||
+            (r->packs[pack.number].flags & (PACK_CURRENT | PACK_CONDEMNED)) != PACK_CURRENT)
+            continue;
+        note_ending(list, &count, (struct ending){object, until});
+    }
+    return count;
+}
+
+/* The earliest of those that end before; what was moved on is not asked about again. */
+static int64_t ask(struct repository *r, size_t target, const struct ending *list, size_t count,
+                   int64_t before)
+{
+    for (size_t i = 0; i < count; i++) {
+        char name[OBJECT_NAME_MAX];
+        int64_t until;
+        struct error why;
+        object_seen_name(list[i].object, name);
+        if (storage_retention(replicas_storage(r->replicas, target), name, NULL, &until, &why) != 0) {
+            log_verbose("%s", why.message);
+            return 0;
+        }
+        if (until < before)
+            return until ? until : list[i].until;
+        char *key = object_key(r, target, list[i].object);
+        put_number(r, key, until, NULL);
+        free(key);
+    }
+    return 0;
+}
+
+void repository_warn_of_locks(struct repository *r)
+{
+    for (size_t t = 0; t < replicas_count(r->replicas); t++) {
+        struct ending list[ASKED_MAX];
+        char end[TEXT_TIME_SIZE];
+        if (!keeps_locks(r, t))
+            continue;
+        int64_t before = storage_now(replicas_storage(r->replicas, t)) + r->parameters.retain[t] / 4;
+        size_t count = find_ending(r, t, before, list);
+        int64_t until = ask(r, t, list, count, before);
+        if (!count || !until)
+            continue;
+        log_warning("target %s: locks of objects that are needed end, the first at %s UTC, and nothing moves "
+                    "them on",
+                    r->parameters.target_labels[t], text_format_time(until, end));
+        log_hint("run holdfast prune on a host with the role prune, several times within object_lock.retain");
+    }
 }

@@ -147,7 +147,8 @@ static int get_retention(struct s3 *s3, const char *name, const char *version, c
     struct buffer body = {0};
     char date[64];
     s3_call_query(&call, "retention", "");
-    s3_call_query(&call, "versionId", version);
+    if (version)
+        s3_call_query(&call, "versionId", version);
     *until = 0;
     mode[0] = '\0';
     bool told;

@@ -261,3 +261,22 @@ versions() {
     holdfast -q prune
     holdfast status
 }
+
+@test "a backup warns of locks that end soon, by what the store says of them" {
+    day_locks
+    holdfast -q init
+    holdfast -q host add writer --out "$WORK/writer.key" --role write
+    sed -e 's|host.key|writer.key|; s|/state"|/state2"|' "$WORK/holdfast.conf" >"$WORK/writer.conf"
+    writer() { "$HOLDFAST_BIN" -c "$WORK/writer.conf" -q backup; }
+    writer 2>"$WORK/err"
+    writer 2>>"$WORK/err"
+    ! grep -q 'locks of objects' "$WORK/err"
+    s3_faults front '{"skew_minutes": 1140}'
+    writer 2>"$WORK/err"
+    grep -q '^warning: target locked: locks of objects that are needed end' "$WORK/err"
+    grep -q '^hint: run holdfast prune on a host with the role prune' "$WORK/err"
+    # The other host has moved them on, which only the store can tell.
+    holdfast -q prune
+    writer 2>"$WORK/err"
+    ! grep -q 'locks of objects' "$WORK/err"
+}
