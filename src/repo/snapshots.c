@@ -65,6 +65,7 @@ static void load_manifest(struct repository *r, struct object_seen *object, cons
     if (code != 0) {
         record_warn("a snapshot", &why);
         record_damage(r, code);
+        list->unreadable++;
         return;
     }
     uint64_t pin = 0;
@@ -83,7 +84,11 @@ int snapshots_load(struct repository *r, struct snapshot_list *list, struct erro
     int code = events_each(r, note_event, &marks, err);
     listing_range(r, FOLDER_SNAPSHOTS, &first, &end);
     for (size_t i = first; i < end && code == 0; i++) {
-        if (!r->objects[i].damaged && !id_map_has(marks.forgotten, &r->objects[i].sha256))
+        if (id_map_has(marks.forgotten, &r->objects[i].sha256))
+            continue;
+        if (r->objects[i].damaged)
+            list->unreadable++;
+        else
             load_manifest(r, &r->objects[i], &marks, list, &capacity);
     }
     id_map_free(marks.forgotten);
@@ -207,6 +212,13 @@ static int by_prefix(const struct snapshot_list *list, const char *text, const s
 int snapshots_resolve(const struct snapshot_list *list, const struct repository *r, const char *text,
                       const struct snapshot **snapshot, bool *by_id, struct error *err)
 {
+    if (list->count == 0 && list->unreadable) {
+        error_set(err, repository_missing(r),
+                  "none of the repository's snapshots can be read, of %zu that are there", list->unreadable);
+        return error_hint(err, "%s",
+                          r->outages ? "see that the targets answer, and run the command again"
+                                     : "holdfast heal repairs what another target holds");
+    }
     if (list->count == 0) {
         error_set(err, ERROR_NOT_FOUND, "the repository holds no snapshots");
         return error_hint(err, "take one with: holdfast backup");

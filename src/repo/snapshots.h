@@ -20,6 +20,7 @@ struct snapshot_list {
     struct arena arena;
     struct snapshot *list; /* oldest first, by end time */
     size_t count;
+    size_t unreadable; /* further ones, of which nothing is known */
 };
 
 /* All live snapshots of a synced repository. */

@@ -74,3 +74,18 @@ compare() { python3 "$BATS_TEST_DIRNAME/../lib/compare_trees.py" "$@"; }
     holdfast export latest --format zip >"$WORK/x.zip"
     python3 -c "import sys,zipfile; z=zipfile.ZipFile(sys.argv[1]); assert z.testzip() is None and len(z.namelist()) > 5" "$WORK/x.zip"
 }
+
+@test "a repository none of whose snapshots can be read says so, not that it holds none" {
+    local name
+    for name in $(store_list 1 | awk '$2 ~ /^snapshots/ { print $2 }'); do
+        store_damage 1 "$name"
+    done
+    rm -rf "$WORK/state"
+    for command in "restore latest --to $WORK/out" "ls latest"; do
+        # shellcheck disable=SC2086
+        run holdfast $command
+        [ "$status" -eq 5 ]
+        [[ $output == *"none of the repository's snapshots can be read, of 1 that are there"* ]]
+        [[ $output != *"holds no snapshots"* ]]
+    done
+}
