@@ -2,7 +2,7 @@
 bats_require_minimum_version 1.5.0
 load ../lib/common.bash
 load ../lib/s3.bash
-setup() { make_work; make_small_tree; s3_start; }
+setup() { make_work passphrase; make_small_tree; s3_start; }
 teardown() { s3_stop; drop_work; }
 
 # use_bucket [SETTINGS] [ENDPOINT] [REPOSITORY SETTINGS]: a configuration with $BUCKET as its only target.

@@ -1,7 +1,7 @@
 # `holdfast schedule`: what is due when, and what lets cron or systemd start runs.
 bats_require_minimum_version 1.5.0
 load ../lib/common.bash
-setup() { make_work; }
+setup() { make_work passphrase; }
 teardown() { drop_work; }
 
 PAGE="$BATS_TEST_DIRNAME/../../man/holdfast.1"

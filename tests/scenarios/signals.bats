@@ -1,5 +1,5 @@
 load ../lib/common.bash
-setup() { make_work; }
+setup() { make_work passphrase; }
 teardown() {
     rm -f "$WORK/stall"
     drop_work
