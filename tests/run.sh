@@ -13,6 +13,7 @@ done
 export HOLDFAST_LONG
 sh etc/install-packages etc/packages-build etc/packages-test || { echo "0 passed, 1 failed"; exit 1; }
 
+began=$(date +%s)
 results=$(mktemp -d)
 trap 'rm -rf "$results"' EXIT
 passed=0
@@ -80,5 +81,7 @@ suite tsan build-tsan --wrap "setarch -R" --suite thread
 suite valgrind build-release --wrap "valgrind -q --error-exitcode=9 --leak-check=full --suppressions=$PWD/tests/valgrind.suppressions" \
     --suite valgrind --timeout-multiplier 10
 
+seconds=$(($(date +%s) - began))
+printf 'took %d min %d s\n' $((seconds / 60)) $((seconds % 60))
 echo "$passed passed, $failed failed"
 [ "$failed" -eq 0 ] && [ "$passed" -gt 0 ]
