@@ -139,9 +139,9 @@ class World:
         self.change()
         status, out = self.run_in_bad_weather("backup")
         self.counts[f"backups that ended with {status}"] += 1
-        job = (json.loads(out)["jobs"] or [{}])[0]
         if status not in (0, 6):
             return
+        job = json.loads(out)["jobs"][0]
         self.ids.append(job["id"])
         holders = [t for t in TARGETS if job["id"] in self.manifests(t)]
         if not holders or status == 0 and len(holders) < len(TARGETS):
