@@ -2,6 +2,7 @@
 
 #include "base/memory.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdatomic.h>
@@ -9,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 ssize_t file_read_full(int fd, void *to, size_t size)
@@ -160,10 +162,28 @@ int file_sync_parent(const char *path, struct error *err)
     return code;
 }
 
+#define TEMPORARY ".tmp-"
+#define LEFTOVER_SECONDS (24 * 60 * 60)
+
+void file_remove_leftovers(const char *folder)
+{
+    DIR *opened = opendir(folder);
+    for (struct dirent *entry; opened && (entry = readdir(opened));) {
+        struct stat st;
+        if (strstr(entry->d_name, TEMPORARY) &&
+            fstatat(dirfd(opened), entry->d_name, &st, AT_SYMLINK_NOFOLLOW) == 0 && S_ISREG(st.st_mode) &&
+            time(NULL) - st.st_mtim.tv_sec > LEFTOVER_SECONDS)
+            unlinkat(dirfd(opened), entry->d_name, 0);
+    }
+    if (opened)
+        closedir(opened);
+}
+
 static int write_file(const char *path, struct bytes contents, mode_t mode, bool replace, struct error *err)
 {
     static atomic_uint counter;
-    char *temporary = memory_format("%s.tmp-%ld-%u", path, (long)getpid(), atomic_fetch_add(&counter, 1));
+    char *temporary =
+        memory_format("%s" TEMPORARY "%ld-%u", path, (long)getpid(), atomic_fetch_add(&counter, 1));
     int code;
     int fd = open(temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, mode);
     if (fd < 0 && errno == EEXIST && unlink(temporary) == 0) /* left by a crashed process with our number */

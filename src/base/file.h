@@ -17,6 +17,8 @@ int file_read(const char *path, size_t max, struct buffer *out, struct error *er
 int file_read_secret(const char *path, size_t max, struct buffer *out, struct error *err);
 /* Writes temporary, fsync, rename, fsync of the folder. An existing file is replaced. */
 int file_write_atomic(const char *path, struct bytes contents, mode_t mode, struct error *err);
+/* Removes from a folder what processes that were killed while they wrote left there over a day ago. */
+void file_remove_leftovers(const char *folder);
 /* Like file_write_atomic, but never replaces: EXISTS if the name is taken (link instead of rename). */
 int file_create_atomic(const char *path, struct bytes contents, mode_t mode, struct error *err);
 /* Writes all bytes to a descriptor; `path` is for the message. */

@@ -52,9 +52,7 @@ static int compare_use(const void *a, const void *b)
     return (x->tv_nsec > y->tv_nsec) - (x->tv_nsec < y->tv_nsec);
 }
 
-#define LEFTOVER_SECONDS (24 * 60 * 60)
-
-/* Removes what killed processes left, and the packs that were used longest ago until the rest fits. */
+/* Removes the packs that were used longest ago until the rest fits. */
 static void trim_meta_cache(struct repository *r)
 {
     char *path = file_join(r->state_folder, "meta");
@@ -67,13 +65,9 @@ static void trim_meta_cache(struct repository *r)
     uint64_t total = 0;
     for (struct dirent *entry; (entry = readdir(folder));) {
         struct stat st;
-        if (fstatat(dirfd(folder), entry->d_name, &st, AT_SYMLINK_NOFOLLOW) != 0)
+        if (strlen(entry->d_name) != ID_HEX_SIZE - 1 ||
+            fstatat(dirfd(folder), entry->d_name, &st, AT_SYMLINK_NOFOLLOW) != 0)
             continue;
-        if (strlen(entry->d_name) != ID_HEX_SIZE - 1) {
-            if (S_ISREG(st.st_mode) && time(NULL) - st.st_mtim.tv_sec > LEFTOVER_SECONDS)
-                unlinkat(dirfd(folder), entry->d_name, 0);
-            continue;
-        }
         memory_reserve_one(files, count, capacity);
         files[count].used = st.st_atim.tv_sec > st.st_mtim.tv_sec ? st.st_atim : st.st_mtim;
         files[count].size = st.st_size;

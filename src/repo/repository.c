@@ -59,6 +59,17 @@ static int open_catalog(struct repository *r, struct error *err)
     return code;
 }
 
+/* In the state folder itself, and where it keeps meta packs and runs that wait. */
+static void remove_leftovers(const struct repository *r)
+{
+    static const char *const folders[] = {".", "meta", "runs"};
+    for (size_t i = 0; i < sizeof folders / sizeof *folders; i++) {
+        char *path = file_join(r->state_folder, folders[i]);
+        file_remove_leftovers(path);
+        free(path);
+    }
+}
+
 static int open_state(struct repository *r, struct error *err)
 {
     const struct repository_parameters *p = &r->parameters;
@@ -69,6 +80,8 @@ static int open_state(struct repository *r, struct error *err)
         if (code == 0)
             code = lock_take(r->state_folder, p->command ? p->command : "holdfast", &r->lock, err);
         r->held = code == ERROR_BUSY;
+        if (code == 0)
+            remove_leftovers(r);
         if (code != 0 && r->mode == REPOSITORY_WRITE)
             return code;
     }
