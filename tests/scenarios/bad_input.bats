@@ -1,7 +1,12 @@
 load ../lib/common.bash
 # faketime is preloaded before the sanitizer, which minds.
 asan_aside() { ASAN_OPTIONS="${ASAN_OPTIONS:-}:verify_asan_link_order=0:detect_leaks=0" "$@"; }
-setup() { make_work passphrase; }
+setup() {
+    case $BATS_TEST_DESCRIPTION in
+    *passphrase* | *"person key"* | *"another repository"*) make_work passphrase ;;
+    *) make_work ;;
+    esac
+}
 teardown() { drop_work; }
 
 # /usr/bin: Debian's python3, which has the modules.
@@ -104,7 +109,7 @@ all_well() {
     restore_and_compare latest
     cp -p "$WORK/good.key" "$WORK/host.key"
     sed 's|host.key|other.key|; s|/state"|/state2"|; s|/repo1|/other1|' "$WORK/holdfast.conf" >"$WORK/other.conf"
-    "$HOLDFAST_BIN" -q -c "$WORK/other.conf" init
+    "$HOLDFAST_BIN" -q -c "$WORK/other.conf" init ${PERSON_KEY:+--person-key "$WORK/other-person.key"}
     cp "$WORK/other.key" "$WORK/host.key"
     ends 5 "keyring" holdfast backup
     cp "$WORK/good.key" "$WORK/host.key"
@@ -125,7 +130,7 @@ make_pair() {
     holdfast -q backup
     holdfast -q pin latest
     sed "s|host.key|other.key|; s|/state\"|/state2\"|; s|$WORK/repo|$WORK/other|g" "$WORK/holdfast.conf" >"$WORK/other.conf"
-    "$HOLDFAST_BIN" -q -c "$WORK/other.conf" init
+    "$HOLDFAST_BIN" -q -c "$WORK/other.conf" init ${PERSON_KEY:+--person-key "$WORK/other-person.key"}
     "$HOLDFAST_BIN" -q -c "$WORK/other.conf" backup
     "$HOLDFAST_BIN" -q -c "$WORK/other.conf" pin latest
     cp -a "$WORK/repo1" "$WORK/good1"
