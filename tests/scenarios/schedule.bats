@@ -51,7 +51,7 @@ make_scheduled_repo() {
     grep -qF "$(tail -1 "$entry")" "$WORK/shown"
     grep -q '^PATH=.*/usr/sbin' "$entry"
     ! grep -q MAILTO "$entry"
-    [ "$(tail -1 "$entry")" = "0,30 * * * * root $(realpath "$HOLDFAST_PROGRAM") -q -c $WORK/holdfast.conf run" ]
+    [ "$(tail -1 "$entry")" = "0,30 * * * * root $(realpath "$HOLDFAST_BIN") -q -c $WORK/holdfast.conf run" ]
     # Again, by the default: without -c. The command does what it says.
     holdfast -q schedule install cron --root "$root"
     sh -c "$(tail -1 "$entry" | cut -d ' ' -f 7-)"
@@ -81,7 +81,7 @@ make_scheduled_repo() {
     "$HOLDFAST_BIN" -c "$WORK/a \$HOME 5%" schedule install systemd --root "$WORK/root" >"$WORK/shown"
     grep -q "^OnCalendar=" "$units/holdfast.timer"
     grep -q "^Persistent=yes" "$WORK/shown"
-    grep -qF "ExecStart=$(realpath "$HOLDFAST_PROGRAM") -q -c \"$WORK/a \$\$HOME 5%%\" run" "$units/holdfast.service"
+    grep -qF "ExecStart=$(realpath "$HOLDFAST_BIN") -q -c \"$WORK/a \$\$HOME 5%%\" run" "$units/holdfast.service"
     [ "$(readlink "$units/timers.target.wants/holdfast.timer")" = /etc/systemd/system/holdfast.timer ]
     [ "$(stat -c %a "$units/holdfast.service")" = 644 ]
     if command -v systemd-analyze >/dev/null; then
