@@ -107,3 +107,35 @@ teardown() { drop_work; }
     "$HOLDFAST_BIN" -q restore latest --to "$WORK/again" --target "$(store_url 2)"
     cmp "$WORK/common" "$WORK/again/all"
 }
+
+@test "what a prune condemned on the one target it reached, a snapshot of the other needs, and gets there with it" {
+    local before size name
+    holdfast -q backup
+    before=$(store_list 1)
+    size=$(store_bytes 1 packs)
+    head -c 2000000 /dev/urandom >"$WORK/source/new"
+    holdfast -q backup
+    # Target 1 went away when it had the packs, and nothing yet that lists them.
+    for name in $(store_list 1 | awk '$2 ~ /^(index|snapshots)\// { print $2 }'); do
+        [[ $before == *"$name"* ]] || store_remove 1 "$name"
+    done
+    [ "$(store_bytes 1 packs)" -gt $((size + 2000000)) ]
+    store_away 2
+    run holdfast prune
+    [ "$status" -eq 6 ]
+    [ "$(store_bytes 1 packs)" -eq "$size" ]
+    store_back 2
+    # The event that condemns what the second snapshot needs comes to target 2, and the snapshot to target 1; nothing
+    # stores the file anew.
+    mv "$WORK/source/new" "$WORK/new"
+    holdfast -q backup
+    for name in 1 2; do
+        [ "$(store_list "$name" | grep -c ' snapshots/')" -eq 3 ]
+        "$HOLDFAST_BIN" -q verify --target "$(store_url "$name")"
+    done
+    holdfast -q prune
+    holdfast -q verify --all
+    name=$(holdfast --json snapshots | jq -r '.snapshots[1].id')
+    "$HOLDFAST_BIN" -q restore "$name" --to "$WORK/out" --target "$(store_url 1)"
+    cmp "$WORK/new" "$WORK/out$WORK/source/new"
+}
