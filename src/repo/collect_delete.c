@@ -7,7 +7,7 @@
 
 struct condemned_list {
     struct collection *c;
-    struct id_map *due;     /* packs of events that no live lease is older than */
+    struct id_map *due;     /* packs, older than every live lease as their events are */
     struct id_map *waiting; /* the others */
 };
 
@@ -24,8 +24,12 @@ static int note_condemned(struct repository *r, const struct object_seen *object
     bool due = event->created < c->oldest_lease && over;
     if (!over && event->packs.count && grace_ends > c->waits_until)
         c->waits_until = grace_ends;
-    for (size_t i = 0; i < event->packs.count; i++)
-        id_map_put(due ? list->due : list->waiting, &event->packs.list[i], 1);
+    for (size_t i = 0; i < event->packs.count; i++) {
+        const struct id *pack = &event->packs.list[i];
+        /* One that came after the event was brought from another target, by somebody who will write there
+         * what needs it. */
+        id_map_put(due && !collect_is_young(c, pack) ? list->due : list->waiting, pack, 1);
+    }
     return 0;
 }
 

@@ -40,6 +40,8 @@ int collect_remove(struct collection *c, struct object_seen **list, size_t count
 void collect_note_locked(struct collection *c, const struct object_seen *object, int64_t until);
 /* Reads the leases as they are now (listed anew). */
 int collect_read_leases(struct collection *c, struct error *err);
+/* True if a writer at work may be older than the pack: it was put, on some target, since that one began. */
+bool collect_is_young(const struct collection *c, const struct id *pack);
 /* Decides the fate of each pack. */
 int collect_plan(struct collection *c, struct error *err);
 /* Copies live frames of packs to be repacked; *fresh gets the new packs' numbers, of both kinds. */
@@ -47,7 +49,7 @@ int collect_repack(struct collection *c, uint64_t **fresh, size_t *count, struct
 /* Writes segments that replace those which list packs that go. */
 int collect_replace_segments(struct collection *c, const uint64_t *fresh, size_t fresh_count,
                              struct error *err);
-/* Deletes what condemn events from before every live lease name. */
+/* Deletes what condemn events from before every live lease name, unless it came to a target since. */
 int collect_delete(struct collection *c, struct error *err);
 
 #endif

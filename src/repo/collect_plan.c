@@ -150,7 +150,7 @@ static void tally_frames(struct collection *c, const struct catalog_pack *pack,
     }
 }
 
-static bool is_young(const struct collection *c, const struct id *id)
+bool collect_is_young(const struct collection *c, const struct id *id)
 {
     const struct object_seen *object = listing_find(c->r, FOLDER_PACKS, id);
     return object && object->store_time >= c->oldest_lease;
@@ -217,8 +217,9 @@ static int plan_pack(struct collection *c, uint64_t number, struct error *err)
         c->result->packs++;
         c->result->bytes += pack.size;
         c->result->live_bytes += tally.live_stored;
-        enum fate fate =
-            pack.pending || is_young(c, &pack.sha256) ? FATE_KEEP : fate_of(state, &entry, tally.live_stored);
+        enum fate fate = pack.pending || collect_is_young(c, &pack.sha256)
+                             ? FATE_KEEP
+                             : fate_of(state, &entry, tally.live_stored);
         struct object_seen *object = listing_find(r, FOLDER_PACKS, &pack.sha256);
         /* When its lock would have to be moved on it is not: one of which much is dead is copied, or that
          * would never end; one that is dead is condemned, so that no writer takes it up again and then sees
@@ -248,7 +249,7 @@ static int join_small(struct collection *c, uint8_t kind, struct error *err)
                 continue;
             code = catalog_pack_by_number(r->catalog, n, &pack, err);
             if (code != 0 || pack.pending || pack.size > r->config.pack_size / 4 ||
-                is_young(c, &pack.sha256) || locked_until(c, &r->packs[n], &pack.sha256))
+                collect_is_young(c, &pack.sha256) || locked_until(c, &r->packs[n], &pack.sha256))
                 continue;
             if (round == 0)
                 small++;

@@ -139,3 +139,46 @@ teardown() { drop_work; }
     "$HOLDFAST_BIN" -q restore "$name" --to "$WORK/out" --target "$(store_url 1)"
     cmp "$WORK/new" "$WORK/out$WORK/source/new"
 }
+
+@test "a condemned pack that somebody brings to a target stays, also for a prune that sees no other target" {
+    local lease='lease_refresh = "1s"; lease_recheck = "15s"; lease_live = "20s";' pack i
+    write_config 1 '' "$lease"
+    sed -e 's|/state"|/state2"|; s|^\(targets.*\) );|\1, { name = "disk2"; type = "local"; path = "/nowhere"; } );|' \
+        "$WORK/holdfast.conf" >"$WORK/one.conf"
+    write_config 2 "source = { type = \"command\"; command = [ \"$WORK/dump\" ]; filename = \"all\"; };" "$lease"
+    printf '#!/bin/sh\ncat %s/dumped\nwhile [ -e %s/slow ]; do sleep 0.1; done\n' "$WORK" "$WORK" >"$WORK/dump"
+    chmod +x "$WORK/dump"
+    head -c 2000000 /dev/urandom >"$WORK/dumped"
+    holdfast -q backup
+    pack=$(store_list 1 | awk '$2 ~ /^packs/ && $1 > 1000000 { print $2 }')
+    store_get 1 "$pack" >"$WORK/pack"
+    for i in $(store_list 1 | awk '$2 ~ /^(index|snapshots)\// { print $2 }'); do
+        store_remove 1 "$i"
+    done
+    sleep 1.1
+    run "$HOLDFAST_BIN" -c "$WORK/one.conf" -q prune
+    [ "$status" -eq 6 ]
+    [[ $(store_list 1) != *"$pack"* ]]
+    sleep 1.1
+    # A run that brings it back to target 1, seen before it wrote what lists and needs it.
+    echo >"$WORK/dumped"
+    touch "$WORK/slow"
+    # A descriptor that stays open would keep bats waiting.
+    holdfast -q backup 3>&- &
+    local writer=$!
+    for i in $(seq 100); do
+        [[ $(store_list 1) != *" snapshots/"* ]] || break
+        sleep 0.1
+    done
+    [[ $(store_list 1) == *"$pack"* ]]
+    for i in $(store_list 1 | awk '$2 ~ /^(index|snapshots)\// { print $2 }'); do
+        store_remove 1 "$i"
+    done
+    run "$HOLDFAST_BIN" -c "$WORK/one.conf" -q prune
+    [ "$status" -eq 6 ]
+    [[ $(store_list 1) == *"$pack"* ]]
+    rm "$WORK/slow"
+    wait "$writer"
+    holdfast -q backup
+    "$HOLDFAST_BIN" -q verify --all --target "$(store_url 1)"
+}
