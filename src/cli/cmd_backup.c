@@ -61,9 +61,9 @@ static int run_job(struct by_hand *b, struct run_job *job, json_t *list)
     if (code == 0) {
         run_note_backup(job, &result, &b->arena);
     } else {
+        job->message = arena_copy_string(&b->arena, err.message);
         error_prefix(&err, "job %s", job->job);
         job->exit_status = (uint32_t)status_report(&err);
-        job->message = arena_copy_string(&b->arena, err.message);
     }
     const struct run_job_result heard = {job, code ? &err : NULL, code ? NULL : &result};
     b->events.after_job(context, &heard);

@@ -99,7 +99,9 @@ static void add_job(struct buffer *out, const struct run_job *job)
 
 static void add_step(struct buffer *out, const char *name, uint32_t exit_status, const char *message)
 {
-    buffer_append_format(out, "%s: %s", name, exit_status ? "FAILED" : "done");
+    static const char *const words[] = {
+        [NOTIFY_FAILURE] = "FAILED", [NOTIFY_WARNING] = "done with warnings", [NOTIFY_SUCCESS] = "done"};
+    buffer_append_format(out, "%s: %s", name, words[tell_level((int)exit_status)]);
     if (*message) {
         buffer_append_string(out, ": ");
         add_shown(out, message);

@@ -44,14 +44,20 @@ static void add(struct overview_make *m, enum overview_level level, int64_t sinc
     o->problems[at] = (struct overview_problem){level, what, todo, since};
 }
 
-/* A message without the "job NAME: " or the like before it, which is said already. */
-static const char *reason(const char *message, const char *kind, const char *name)
+static const char *reason(const char *message)
 {
+    return *message ? message : "no reason is on record";
+}
+
+/* A target's message without the "target NAME: " before it, which is said already. */
+static const char *target_reason(const char *message, const char *name)
+{
+    static const char kind[] = "target ";
     size_t kind_length = strlen(kind), name_length = strlen(name);
     if (strncmp(message, kind, kind_length) == 0 && strncmp(message + kind_length, name, name_length) == 0 &&
         strncmp(message + kind_length + name_length, ": ", 2) == 0)
         message += kind_length + name_length + 2;
-    return *message ? message : "no reason is on record";
+    return reason(message);
 }
 
 static const char *plural(size_t count)
@@ -92,7 +98,7 @@ static void add_warnings(struct overview_make *m, const struct overview_job *job
 
 static void look_at_job(struct overview_make *m, const struct overview_job *job)
 {
-    const char *message = job->run_job ? reason(job->run_job->message, "job ", job->name) : "";
+    const char *message = job->run_job ? reason(job->run_job->message) : "";
     switch (job->health) {
     case VERDICT_FAILING:
         if (job->run != m->failed_run)
@@ -172,7 +178,7 @@ static void look_at_target(struct overview_make *m, size_t t, const struct overv
     bool damaged = target->why->code == ERROR_INTEGRITY;
     add(m, damaged ? OVERVIEW_DAMAGE : OVERVIEW_BEHIND, 0,
         text(m, "target %s %s: %s", target->name, damaged ? "is damaged" : "cannot be used",
-             reason(target->why->message, "target ", target->name)),
+             target_reason(target->why->message, target->name)),
         *target->why->hint ? target->why->hint : "holdfast check-config --online shows what is wrong");
 }
 
@@ -228,7 +234,7 @@ static void look_at_run(struct overview_make *m, const struct run_record *run)
         m->failed_run = run;
         add(m, OVERVIEW_FAILED, run->ended,
             same ? "the last run failed for the same reason"
-                 : text(m, "the last run failed: %s", reason(run->message, "", "run")),
+                 : text(m, "the last run failed: %s", reason(run->message)),
             "remove the cause, then: holdfast run");
     }
     bool failed = false; /* a job: then its snapshots are held back, rightly, until it succeeds */
@@ -236,16 +242,15 @@ static void look_at_run(struct overview_make *m, const struct run_record *run)
         failed |= overview_is_failure(run->jobs[i].exit_status);
     if (run->prune && run->prune->held && !failed)
         add(m, OVERVIEW_WARNING, run->prune->ended,
-            text(m, "the last prune held snapshots back: %s", reason(run->prune->message, "", "prune")),
+            text(m, "the last prune held snapshots back: %s", reason(run->prune->message)),
             "holdfast prune --dry-run lists them, and why");
     else if (run->prune && overview_is_failure(run->prune->exit_status))
         add(m, OVERVIEW_WARNING, run->prune->ended,
-            text(m, "the last prune failed: %s", reason(run->prune->message, "", "prune")), "holdfast prune");
+            text(m, "the last prune failed: %s", reason(run->prune->message)), "holdfast prune");
     if (run->verify && overview_is_failure(run->verify->exit_status) &&
         run->verify->exit_status != STATUS_INTEGRITY && m->overview->verify.time < run->verify->ended)
         add(m, OVERVIEW_WARNING, run->verify->ended,
-            text(m, "the last verify did not come to its end: %s",
-                 reason(run->verify->message, "", "verify")),
+            text(m, "the last verify did not come to its end: %s", reason(run->verify->message)),
             "holdfast verify");
 }
 

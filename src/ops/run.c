@@ -31,19 +31,23 @@ static void make_worse(uint32_t *exit_status, int status)
     *exit_status = (uint32_t)status_worse((int)*exit_status, status);
 }
 
-/* Tells of a failure; the message is kept. Returns the exit status that it gives. */
-static int note_failure(struct run *run, const char **message, const struct error *why)
+/* Keeps the message; a record says by itself what it is of. Who is told needs `what` before it, unless NULL,
+ * and `name`, unless that is "". Returns the exit status that it gives. */
+static int note_failure(struct run *run, const char **message, struct error *why, const char *what,
+                        const char *name)
 {
-    run->p->report(run->p->context, why);
     if (!**message)
         *message = arena_copy_string(run->arena, why->message);
+    if (what)
+        error_prefix(why, "%s%s", what, name);
+    run->p->report(run->p->context, why);
     run->record->interrupted |= *run->p->stop != 0;
     return status_of_error(why->code);
 }
 
-static void fail_run(struct run *run, const struct error *why)
+static void fail_run(struct run *run, struct error *why)
 {
-    make_worse(&run->record->exit_status, note_failure(run, &run->record->message, why));
+    make_worse(&run->record->exit_status, note_failure(run, &run->record->message, why, NULL, ""));
 }
 
 /* ---- what is due ---- */
@@ -174,8 +178,7 @@ static void run_job(struct run *run, struct run_job *job)
         run_note_backup(job, &backup, run->arena);
         run->taken++;
     } else {
-        error_prefix(&why, "job %s", job->job);
-        job->exit_status = (uint32_t)note_failure(run, &job->message, &why);
+        job->exit_status = (uint32_t)note_failure(run, &job->message, &why, "job ", job->job);
         run->failed[run->failed_count++] = job->job;
     }
     job->ended = now_seconds();
@@ -234,10 +237,8 @@ static void run_prune(struct run *run)
     record->message = "";
     record->started = now_seconds();
     int code = prune(run, &list, record, &why);
-    if (code != 0) {
-        error_prefix(&why, "prune");
-        record->exit_status = (uint32_t)note_failure(run, &record->message, &why);
-    }
+    if (code != 0)
+        record->exit_status = (uint32_t)note_failure(run, &record->message, &why, "prune", "");
     record->ended = now_seconds();
     snapshots_free(&list);
     make_worse(&run->record->exit_status, (int)record->exit_status);
@@ -279,10 +280,8 @@ static void run_verify(struct run *run, uint32_t first)
     int code = snapshots_load(run->repository, &list, &why);
     if (code == 0)
         code = verify_run(run->repository, &list, &parameters, &result, &why);
-    if (code != 0) {
-        error_prefix(&why, "verify");
-        record->exit_status = (uint32_t)note_failure(run, &record->message, &why);
-    }
+    if (code != 0)
+        record->exit_status = (uint32_t)note_failure(run, &record->message, &why, "verify", "");
     record->objects = result.objects;
     record->bytes = result.bytes;
     record->damaged = result.problems;
@@ -346,7 +345,7 @@ static void leave_record(struct run *run)
 }
 
 /* Those that were due: none was taken. */
-static void fail_all(struct run *run, const struct run_due *due, const struct error *why)
+static void fail_all(struct run *run, const struct run_due *due, struct error *why)
 {
     tell_begin(run, due);
     fail_run(run, why);

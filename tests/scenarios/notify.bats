@@ -208,7 +208,8 @@ run_at() {
     holdfast -q init $KEY
     run_at 0 1
     [ "$(levels bad)" = failure ]
-    requests bad '.[0].body | fromjson | .run.jobs[0].message' | grep -q 'job files: .*dump'
+    requests bad '.[0].body | fromjson | .run.jobs[0].message' | grep -q '^command sh .*dump'
+    requests bad '.[0].body | fromjson | .text' | grep -q '^job files: no snapshot: command sh .*dump'
     requests bad '.[0].body | fromjson | del(.run)' | python3 "$BATS_TEST_DIRNAME/../lib/check_json.py" \
         "$BATS_TEST_DIRNAME/../../man/holdfast-notify.7" webhook
     [ "$(requests ping 'map(.path) | join(" ")')" = '/sesame/start?key=sesame /sesame?key=sesame&status=down' ]
