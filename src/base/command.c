@@ -19,6 +19,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#define PIPE_BYTES 65536 /* pipe(7) */
 #define GRACE_MILLISECONDS 1000
 #define TICK_MILLISECONDS 100 /* how often a flag is looked at that may be set at any time */
 
@@ -148,10 +149,11 @@ int command_start_fed(const char *const *argv, const char *const *environment, s
     return start(argv, environment, NULL, &input, command, err);
 }
 
+/* No more than a pipe holds: one that is filled without end must not keep us from looking at the time. */
 static void take_errors(struct command *command)
 {
     struct buffer *said = &command->said;
-    for (;;) {
+    for (size_t taken = 0; taken < PIPE_BYTES;) {
         buffer_reserve(said, 4096);
         ssize_t n = read(command->errors, said->data + said->size, 4096);
         if (n < 0 && errno == EINTR)
@@ -163,6 +165,7 @@ static void take_errors(struct command *command)
             return;
         }
         said->size += (size_t)n;
+        taken += (size_t)n;
         if (said->size > 2 * COMMAND_ERRORS_MAX) {
             memmove(said->data, said->data + said->size - COMMAND_ERRORS_MAX, COMMAND_ERRORS_MAX);
             said->size = COMMAND_ERRORS_MAX;
