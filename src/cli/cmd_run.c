@@ -159,7 +159,7 @@ static int behind(const struct start *s, const struct error *why, int64_t waited
         return STATUS_BUSY;
     if (is_run) {
         text_format_time(holder.since, since);
-        if (now - holder.since < s->config->run.max_runtime) {
+        if (llabs(now - holder.since) < s->config->run.max_runtime) { /* a clock may have been set back */
             log_verbose("a run is at work (process %ld since %s): nothing to do", holder.process, since);
             return STATUS_DONE;
         }
