@@ -12,6 +12,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 /* The first line of what we write: by it we know it again. */
@@ -301,6 +302,7 @@ int cmd_schedule_install(const struct options *options)
     json_t *files = json_array();
     int code = check_kind(options, &err);
     bool cron = code == 0 && is_kind(options, "cron");
+    umask(022); /* nothing here is a secret, and folders of /etc are for all */
     if (code == 0)
         code = make_command(options, cron, &command, &err);
     if (code == 0)

@@ -84,6 +84,7 @@ make_scheduled_repo() {
     grep -qF "ExecStart=$(realpath "$HOLDFAST_BIN") -q -c \"$WORK/a \$\$HOME 5%%\" run" "$units/holdfast.service"
     [ "$(readlink "$units/timers.target.wants/holdfast.timer")" = /etc/systemd/system/holdfast.timer ]
     [ "$(stat -c %a "$units/holdfast.service")" = 644 ]
+    [ "$(stat -c %a "$WORK/root/etc")" = 755 ]
     if command -v systemd-analyze >/dev/null; then
         systemd-analyze calendar "$(sed -n 's/^OnCalendar=//p' "$units/holdfast.timer")"
         systemd-analyze --man=no verify "$units/holdfast.timer" "$units/holdfast.service" 2>"$WORK/verified"
