@@ -280,6 +280,8 @@ static int try_run(struct start *s, bool *waited, int *status, struct error *err
         *waited = true;
         if (!*signals_stop())
             code = run_due(s, due, status, err);
+        else
+            log_warning("stopped by a signal: nothing was begun");
     }
     free(due);
     return code;

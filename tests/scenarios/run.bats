@@ -280,6 +280,7 @@ slow_job() { echo "{ name = \"slow\"; source = { type = \"command\"; command = [
     code=0
     wait "$SLOW_PID" || code=$?
     [ "$code" -eq 1 ]
+    grep -q 'stopped by a signal: nothing was begun' "$WORK/slow.log"
     [ "$(waiting) $(records) $(snapshots)" = "0 0 0" ]
 }
 
