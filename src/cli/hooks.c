@@ -100,6 +100,8 @@ static int run_commands(const struct hooks_facts *f, const struct config_command
             signals_allow(hook.timeout);
         code = hook_run(&hook, err);
         *failed += code != 0;
+        if (code != 0) /* the job that one before it has failed is named by who tells of that */
+            error_prefix(err, "hook %s", before && f->job ? event : name);
         if (code != 0 && !before) {
             log_warning("%s", err->message);
             if (err->hint[0])

@@ -69,8 +69,6 @@ int hook_run(const struct hook *hook, struct error *err)
         if (code == ERROR_FAILED)
             add_lines(command_errors(command), err);
     }
-    if (code != 0)
-        error_prefix(err, "hook %s", hook->name);
     if (code == ERROR_FAILED)
         error_hint(err, "run the command by hand; holdfast.conf(5) says what a hook gets and when it runs");
     command_free(command);

@@ -9,7 +9,7 @@
 #include "base/error.h"
 
 struct hook {
-    const char *name;               /* for messages: "before of job web" */
+    const char *name;               /* for the log: "before of job web" */
     const char *const *argv;        /* ends with NULL */
     const char *const *environment; /* NAME=VALUE beyond environment.h's; ends with NULL */
     struct bytes input;

@@ -99,7 +99,7 @@ ALL() { echo "before = $(H); after = $(H); on_success = $(H); on_warning = $(H);
     [ "$(log)" = "before:files: after:files:failure on_failure:files:failure" ]
     [ ! -e "$WORK/never" ]
     [ "$(holdfast --json snapshots | jq -r '[.snapshots[].job] | join(" ")')" = other ]
-    jq -r '.jobs[0].error' "$WORK/out" | grep -q 'job files: hook before of job files: .* ended with status 7: no space left (before that: to be seen)'
+    jq -r '.jobs[0].error' "$WORK/out" | grep -q 'job files: hook before: .* ended with status 7: no space left (before that: to be seen)'
     grep -q '^before of job files: to be seen$' "$WORK/err"
     fact after.files ERROR | grep -q 'no space left'
     [ -z "$(fact after.files SNAPSHOT)" ]
@@ -109,7 +109,7 @@ ALL() { echo "before = $(H); after = $(H); on_success = $(H); on_warning = $(H);
     configure "hooks = { before = [ \"/nonexistent\" ]; after = $(H); };"
     ends 1 backup
     [ "$(log)" = "after:files:failure" ]
-    grep -q 'hook before of job files: cannot start command /nonexistent' "$WORK/err"
+    grep -q 'job files: hook before: cannot start command /nonexistent' "$WORK/err"
 }
 
 @test "a backup that fails, one with warnings, and hooks that fail afterwards" {
@@ -145,7 +145,7 @@ ALL() { echo "before = $(H); after = $(H); on_success = $(H); on_warning = $(H);
     SECONDS=0
     ends 1 backup
     [ "$SECONDS" -le 3 ]
-    grep -q 'hook before of job files: command sh .* took longer than 1 seconds' "$WORK/err"
+    grep -q 'job files: hook before: command sh .* took longer than 1 seconds' "$WORK/err"
     ! kill -0 "$(cat "$WORK/pid")" 2>/dev/null || grep -q '^State:.Z' "/proc/$(cat "$WORK/pid")/status"
     [ "$(log)" = "after:files:failure" ]
 }
@@ -171,5 +171,5 @@ ALL() { echo "before = $(H); after = $(H); on_success = $(H); on_warning = $(H);
     rm "$WORK/restored"
     stop_when "$WORK/waits" backup
     [ -e "$WORK/restored" ]
-    grep -q 'hook before of job files: command sh .* was cancelled' "$WORK/err"
+    grep -q 'job files: hook before: command sh .* was cancelled' "$WORK/err"
 }
