@@ -403,6 +403,26 @@ static int find_held(struct catch_up *c, struct error *err)
     return each_listing(c, true, note_has, err);
 }
 
+static bool index_is_whole(const struct repository *r)
+{
+    uint32_t active = repository_active_mask(r);
+    for (size_t i = 0; i < r->segment_count; i++) {
+        if (!r->segments[i].obsolete && (r->segments[i].mask & active) != active)
+            return false;
+    }
+    return true;
+}
+
+/* A pack counts as absent where nothing lists it: what is written next must not rely on it there. */
+static int drop_unlisted(struct catch_up *c, const struct segment_state *segment, uint64_t pack,
+                         struct error *err)
+{
+    (void)segment;
+    (void)err;
+    c->r->packs[pack].present &= c->has[pack] | ~repository_active_mask(c->r);
+    return 0;
+}
+
 /* A snapshot must not exist on a target that lacks what it needs. */
 static bool may_have(struct catch_up *c, struct closure **closure, size_t target,
                      struct object_seen *manifest)
@@ -472,8 +492,11 @@ static int fill_targets(struct catch_up *c, struct error *err)
         code = copy_segments(c, err);
     if (code == 0 && !c->dry_run)
         update_segment_masks(r);
-    if (code == 0 && c->wanting)
+    bool whole = c->dry_run || index_is_whole(r);
+    if (code == 0 && (c->wanting || !whole))
         code = find_held(c, err);
+    if (code == 0 && !whole)
+        code = each_listing(c, false, drop_unlisted, err);
     if (code == 0 && c->wanting)
         add_manifests(c);
     if (code == 0)

@@ -182,3 +182,20 @@ teardown() { drop_work; }
     holdfast -q backup
     "$HOLDFAST_BIN" -q verify --all --target "$(store_url 1)"
 }
+
+@test "packs that came to a target without what lists them are not relied on there" {
+    local name
+    holdfast -q backup
+    for name in $(store_list 1 | awk '$2 ~ /^(index|snapshots)\// { print $2 }'); do
+        store_remove 1 "$name"
+    done
+    # Known to the state folder, and yet no target can give it.
+    for name in $(store_list 2 | awk '$2 ~ /^index\// { print $2 }'); do
+        store_damage 2 "$name"
+    done
+    run holdfast backup
+    [ "$status" -eq 0 ]
+    [[ $output == *"cannot be copied"* ]]
+    "$HOLDFAST_BIN" -q restore latest --to "$WORK/out" --target "$(store_url 1)"
+    python3 "$BATS_TEST_DIRNAME/../lib/compare_trees.py" "$WORK/source" "$WORK/out$WORK/source"
+}
