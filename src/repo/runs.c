@@ -400,15 +400,19 @@ static int load_waiting(const char *state_folder, bool drafts, struct loading *l
     return code;
 }
 
+/* Not by their times: a clock that was ahead once would have the last word until that time has come. */
 static int compare_entries(const void *a, const void *b)
 {
     const struct run_entry *x = a, *y = b;
+    int host = memcmp(x->record.host.b, y->record.host.b, sizeof x->record.host.b);
     if (x->waits != y->waits)
         return x->waits - y->waits;
-    if (x->record.ended != y->record.ended)
-        return x->record.ended < y->record.ended ? -1 : 1;
+    if (host != 0)
+        return host;
     if (x->record.sequence != y->record.sequence)
         return x->record.sequence < y->record.sequence ? -1 : 1;
+    if (x->record.ended != y->record.ended)
+        return x->record.ended < y->record.ended ? -1 : 1;
     return id_compare(&x->sha256, &y->sha256);
 }
 

@@ -15,7 +15,7 @@ struct run_entry {
 
 struct run_list {
     struct arena arena;
-    struct run_entry *list; /* oldest first, by end time; those that wait behind the others of their host */
+    struct run_entry *list; /* of each host oldest first, by sequence; those that wait behind all others */
     size_t count;
 };
 
