@@ -124,7 +124,7 @@ sys.exit(bool(wrong))
 P
 }
 
-@test "with object lock, the keys of a host that prunes cannot destroy what is committed" {
+@test "with object lock, no role's keys can destroy what is committed" {
     s3_bucket privilege lock
     roles '' 'object_lock = { mode = "governance"; retain = "1h"; };'
     as init init
@@ -134,11 +134,14 @@ P
     /usr/bin/python3 - "$S3_HTTP" "$BUCKET" "$WORK" <<'P'
 import boto3, botocore, configparser, datetime, sys
 endpoint, bucket, work = sys.argv[1:]
-keys = configparser.ConfigParser()
-keys.read(f"{work}/prune.credentials")
-s3 = boto3.client("s3", endpoint_url=endpoint, region_name="us-east-1",
-                  aws_access_key_id=keys["default"]["aws_access_key_id"],
-                  aws_secret_access_key=keys["default"]["aws_secret_access_key"])
+def client(role):
+    keys = configparser.ConfigParser()
+    keys.read(f"{work}/{role}.credentials")
+    return boto3.client("s3", endpoint_url=endpoint, region_name="us-east-1",
+                        aws_access_key_id=keys["default"]["aws_access_key_id"],
+                        aws_secret_access_key=keys["default"]["aws_secret_access_key"])
+roles = {role: client(role) for role in ("prune", "backup", "init", "restore")}
+writers = ("prune", "backup")
 def refused(call, **arguments):
     try:
         call(Bucket=bucket, **arguments)
@@ -148,19 +151,22 @@ def refused(call, **arguments):
         sys.exit(f"{call.__name__} {arguments} went through")
 soon = datetime.datetime.now(datetime.timezone.utc) + datetime.timedelta(seconds=2)
 locked = 0
-for version in s3.list_object_versions(Bucket=bucket)["Versions"]:
+for version in roles["restore"].list_object_versions(Bucket=bucket)["Versions"]:
     name, id = version["Key"], version["VersionId"]
     if name.startswith(("leases/", "events/")):
         continue
-    refused(s3.delete_object, Key=name, VersionId=id)
-    if name == "config" or name.startswith("keys/"):
-        continue
-    locked += 1
-    refused(s3.delete_object, Key=name, VersionId=id, BypassGovernanceRetention=True)
-    refused(s3.put_object_retention, Key=name, VersionId=id, Retention={"Mode": "GOVERNANCE", "RetainUntilDate": soon},
-            BypassGovernanceRetention=True)
-    s3.put_object(Bucket=bucket, Key=name, Body=b"garbage")
-    s3.delete_object(Bucket=bucket, Key=name)
+    locked += name != "config" and not name.startswith("keys/")
+    for role, s3 in roles.items():
+        refused(s3.delete_object, Key=name, VersionId=id)
+        refused(s3.delete_object, Key=name, VersionId=id, BypassGovernanceRetention=True)
+        if name == "config" or name.startswith("keys/"):
+            continue
+        refused(s3.put_object_retention, Key=name, VersionId=id, Retention={"Mode": "GOVERNANCE", "RetainUntilDate": soon},
+                BypassGovernanceRetention=True)
+        if role in writers:
+            s3.put_object(Bucket=bucket, Key=name, Body=b"garbage of " + role.encode())
+        if role == "prune":
+            s3.delete_object(Bucket=bucket, Key=name)
 assert locked >= 4, locked
 P
     rm -rf "$WORK"/state-*
