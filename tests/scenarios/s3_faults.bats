@@ -230,3 +230,33 @@ P
     [[ $output == *hint:* ]]
     no_proxy=s3.localhost holdfast -q backup
 }
+
+@test "what each command asks of the store is what holdfast-s3(7) says of its costs" {
+    head -c 4000000 /dev/urandom >"$WORK/source/data"
+    use_front "" 'retry_budget = 2; pack_size = "1M"; chunk_average = "128K";'
+    # costs COMMAND PUT LIST GET DELETE: exactly so many requests, packs apart, and no others.
+    costs() {
+        : >"$WORK/front.log"
+        holdfast -q $1
+        jq -r 'if .method == "GET" and (.query | contains("list-type")) then "LIST" else .method end +
+            if .method == "PUT" and (.path | contains("/packs/")) then " pack" else "" end' "$WORK/front.log" | sort >"$WORK/asked"
+        [ "$(grep -cx PUT "$WORK/asked")" -eq "$2" ] && [ "$(grep -cx LIST "$WORK/asked")" -eq "$3" ] &&
+            [ "$(grep -cx GET "$WORK/asked")" -eq "$4" ] && [ "$(grep -cx DELETE "$WORK/asked")" -eq "$5" ] &&
+            [ "$(grep -cvxE 'PUT|LIST|GET|DELETE|PUT pack' "$WORK/asked")" -eq 0 ] || { echo "$1"; uniq -c "$WORK/asked"; return 1; }
+        packs=$(grep -cx 'PUT pack' "$WORK/asked") || true
+    }
+    holdfast -q init
+    # N / 1000 is 1 list for so few. 7 MB in packs of 1 MiB, and one of trees.
+    costs backup 4 3 3 1
+    [ "$packs" -eq 8 ]
+    costs backup 2 3 3 1
+    [ "$packs" -eq 0 ]
+    costs prune 1 3 3 1
+    [ "$packs" -eq 0 ]
+    costs "prune --force" 1 5 3 1
+    [ "$packs" -eq 0 ]
+    # The page has the same numbers.
+    page=$(sed -n '/^\.Sh COSTS/,/^\.Sh FILES/p' "$BATS_TEST_DIRNAME/../../man/holdfast-s3.7" | tr '\n' ' ')
+    [[ $page == *".It Cm backup PUT: 2 if nothing changed, else 4 +"*"LIST: .Va N No / 1000 , and 2. GET: 3, and"*"DELETE: 1."* ]]
+    [[ $page == *".It Cm prune If there is nothing to do, PUT: 1, LIST: .Va N No / 1000 , and 2, GET: 3, DELETE: 1. "* ]]
+}
