@@ -100,10 +100,10 @@ int prune_run(struct repository *r, const struct snapshot_list *list, const stru
     if (code == 0)
         code = mark_live(&m, result, p->dry_run, err);
     /* All that is to stay was read without a fault: only now anything is forgotten. */
-    if (code != 0 && code != ERROR_CANCELLED && !p->dry_run)
-        collection_keep_all_locks(r);
     if (code == 0 && !p->dry_run)
         code = forget_expired(r, result, err);
+    if (code != 0 && code != ERROR_CANCELLED && !p->dry_run)
+        collection_keep_all_locks(r);
     if (code == 0)
         code = collection_run(m.collection, p->dry_run, &result->collect, err);
     collection_free(m.collection);

@@ -30,6 +30,7 @@ int collection_new(struct repository *r, struct collection **collection, struct 
     c->live = memory_alloc_array(c->blob_limit / 8 + 1, 1);
     c->pack_limit = r->pack_capacity;
     c->fates = memory_alloc_array(r->pack_capacity + 1, 1);
+    c->forgotten = id_map_new();
     *collection = c;
     return 0;
 }
@@ -219,7 +220,6 @@ bool collect_is_live(const struct collection *c, const struct catalog_pack *pack
 static int delete_manifests(struct collection *c, struct error *err)
 {
     size_t first, end;
-    c->forgotten = id_map_new();
     int code = events_each(c->r, note_forgotten, c->forgotten, err);
     listing_range(c->r, FOLDER_SNAPSHOTS, &first, &end);
     struct object_seen **list = memory_alloc_array(end - first, sizeof *list);
@@ -300,13 +300,12 @@ int collection_run(struct collection *c, bool dry_run, struct collect_result *re
         code = delete_manifests(c, err);
     if (code == 0)
         code = collect_plan(c, err);
-    if (dry_run && code == 0)
-        return keep_locks(c, err);
-    if (code != 0)
-        return code;
+    if (dry_run)
+        return code == 0 ? keep_locks(c, err) : code;
     /* Each step leaves a repository that is whole: copies first, then the index that names them, then the
      * word that the old ones go, and only then their end. */
-    code = collect_repack(c, &fresh, &fresh_count, err);
+    if (code == 0)
+        code = collect_repack(c, &fresh, &fresh_count, err);
     if (code == 0)
         code = collect_replace_segments(c, fresh, fresh_count, err);
     if (code == 0)

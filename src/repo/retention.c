@@ -323,12 +323,20 @@ int retention_extend(struct repository *r, bool (*needed)(const struct object_se
     *result = (struct retention_result){0};
     for (size_t t = 0; t < replicas_count(r->replicas); t++) {
         struct error why;
-        if (!keeps_locks(r, t))
+        bool active = replicas_is_active(r->replicas, t);
+        /* One that has failed in this run still holds what was listed there, and its locks run out like
+         * others.
+         */
+        if (!r->parameters.retain[t] || !replicas_storage(r->replicas, t))
             continue;
         int one = extend_target(r, t, needed, context, dry_run, result, &why);
-        if (one != 0 && code == 0) {
+        if (one == 0)
+            continue;
+        error_prefix(&why, "locks cannot be kept up");
+        if (!active) {
+            log_warning("%s", why.message);
+        } else if (code == 0) {
             code = one;
-            error_prefix(&why, "locks cannot be kept up");
             if (err)
                 *err = why;
         }
