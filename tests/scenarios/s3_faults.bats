@@ -260,3 +260,51 @@ P
     [[ $page == *".It Cm backup PUT: 2 if nothing changed, else 4 +"*"LIST: .Va N No / 1000 , and 2. GET: 3, and"*"DELETE: 1."* ]]
     [[ $page == *".It Cm prune If there is nothing to do, PUT: 1, LIST: .Va N No / 1000 , and 2, GET: 3, DELETE: 1. "* ]]
 }
+
+@test "an init that the store refuses at any put leaves nothing, and the next one works" {
+    HOLDFAST_BIN=$HOLDFAST_PROGRAM # a passphrase: then the person's key is an object, too
+    use_front
+    refused=0
+    for nth in 1 2 3 4; do
+        s3_faults front "{\"rules\": [{\"method\": \"PUT\", \"nth\": [$nth], \"fault\": \"access_denied\"}]}"
+        run holdfast init
+        [ "$status" -ne 0 ] || break
+        refused=$((refused + 1))
+        [[ $output == *"AccessDenied"*hint:* ]]
+        [ -z "$(s3_list list "$BUCKET")" ]
+        [ ! -e "$WORK/host.key" ]
+    done
+    # The keyring, the person's key and the config: the fourth has found nothing to refuse.
+    [ "$refused" -eq 3 ]
+    [ "$status" -eq 0 ]
+    s3_faults front
+    holdfast -q backup
+    restore_and_compare latest
+}
+
+@test "an older keyring is not used in place of the newest one that does not come" {
+    use_front
+    holdfast -q init
+    holdfast -q backup
+    cp "$WORK/host.key" "$WORK/old.key" # has not seen the newer one
+    holdfast -q host add second --out "$WORK/second.key"
+    cp "$WORK/old.key" "$WORK/host.key"
+    s3_faults front '{"rules": [{"method": "GET", "path": "/keys/2-", "fault": "reset_before"}]}'
+    for command in backup prune "host list" snapshots; do
+        run holdfast $command
+        [ "$status" -eq 1 ] && [[ $output == *keys/2-*hint:* ]] || { echo "$command: $status $output"; false; }
+    done
+    [ "$(s3_count front '.method == "PUT" and (.path | contains("/snapshots/"))')" -eq 1 ]
+    cmp "$WORK/old.key" "$WORK/host.key"
+    # Another target that has it is enough; the one that does not show it is left out.
+    s3_faults front
+    one=$(s3_target store "$BUCKET" "$PROXY")
+    write_targets_config "$one, { name = \"disk\"; type = \"local\"; path = \"$WORK/repo1\"; }" "" "retry_budget = 2;"
+    holdfast -q heal
+    cp "$WORK/old.key" "$WORK/host.key"
+    s3_faults front '{"rules": [{"method": "GET", "path": "/keys/2-", "fault": "reset_before"}]}'
+    run holdfast backup
+    [ "$status" -eq 6 ]
+    [[ $output == *"target store"*"left out"* ]]
+    holdfast host list | grep -q second
+}
