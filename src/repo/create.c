@@ -238,6 +238,18 @@ int repository_create(const struct repository_parameters *p, const struct reposi
     return code;
 }
 
+/* True unless every target says that it is not there: and one that gave no answer may take it yet. */
+static bool may_be_there(struct repository *r, const char *name)
+{
+    for (size_t t = 0; t < replicas_count(r->replicas); t++) {
+        struct storage *storage = replicas_storage(r->replicas, t);
+        if (storage && (replicas_failure(r->replicas, t)->code == ERROR_FAILED ||
+                        storage_head(storage, name, NULL, NULL, NULL) != ERROR_NOT_FOUND))
+            return true;
+    }
+    return false;
+}
+
 int repository_add_host(struct repository *r, const char *name, enum role role, const char *dedup_group,
                         const char *key_file, struct error *err)
 {
@@ -257,6 +269,12 @@ int repository_add_host(struct repository *r, const char *name, enum role role, 
         code = replicas_put(r->replicas, ~0u, REPLICAS_BARRIER, object, &keyring, err);
         if (code == 0)
             code = replicas_flush(r->replicas, err);
+        if (code != 0 && !may_be_there(r, object))
+            unlink(key_file);
+        else if (code != 0)
+            error_hint(err,
+                       "look with holdfast host list: if the host is there, %s is its key; if not, remove it",
+                       key_file);
     }
     host_key_cleanse(&host);
     buffer_free(&keyring);

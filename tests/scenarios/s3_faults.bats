@@ -308,3 +308,21 @@ P
     [[ $output == *"target store"*"left out"* ]]
     holdfast host list | grep -q second
 }
+@test "a host that the store refuses leaves no key file, one that it may have taken does" {
+    use_front
+    holdfast -q init
+    s3_faults front '{"rules": [{"method": "PUT", "path": "/keys/", "fault": "access_denied"}]}'
+    fails 1 AccessDenied host add second --out "$WORK/second.key"
+    [ ! -e "$WORK/second.key" ]
+    # The answer is lost: then the keyring may list the host, and its key is kept.
+    s3_faults front '{"rules": [{"method": "PUT", "path": "/keys/", "nth": [1], "fault": "reset_after"}, {"method": "PUT", "path": "/keys/", "fault": "reset_before"},
+        {"method": "GET|HEAD", "path": "/keys/2", "fault": "reset_before"}]}'
+    run holdfast host add second --out "$WORK/second.key"
+    [ "$status" -eq 1 ]
+    [ -s "$WORK/second.key" ]
+    s3_faults front
+    holdfast host list | grep -q second
+    sed "s#host.key#second.key#; s#/state\"#/state2\"#" "$WORK/holdfast.conf" >"$WORK/second.conf"
+    "$HOLDFAST_BIN" -q -c "$WORK/second.conf" backup
+    holdfast -q host add third --out "$WORK/third.key"
+}
