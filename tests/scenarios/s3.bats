@@ -345,3 +345,25 @@ P
     holdfast -q prune --force
     [ "$(holdfast --json snapshots | jq '.snapshots | length')" -eq 1 ]
 }
+
+@test "two buckets and a disk get one reading and one sealing: the source runs once, each pack has one name everywhere" {
+    s3_bucket one
+    one=$(s3_target one "$BUCKET")
+    first=$BUCKET
+    s3_bucket two
+    two=$(s3_target two "$BUCKET")
+    head -c 3000000 /dev/urandom >"$WORK/dump"
+    printf '#!/bin/sh\necho ran >>%s/runs\nexec cat %s/dump\n' "$WORK" "$WORK" >"$WORK/make"
+    chmod 700 "$WORK/make"
+    write_targets_config "$one, $two, { name = \"disk\"; type = \"local\"; path = \"$WORK/repo1\"; }" \
+        "source = { type = \"command\"; command = [ \"$WORK/make\" ]; filename = \"dump\"; };" 'retry_budget = 3; pack_size = "1M";'
+    holdfast -q init
+    holdfast -q backup
+    [ "$(cat "$WORK/runs")" = ran ]
+    keys_in "$first" | grep -E '^(packs|index|snapshots)/' | sort >"$WORK/names"
+    [ "$(grep -c ^packs/ "$WORK/names")" -ge 3 ]
+    # Each is named by the hash of its sealed bytes, with nonces of its own: sealed twice it would have two names.
+    keys_in "$BUCKET" | grep -E '^(packs|index|snapshots)/' | sort | cmp - "$WORK/names"
+    (cd "$WORK/repo1" && find packs index snapshots -type f | sort) | cmp - "$WORK/names"
+    holdfast -q verify --all
+}
