@@ -25,6 +25,7 @@ static json_t *result_json(const char *job, const struct backup_result *r, const
     output_json_number(o, "others", s->others);
     output_json_number(o, "bytes", s->bytes);
     output_json_number(o, "files_read", s->files_new);
+    output_json_number(o, "bytes_read", s->bytes_read);
     output_json_number(o, "bytes_new", s->bytes_new);
     output_json_number(o, "bytes_stored", s->bytes_stored);
     output_json_number(o, "targets_behind", r->targets_behind);

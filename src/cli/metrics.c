@@ -71,6 +71,7 @@ GETTER(job_snapshots, overview_job, true, x->snapshots)
 GETTER(job_duration, overview_job, x->newest, x->newest->manifest.ended - x->newest->manifest.started)
 GETTER(job_files, overview_job, x->newest, x->newest->manifest.statistics.files)
 GETTER(job_source, overview_job, x->newest, x->newest->manifest.statistics.bytes)
+GETTER(job_read, overview_job, x->newest, x->newest->manifest.statistics.bytes_read)
 GETTER(job_new, overview_job, x->newest, x->newest->manifest.statistics.bytes_new)
 GETTER(job_stored, overview_job, x->newest, x->newest->manifest.statistics.bytes_stored)
 GETTER(job_warnings, overview_job, x->newest, x->newest->manifest.statistics.warnings)
@@ -85,6 +86,7 @@ static const struct job_metric job_metrics[] = {
     {"job_duration_seconds", "How long the newest snapshot took.", job_duration},
     {"job_files", "Files in the newest snapshot.", job_files},
     {"job_source_bytes", "Size of what the newest snapshot holds.", job_source},
+    {"job_read_bytes", "Of them, what was read: the rest had not changed.", job_read},
     {"job_new_bytes", "Of them, what no snapshot held before.", job_new},
     {"job_stored_bytes", "What the newest snapshot stored on each target, compressed and encrypted.",
      job_stored},

@@ -37,6 +37,7 @@ json_t *run_json_job(const struct run_job *job)
         output_json_number(o, "others", s->others);
         output_json_number(o, "bytes", s->bytes);
         output_json_number(o, "files_read", s->files_new);
+        output_json_number(o, "bytes_read", s->bytes_read);
         output_json_number(o, "bytes_new", s->bytes_new);
         output_json_number(o, "bytes_stored", s->bytes_stored);
     }

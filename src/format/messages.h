@@ -220,7 +220,7 @@ struct keep_record {
 };
 
 struct statistics {
-    uint64_t files, directories, others, bytes, files_new, bytes_new, bytes_stored, warnings;
+    uint64_t files, directories, others, bytes, files_new, bytes_new, bytes_stored, warnings, bytes_read;
 };
 
 struct seen {

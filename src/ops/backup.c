@@ -144,6 +144,7 @@ static void fill_statistics(struct backup *b)
     s->others = atomic_load(&b->others);
     s->bytes = atomic_load(&b->bytes);
     s->files_new = atomic_load(&b->files_new);
+    s->bytes_read = s->bytes - atomic_load(&b->bytes_same);
     blob_writer_totals(b->writer, &s->bytes_new, &s->bytes_stored);
 }
 

@@ -148,7 +148,7 @@ struct backup {
     struct arena root_arena;
     struct extents root;
 
-    atomic_uint_fast64_t files, directories, others, bytes, files_new;
+    atomic_uint_fast64_t files, directories, others, bytes, bytes_same, files_new;
 
     struct link *links; /* open addressing; the walker's */
     size_t link_count, link_capacity;

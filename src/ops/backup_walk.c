@@ -289,6 +289,7 @@ static void count_same(struct walk *w, const struct source_stat *st)
     struct backup *b = w->backup;
     if (st->type == NODE_FILE) {
         atomic_fetch_add(&b->files, 1);
+        atomic_fetch_add(&b->bytes_same, st->size);
         backup_count_bytes(b, st->size);
     } else if (st->type != NODE_DIRECTORY) {
         atomic_fetch_add(&b->others, 1);

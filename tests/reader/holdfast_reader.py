@@ -89,7 +89,7 @@ Tree            Node* nodes
 Keep            uint32 daily, uint32 weekly, uint32 monthly, uint32 yearly, uint32 manual, int64 within,
                 uint32 minimum, bool manual_set
 Statistics      uint64 files, uint64 directories, uint64 others, uint64 bytes, uint64 files_new,
-                uint64 bytes_new, uint64 bytes_stored, uint64 warnings
+                uint64 bytes_new, uint64 bytes_stored, uint64 warnings, uint64 bytes_read
 Seen            bytes host, uint64 sequence
 Manifest        bytes host, string host_name, string job, string* classes, int64 started, int64 ended,
                 Extent* root, Statistics statistics, bytes* sources, string source_type, Keep keep,

@@ -14,12 +14,16 @@ teardown() { drop_work; }
     make_small_tree
     touch -d '1 hour ago' "$WORK"/source/a/hello "$WORK"/source/a/b/numbers "$WORK"/source/random
     sleep 3
-    holdfast -q backup
+    holdfast --json backup | jq -e '.jobs[0] | .bytes_read == .bytes and .bytes > 0'
     run holdfast --json backup
     [ "$status" -eq 0 ]
     [ "$(jq '.jobs[0].files_read' <<<"$output")" -eq 0 ]
+    [ "$(jq '.jobs[0].bytes_read' <<<"$output")" -eq 0 ]
     [ "$(jq '.jobs[0].bytes_stored' <<<"$output")" -eq 0 ]
     restore_and_compare latest
+    # Of what changed, all is read, though most of it is known.
+    echo more >>"$WORK/source/random"
+    [ "$(holdfast --json backup | jq '.jobs[0].bytes_read')" -eq "$(stat -c %s "$WORK/source/random")" ]
 }
 
 @test "a change is seen and only that is stored" {
