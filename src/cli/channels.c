@@ -61,14 +61,11 @@ static const char *suffix(const struct config_notify *channel, const struct noti
 static int send_mail(const struct config_notify *channel, const struct notify_message *message,
                      unsigned timeout, struct error *err)
 {
-    size_t words = channel->command.count;
-    const char **command = memory_alloc_array(words + 1, sizeof *command);
-    if (words)
-        memcpy(command, channel->command.list, words * sizeof *command);
+    const char **command = config_argv(&channel->command);
     struct mail_parameters p = {.to = channel->to.list,
                                 .to_count = channel->to.count,
                                 .from = channel->from,
-                                .command = words ? command : NULL,
+                                .command = *command ? command : NULL,
                                 .timeout = timeout};
     int code = mail_send(&p, message, err);
     free(command);

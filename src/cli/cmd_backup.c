@@ -2,6 +2,7 @@
 #include "cli/job_backup.h"
 #include "cli/listener.h"
 #include "cli/output.h"
+#include "cli/run_json.h"
 #include "cli/signals.h"
 #include "cli/status.h"
 #include "repo/lease.h"
@@ -19,15 +20,7 @@ static json_t *result_json(const char *job, const struct backup_result *r, const
         output_json_bytes(o, "error", bytes_of_string(err->message));
         return o;
     }
-    output_json_id(o, "id", &r->snapshot);
-    output_json_number(o, "files", s->files);
-    output_json_number(o, "directories", s->directories);
-    output_json_number(o, "others", s->others);
-    output_json_number(o, "bytes", s->bytes);
-    output_json_number(o, "files_read", s->files_new);
-    output_json_number(o, "bytes_read", s->bytes_read);
-    output_json_number(o, "bytes_new", s->bytes_new);
-    output_json_number(o, "bytes_stored", s->bytes_stored);
+    run_json_taken(o, &r->snapshot, s);
     output_json_number(o, "targets_behind", r->targets_behind);
     json_object_set_new(o, "seconds", json_real(r->seconds));
     output_json_number(o, "warning_count", s->warnings);

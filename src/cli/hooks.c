@@ -5,7 +5,7 @@
 #include "cli/output.h"
 #include "cli/signals.h"
 #include "cli/snapshot_json.h"
-#include "cli/status.h"
+#include "cli/tell.h"
 #include "notify/hook.h"
 
 #include <inttypes.h>
@@ -18,9 +18,7 @@
 
 static const char *outcome(int exit_status)
 {
-    return exit_status == STATUS_DONE                                       ? "success"
-           : exit_status == STATUS_WARNINGS || exit_status == STATUS_BEHIND ? "warning"
-                                                                            : "failure";
+    return tell_level_name(tell_level(exit_status));
 }
 
 static char *class_names(uint32_t classes)
@@ -87,9 +85,7 @@ static int run_commands(const struct hooks_facts *f, const struct config_command
     char *name =
         f->job ? memory_format("%s of job %s", event, f->job) : memory_format("%s of the run", event);
     for (size_t i = 0; i < commands->count && (code == 0 || !before); i++) {
-        const struct config_strings *words = &commands->list[i];
-        const char **argv = memory_alloc_array(words->count + 1, sizeof *argv);
-        memcpy(argv, words->list, words->count * sizeof *argv);
+        const char **argv = config_argv(&commands->list[i]);
         struct hook hook = {.name = name,
                             .argv = argv,
                             .environment = (const char *const *)environment,
@@ -129,8 +125,8 @@ unsigned hooks_after(const struct hooks_facts *facts, struct error *err)
 {
     const struct config_hooks *h = facts->hooks;
     unsigned failed = 0;
-    const char *how = outcome(facts->exit_status);
-    bool good = strcmp(how, "success") == 0, bad = strcmp(how, "failure") == 0;
+    enum notify_level level = tell_level(facts->exit_status);
+    bool good = level == NOTIFY_SUCCESS, bad = level == NOTIFY_FAILURE;
     run_commands(facts, &h->after, "after", false, &failed, err);
     run_commands(facts,
                  good  ? &h->on_success

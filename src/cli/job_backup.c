@@ -42,15 +42,6 @@ static void show_progress(void *context, uint64_t bytes)
     progress_update(context, bytes, 0);
 }
 
-/* config_strings as a list that ends with NULL; the caller frees it. */
-static const char **with_end(const struct config_strings *strings)
-{
-    const char **list = memory_alloc_array(strings->count + 1, sizeof *list);
-    if (strings->count)
-        memcpy(list, strings->list, strings->count * sizeof *list);
-    return list;
-}
-
 /* What lies there is no source: a backup of it would grow by itself. */
 static size_t own_folders(const struct config *config, const char **list)
 {
@@ -70,7 +61,7 @@ int job_backup(const struct options *options, const struct wire *wire, const str
                                                  [CONFIG_SOURCE_COMMAND] = BACKUP_COMMAND,
                                                  [CONFIG_SOURCE_TAR] = BACKUP_TAR};
     const struct config_source *s = &job->source;
-    const char **command = with_end(&s->command);
+    const char **command = config_argv(&s->command);
     const char *own[TARGETS_MAX + 1];
     size_t own_count = own_folders(wire->config, own);
     char *what = memory_format("backup %s", job->name);

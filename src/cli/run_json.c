@@ -23,6 +23,19 @@ json_t *run_json_classes(uint32_t classes)
     return list;
 }
 
+void run_json_taken(json_t *o, const struct id *snapshot, const struct statistics *s)
+{
+    output_json_id(o, "id", snapshot);
+    output_json_number(o, "files", s->files);
+    output_json_number(o, "directories", s->directories);
+    output_json_number(o, "others", s->others);
+    output_json_number(o, "bytes", s->bytes);
+    output_json_number(o, "files_read", s->files_new);
+    output_json_number(o, "bytes_read", s->bytes_read);
+    output_json_number(o, "bytes_new", s->bytes_new);
+    output_json_number(o, "bytes_stored", s->bytes_stored);
+}
+
 json_t *run_json_job(const struct run_job *job)
 {
     json_t *o = json_object(), *warnings = json_array();
@@ -30,17 +43,8 @@ json_t *run_json_job(const struct run_job *job)
     json_object_set_new(o, "job", json_string(job->job));
     json_object_set_new(o, "classes", run_json_classes(job->classes));
     SET_STEP(o, job);
-    if (job->has_snapshot) {
-        output_json_id(o, "id", &job->snapshot);
-        output_json_number(o, "files", s->files);
-        output_json_number(o, "directories", s->directories);
-        output_json_number(o, "others", s->others);
-        output_json_number(o, "bytes", s->bytes);
-        output_json_number(o, "files_read", s->files_new);
-        output_json_number(o, "bytes_read", s->bytes_read);
-        output_json_number(o, "bytes_new", s->bytes_new);
-        output_json_number(o, "bytes_stored", s->bytes_stored);
-    }
+    if (job->has_snapshot)
+        run_json_taken(o, &job->snapshot, s);
     output_json_number(o, "warning_count", s->warnings);
     for (size_t i = 0; i < job->warning_count; i++)
         output_json_append(warnings, bytes_of_string(job->warnings[i]));

@@ -12,6 +12,8 @@
 json_t *run_json(const char *repository, const struct run_record *record);
 /* The names of classes in a list. */
 json_t *run_json_classes(uint32_t classes);
+/* What a backup took: the snapshot and its statistics. */
+void run_json_taken(json_t *object, const struct id *snapshot, const struct statistics *statistics);
 /* One job of it. */
 json_t *run_json_job(const struct run_job *job);
 

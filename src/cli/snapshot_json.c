@@ -1,6 +1,7 @@
 #include "cli/snapshot_json.h"
 
 #include "cli/output.h"
+#include "cli/run_json.h"
 
 const char *snapshot_class_name(unsigned number)
 {
@@ -12,17 +13,13 @@ json_t *snapshot_json(const struct snapshot *s, const struct repository *reposit
 {
     const struct manifest *m = &s->manifest;
     const struct repository_parameters *p = repository_parameters(repository);
-    json_t *o = json_object(), *classes = json_array(), *targets = json_array();
+    json_t *o = json_object(), *targets = json_array();
     output_json_id(o, "id", &s->sha256);
     json_object_set_new(o, "job", json_string(m->job));
     json_object_set_new(o, "host", json_string(m->host_name));
     output_json_time(o, "time", m->ended);
     output_json_time(o, "started", m->started);
-    for (unsigned c = 0; c < SNAPSHOT_CLASSES; c++) {
-        if (m->classes >> c & 1)
-            json_array_append_new(classes, json_string(snapshot_class_name(c)));
-    }
-    json_object_set_new(o, "classes", classes);
+    json_object_set_new(o, "classes", run_json_classes(m->classes));
     json_object_set_new(o, "pinned", json_boolean(s->pinned));
     output_json_number(o, "files", m->statistics.files);
     output_json_number(o, "directories", m->statistics.directories);

@@ -13,17 +13,21 @@
 
 #define WARNINGS_SHOWN 10 /* of a job, in the text: the document has them all */
 
-static const char *const level_names[] = {[NOTIFY_FAILURE] = "failure",
-                                          [NOTIFY_WARNING] = "warning",
-                                          [NOTIFY_RECOVERED] = "recovered",
-                                          [NOTIFY_SUCCESS] = "success",
-                                          [NOTIFY_TEST] = "test"};
-
 enum notify_level tell_level(int exit_status)
 {
     return exit_status == STATUS_DONE                                       ? NOTIFY_SUCCESS
            : exit_status == STATUS_WARNINGS || exit_status == STATUS_BEHIND ? NOTIFY_WARNING
                                                                             : NOTIFY_FAILURE;
+}
+
+const char *tell_level_name(enum notify_level level)
+{
+    static const char *const names[] = {[NOTIFY_FAILURE] = "failure",
+                                        [NOTIFY_WARNING] = "warning",
+                                        [NOTIFY_RECOVERED] = "recovered",
+                                        [NOTIFY_SUCCESS] = "success",
+                                        [NOTIFY_TEST] = "test"};
+    return names[level];
 }
 
 static void add_shown(struct buffer *out, const char *text)
@@ -144,7 +148,7 @@ static char *render_json(const struct config *config, const char *host, enum not
 {
     json_t *o = json_object();
     output_json_number(o, "version", 1);
-    json_object_set_new(o, "level", json_string(level_names[level]));
+    json_object_set_new(o, "level", json_string(tell_level_name(level)));
     json_object_set_new(o, "repository", json_string(config->repository.name));
     json_object_set_new(o, "host", json_string(host));
     json_object_set_new(o, "subject", json_string(tell->subject));

@@ -16,6 +16,8 @@ struct tell {
 
 /* FAILURE, WARNING or SUCCESS. */
 enum notify_level tell_level(int exit_status);
+/* "failure", "warning" ... */
+const char *tell_level_name(enum notify_level level);
 /* run NULL: a test. Bytes that are not UTF-8 stand as \xHH. Freed with tell_free. */
 void tell_render(const struct config *config, enum notify_level level, const struct run_record *run,
                  struct tell *tell);

@@ -397,3 +397,11 @@ const struct config_target *config_find_target(const struct config *config, cons
     }
     return NULL;
 }
+
+const char **config_argv(const struct config_strings *words)
+{
+    const char **argv = memory_alloc_array(words->count + 1, sizeof *argv);
+    if (words->count)
+        memcpy(argv, words->list, words->count * sizeof *argv);
+    return argv;
+}

@@ -214,4 +214,7 @@ void config_free_list(char **files, size_t count);
 const struct config_job *config_find_job(const struct config *config, const char *name);
 const struct config_target *config_find_target(const struct config *config, const char *name);
 
+/* The words of a command as a list that ends with NULL; the caller frees it. */
+const char **config_argv(const struct config_strings *words);
+
 #endif
