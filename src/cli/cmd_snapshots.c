@@ -16,10 +16,7 @@ static void add_row(struct output_table *table, const struct snapshot *s)
     char id[OUTPUT_SHORT_ID_SIZE], time[TEXT_TIME_SIZE], size[32], files[32];
     struct buffer classes = {0};
     const struct manifest *m = &s->manifest;
-    for (unsigned c = 0; c < SNAPSHOT_CLASSES; c++) {
-        if (m->classes >> c & 1)
-            buffer_append_format(&classes, "%s%s", classes.size ? " " : "", snapshot_class_name(c));
-    }
+    snapshot_append_classes(m->classes, &classes);
     if (s->pinned)
         buffer_append_string(&classes, " (pinned)");
     snprintf(files, sizeof files, "%llu", (unsigned long long)m->statistics.files);

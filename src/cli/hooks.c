@@ -21,32 +21,21 @@ static const char *outcome(int exit_status)
     return tell_level_name(tell_level(exit_status));
 }
 
-static char *class_names(uint32_t classes)
-{
-    struct buffer names = {0};
-    for (unsigned c = 0; c < SNAPSHOT_CLASSES; c++) {
-        if (classes >> c & 1)
-            buffer_append_format(&names, "%s%s", names.size ? " " : "", snapshot_class_name(c));
-    }
-    char *copy = memory_copy_string(buffer_string(&names));
-    buffer_free(&names);
-    return copy;
-}
-
 /* NAME=VALUE for each fact; every name is there, empty where nothing is known. */
 static void fill_environment(const struct hooks_facts *f, const char *event, bool ended,
                              char *list[FACTS_MAX + 1])
 {
     char id[ID_HEX_SIZE] = "";
-    char *classes = class_names(f->classes);
+    struct buffer classes = {0};
     size_t n = 0;
+    snapshot_append_classes(f->classes, &classes);
     if (ended && f->snapshot)
         id_to_hex(f->snapshot, id);
     list[n++] = memory_format("HOLDFAST_EVENT=%s", event);
     list[n++] = memory_format("HOLDFAST_REPOSITORY=%s", f->config->repository.name);
     list[n++] = memory_format("HOLDFAST_CONFIG=%s", f->config->path);
     list[n++] = memory_format("HOLDFAST_JOB=%s", f->job ? f->job : "");
-    list[n++] = memory_format("HOLDFAST_CLASSES=%s", classes);
+    list[n++] = memory_format("HOLDFAST_CLASSES=%s", buffer_string(&classes));
     list[n++] = memory_format("HOLDFAST_STATUS=%s", ended ? outcome(f->exit_status) : "");
     list[n++] = ended ? memory_format("HOLDFAST_EXIT_STATUS=%d", f->exit_status)
                       : memory_copy_string("HOLDFAST_EXIT_STATUS=");
@@ -54,7 +43,7 @@ static void fill_environment(const struct hooks_facts *f, const char *event, boo
     list[n++] = memory_format("HOLDFAST_WARNINGS=%" PRIu64, ended ? f->warnings : 0);
     list[n++] = memory_format("HOLDFAST_ERROR=%s", ended && f->error ? f->error : "");
     list[n] = NULL;
-    free(classes);
+    buffer_free(&classes);
 }
 
 static char *make_input(const struct hooks_facts *f, const char *event, bool ended)

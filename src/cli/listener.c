@@ -5,6 +5,7 @@
 #include "cli/hooks.h"
 #include "cli/run_json.h"
 #include "cli/signals.h"
+#include "cli/snapshot_json.h"
 #include "cli/status.h"
 #include "cli/tell.h"
 
@@ -52,7 +53,7 @@ static int before_job(void *context, const struct run_job *job, struct error *er
     }
     json_t *result = json_object();
     json_object_set_new(result, "job", json_string(job->job));
-    json_object_set_new(result, "classes", run_json_classes(job->classes));
+    json_object_set_new(result, "classes", snapshot_classes_json(job->classes));
     struct hooks_facts facts = facts_of_job(l, job, result);
     int code = hooks_before(&facts, err);
     json_decref(result);

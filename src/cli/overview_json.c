@@ -28,21 +28,11 @@ static json_t *problems_json(const struct overview *o)
     return list;
 }
 
-static json_t *classes_of(uint32_t classes)
-{
-    json_t *list = json_array();
-    for (unsigned c = 0; c < SNAPSHOT_CLASSES; c++) {
-        if (classes >> c & 1)
-            json_array_append_new(list, json_string(snapshot_class_name(c)));
-    }
-    return list;
-}
-
 static json_t *class_json(const struct overview_job *job, unsigned c)
 {
     const struct due_decision *d = c < DUE_CLASS_COUNT && job->decisions[c].set ? &job->decisions[c] : NULL;
     json_t *item = json_object();
-    json_object_set_new(item, "class", json_string(snapshot_class_name(c)));
+    json_object_set_new(item, "class", json_string(keep_class_name((enum keep_class)c)));
     set_time(item, "last_success", job->last_success[c]);
     if (d) {
         json_object_set_new(item, "due", json_boolean(d->due));
@@ -61,7 +51,7 @@ static json_t *run_job_json(const struct run_job *run)
     output_json_time(o, "ended", run->ended);
     json_object_set_new(o, "exit_status", json_integer(run->exit_status));
     set_text(o, "message", run->message);
-    json_object_set_new(o, "classes", classes_of(run->classes));
+    json_object_set_new(o, "classes", snapshot_classes_json(run->classes));
     if (run->has_snapshot)
         output_json_id(o, "snapshot", &run->snapshot);
     return o;
@@ -85,7 +75,7 @@ static json_t *job_json(const struct overview_job *job)
         output_json_number(o, "warning_count", m->statistics.warnings);
     }
     set_time(o, "next", job->next);
-    json_object_set_new(o, "next_classes", classes_of(job->next_classes));
+    json_object_set_new(o, "next_classes", snapshot_classes_json(job->next_classes));
     for (unsigned c = 0; c < KEEP_CLASS_COUNT; c++) {
         if (job->last_success[c] || (c < DUE_CLASS_COUNT && job->decisions[c].set))
             json_array_append_new(classes, class_json(job, c));

@@ -13,16 +13,6 @@
             output_json_bytes(o, "message", bytes_of_string((step)->message));                               \
     } while (0)
 
-json_t *run_json_classes(uint32_t classes)
-{
-    json_t *list = json_array();
-    for (unsigned c = 0; c < SNAPSHOT_CLASSES; c++) {
-        if (classes >> c & 1)
-            json_array_append_new(list, json_string(snapshot_class_name(c)));
-    }
-    return list;
-}
-
 void run_json_taken(json_t *o, const struct id *snapshot, const struct statistics *s)
 {
     output_json_id(o, "id", snapshot);
@@ -41,7 +31,7 @@ json_t *run_json_job(const struct run_job *job)
     json_t *o = json_object(), *warnings = json_array();
     const struct statistics *s = &job->statistics;
     json_object_set_new(o, "job", json_string(job->job));
-    json_object_set_new(o, "classes", run_json_classes(job->classes));
+    json_object_set_new(o, "classes", snapshot_classes_json(job->classes));
     SET_STEP(o, job);
     if (job->has_snapshot)
         run_json_taken(o, &job->snapshot, s);

@@ -10,8 +10,6 @@
 
 /* `repository` is its name in the configuration. The caller frees the object. */
 json_t *run_json(const char *repository, const struct run_record *record);
-/* The names of classes in a list. */
-json_t *run_json_classes(uint32_t classes);
 /* What a backup took: the snapshot and its statistics. */
 void run_json_taken(json_t *object, const struct id *snapshot, const struct statistics *statistics);
 /* One job of it. */

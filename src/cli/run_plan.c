@@ -3,7 +3,6 @@
 #include "base/memory.h"
 #include "base/text.h"
 #include "cli/output.h"
-#include "cli/snapshot_json.h"
 #include "cli/status.h"
 #include "cli/wire.h"
 
@@ -34,12 +33,12 @@ static int make_plan(struct repository *r, struct plan *plan, struct error *err)
     return code;
 }
 
-static void print_class(struct output_table *table, const char *job, unsigned class,
+static void print_class(struct output_table *table, const char *job, enum keep_class class,
                         const struct due_decision *d)
 {
     char time[TEXT_TIME_SIZE];
     output_table_cell(table, job);
-    output_table_cell(table, snapshot_class_name(class));
+    output_table_cell(table, keep_class_name(class));
     output_table_cell(table, d->due ? "take" : "wait");
     output_table_cell(table, d->last_success ? text_format_time(d->last_success, time) : "never");
     output_table_cell(table, text_format_time(d->due ? d->since : d->next, time));
@@ -52,7 +51,8 @@ static void print_text(const struct plan *plan)
     for (size_t i = 0; i < plan->parameters->request_count; i++) {
         for (unsigned c = 0; c < DUE_CLASS_COUNT; c++) {
             if (plan->due[i].decisions[c].set)
-                print_class(table, plan->parameters->requests[i].job, c, &plan->due[i].decisions[c]);
+                print_class(table, plan->parameters->requests[i].job, (enum keep_class)c,
+                            &plan->due[i].decisions[c]);
         }
     }
     output_table_print(table);
@@ -71,10 +71,10 @@ static void print_text(const struct plan *plan)
     puts("nothing was written");
 }
 
-static json_t *class_json(unsigned class, const struct due_decision *d)
+static json_t *class_json(enum keep_class class, const struct due_decision *d)
 {
     json_t *o = json_object();
-    json_object_set_new(o, "class", json_string(snapshot_class_name(class)));
+    json_object_set_new(o, "class", json_string(keep_class_name(class)));
     json_object_set_new(o, "due", json_boolean(d->due));
     json_object_set_new(o, "overdue", json_boolean(d->overdue));
     if (d->last_success)
@@ -90,7 +90,7 @@ static json_t *job_json(const char *job, const struct run_due *due)
     json_t *o = json_object(), *classes = json_array();
     for (unsigned c = 0; c < DUE_CLASS_COUNT; c++) {
         if (due->decisions[c].set)
-            json_array_append_new(classes, class_json(c, &due->decisions[c]));
+            json_array_append_new(classes, class_json((enum keep_class)c, &due->decisions[c]));
     }
     json_object_set_new(o, "job", json_string(job));
     json_object_set_new(o, "due", json_boolean(due->classes != 0));

@@ -1,12 +1,26 @@
 #include "cli/snapshot_json.h"
 
 #include "cli/output.h"
-#include "cli/run_json.h"
 
-const char *snapshot_class_name(unsigned number)
+json_t *snapshot_classes_json(uint32_t classes)
 {
-    static const char *const names[SNAPSHOT_CLASSES] = {"daily", "weekly", "monthly", "yearly", "manual"};
-    return names[number];
+    json_t *list = json_array();
+    for (unsigned c = 0; c < KEEP_CLASS_COUNT; c++) {
+        if (classes >> c & 1)
+            json_array_append_new(list, json_string(keep_class_name((enum keep_class)c)));
+    }
+    return list;
+}
+
+void snapshot_append_classes(uint32_t classes, struct buffer *out)
+{
+    const char *before = "";
+    for (unsigned c = 0; c < KEEP_CLASS_COUNT; c++) {
+        if (!(classes >> c & 1))
+            continue;
+        buffer_append_format(out, "%s%s", before, keep_class_name((enum keep_class)c));
+        before = " ";
+    }
 }
 
 json_t *snapshot_json(const struct snapshot *s, const struct repository *repository)
@@ -19,7 +33,7 @@ json_t *snapshot_json(const struct snapshot *s, const struct repository *reposit
     json_object_set_new(o, "host", json_string(m->host_name));
     output_json_time(o, "time", m->ended);
     output_json_time(o, "started", m->started);
-    json_object_set_new(o, "classes", run_json_classes(m->classes));
+    json_object_set_new(o, "classes", snapshot_classes_json(m->classes));
     json_object_set_new(o, "pinned", json_boolean(s->pinned));
     output_json_number(o, "files", m->statistics.files);
     output_json_number(o, "directories", m->statistics.directories);
