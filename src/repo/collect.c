@@ -53,12 +53,16 @@ struct copy {
     uint64_t number; /* of the blob */
     uint64_t pack;
     struct id name;
-    bool good; /* in force, neither condemned nor in a sparse frame */
+    bool good;    /* in force, neither condemned nor in a sparse frame */
+    bool pending; /* this catalog alone knows that it is there: no other host finds it, and it may be lost */
 };
 
-/* A good copy before one that is to go, then the lowest-named. */
+/* One that the index lists before one that is pending, a good copy before one that is to go, then the
+ * lowest-named. */
 static bool is_better(const struct copy *a, const struct copy *b)
 {
+    if (a->pending != b->pending)
+        return b->pending;
     if (a->good != b->good)
         return a->good;
     return id_compare(&a->name, &b->name) < 0;
@@ -86,8 +90,10 @@ static int load_copies(struct collection *c, const struct id *id, struct copy *c
                      !index_is_sparse(r, copy->pack, found[i].frame);
         if (found_count > 1)
             code = catalog_pack_by_number(r->catalog, copy->pack, &pack, err);
-        if (found_count > 1 && code == 0)
+        if (found_count > 1 && code == 0) {
             copy->name = pack.sha256;
+            copy->pending = pack.pending;
+        }
     }
     return code;
 }

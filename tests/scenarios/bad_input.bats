@@ -525,3 +525,27 @@ small_disk() {
     holdfast -q backup
     all_well
 }
+
+@test "what a prune has copied that failed before the index told of it is not relied on" {
+    make_repo 1 "" 'pack_size = "1M";'
+    for i in $(seq 40); do head -c 300000 /dev/urandom >"$WORK/source/part$i"; done
+    holdfast -q backup
+    # Of nearly every pack a part dies: they are copied.
+    for i in $(seq 1 2 40); do rm "$WORK/source/part$i"; done
+    holdfast -q backup
+    holdfast -q forget "$(holdfast --json snapshots | jq -r '.snapshots[0].id')"
+    sleep 1.1
+    packs=$(find "$WORK/repo1/packs" -type f | wc -l)
+    chattr +i "$WORK/repo1/index"
+    run holdfast prune
+    chattr -i "$WORK/repo1/index"
+    [ "$status" -ne 0 ]
+    [ "$(find "$WORK/repo1/packs" -type f | wc -l)" -gt "$packs" ] # the copies
+    holdfast -q prune --force
+    # Another host knows what the index lists, and no more.
+    sed "s|/state\"|/state2\"|" "$WORK/holdfast.conf" >"$WORK/other.conf"
+    "$HOLDFAST_BIN" -c "$WORK/other.conf" verify --all
+    rm -r "$WORK/state"
+    holdfast verify --all
+    restore_and_compare latest
+}
