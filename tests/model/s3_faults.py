@@ -290,7 +290,9 @@ class Sweep(World):
     """One bucket, and what a fault does that comes once, and one that stays."""
 
     def __init__(self, options, store, seed, fault):
-        super().__init__(options, seed, [store], [], 5 if fault["fault"] == "stall" else 1)
+        # Longer than the longest wait before the first further try: up to a second where the store asks for less.
+        seconds = {"stall": 5, "slow_down": 3, "too_many": 3}.get(fault["fault"], 1)
+        super().__init__(options, seed, [store], [], seconds)
         self.fault, self.store = fault, store
 
     def applies(self, kind):

@@ -246,9 +246,10 @@ P
         packs=$(grep -cx 'PUT pack' "$WORK/asked") || true
     }
     holdfast -q init
-    # N / 1000 is 1 list for so few. 7 MB in packs of 1 MiB, and one of trees.
+    # N / 1000 is 1 list for so few. 4 MB in packs of 1 MiB, and one of trees: each is put once.
     costs backup 4 3 3 1
-    [ "$packs" -eq 8 ]
+    [ "$packs" -ge 5 ]
+    [ "$packs" -eq "$(s3_list list "$BUCKET" | grep -c ' packs/')" ]
     costs backup 2 3 3 1
     [ "$packs" -eq 0 ]
     costs prune 1 3 3 1
