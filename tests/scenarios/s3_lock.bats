@@ -16,7 +16,7 @@ lock_target() {
 day_locks() {
     s3_bucket lock lock
     s3_proxy front
-    write_targets_config "$(lock_target 1d "" "$PROXY" "${1:-}")" "" "retry_budget = 3;"
+    write_targets_config "$(lock_target 1d "" "$PROXY" "${1:-}")" "" "retry_budget = 20;"
 }
 SEVENTEEN_HOURS='"skew_minutes": 1020'
 
