@@ -40,7 +40,7 @@ static int check_blob(struct verify *v, const struct id *id, const char *path, b
         return code;
     uint32_t present = 0;
     for (size_t i = 0; i < count; i++)
-        present |= inspect_present(v->repository, copies[i].pack);
+        present |= v->held[copies[i].pack];
     if ((present & wanted) == wanted)
         return 0;
     int missing = repository_missing(v->repository);
@@ -254,7 +254,7 @@ int verify_run(struct repository *r, const struct snapshot_list *list, const str
     v.bad = memory_alloc_array(v.bad_count, sizeof *v.bad);
     result->problems = repository_damage(r) + repository_damaged_targets(r);
     v.outages = repository_outages(r);
-    int code = 0;
+    int code = inspect_held(r, &v.held, err);
     for (size_t i = 0; i < list->count && code == 0; i++)
         code = check_snapshot(&v, &list->list[i], err);
     find_behind(&v, list);
@@ -267,6 +267,7 @@ int verify_run(struct repository *r, const struct snapshot_list *list, const str
     if (code == 0 && (v.some_bad || result->missing_files))
         code = verify_report_lost(&v, list, err);
     free(v.bad);
+    free(v.held);
     pthread_mutex_destroy(&v.lock);
     id_map_free(v.seen);
     clock_gettime(CLOCK_MONOTONIC, &to);

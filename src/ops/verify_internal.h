@@ -17,6 +17,7 @@ struct verify {
     uint32_t wanted;     /* the active targets that have the snapshot at hand */
     uint64_t total;
     uint64_t outages; /* problems that are left and only say that a target did not answer */
+    uint32_t *held;   /* by pack number: targets that have it and list it */
     uint32_t *bad;    /* by pack number: targets whose copy is bad and was not repaired */
     uint64_t bad_count;
     bool some_bad;

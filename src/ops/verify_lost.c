@@ -37,7 +37,7 @@ static int is_lost(struct lost *l, const struct extents *extents, bool *lost, st
         if (code != 0)
             return code;
         for (size_t k = 0; k < count; k++)
-            good |= inspect_present(r, copies[k].pack) & ~verify_bad_targets(l->v, copies[k].pack);
+            good |= l->v->held[copies[k].pack] & ~verify_bad_targets(l->v, copies[k].pack);
         *lost = !(good & repository_active_mask(r));
     }
     return 0;

@@ -390,19 +390,6 @@ static void update_segment_masks(struct repository *r)
     segments_find_obsolete(r);
 }
 
-static int note_has(struct catch_up *c, const struct segment_state *segment, uint64_t pack, struct error *err)
-{
-    (void)err;
-    c->has[pack] |= segment->mask & c->r->packs[pack].present;
-    return 0;
-}
-
-static int find_held(struct catch_up *c, struct error *err)
-{
-    memset(c->has, 0, c->r->pack_capacity * sizeof *c->has);
-    return each_listing(c, true, note_has, err);
-}
-
 static bool index_is_whole(const struct repository *r)
 {
     uint32_t active = repository_active_mask(r);
@@ -494,7 +481,7 @@ static int fill_targets(struct catch_up *c, struct error *err)
         update_segment_masks(r);
     bool whole = c->dry_run || index_is_whole(r);
     if (code == 0 && (c->wanting || !whole))
-        code = find_held(c, err);
+        code = index_held(r, c->has, err);
     if (code == 0 && !whole)
         code = each_listing(c, false, drop_unlisted, err);
     if (code == 0 && c->wanting)

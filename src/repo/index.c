@@ -144,6 +144,25 @@ void index_free(struct repository *r)
     r->frames = NULL;
 }
 
+int index_held(struct repository *r, uint32_t *held, struct error *err)
+{
+    int code = 0;
+    memset(held, 0, r->pack_capacity * sizeof *held);
+    for (size_t i = 0; i < r->segment_count && code == 0; i++) {
+        uint64_t *numbers;
+        size_t count;
+        code = catalog_segment_packs(r->catalog, &r->segments[i].sha256, &numbers, &count, err);
+        if (code != 0)
+            break;
+        for (size_t k = 0; k < count; k++) {
+            if (numbers[k] < r->pack_capacity)
+                held[numbers[k]] |= r->segments[i].mask & r->packs[numbers[k]].present;
+        }
+        free(numbers);
+    }
+    return code;
+}
+
 /* ---- look-ups ---- */
 
 uint64_t index_pack_of_blob(const struct repository *r, uint64_t blob)

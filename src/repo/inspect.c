@@ -81,6 +81,12 @@ uint32_t inspect_present(struct repository *r, uint64_t pack)
     return pack < r->pack_capacity ? r->packs[pack].present : 0;
 }
 
+int inspect_held(struct repository *r, uint32_t **held, struct error *err)
+{
+    *held = memory_alloc_array(r->pack_capacity + 1, sizeof **held);
+    return index_held(r, *held, err);
+}
+
 /* What the pack says of itself must be what the index says of it. */
 static int check_pack(struct repository *r, const struct inspect_object *object, struct bytes bytes,
                       struct error *err)

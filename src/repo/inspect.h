@@ -38,5 +38,8 @@ int64_t inspect_locked_until(struct repository *repository, size_t target, const
 
 /* Targets that hold a pack. */
 uint32_t inspect_present(struct repository *repository, uint64_t pack);
+/* Those of them on which a segment lists it as well: only there do others find it. By the number of the pack,
+ * for each that blobs_locate names; allocated, the caller frees it. */
+int inspect_held(struct repository *repository, uint32_t **held, struct error *err);
 
 #endif

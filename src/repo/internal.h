@@ -186,6 +186,9 @@ struct index_copy {
 /* Every copy the index knows, present anywhere or not. Takes the lock. */
 int index_copies(struct repository *r, const struct id *id, struct index_copy *copies, size_t max,
                  size_t *count, struct error *err);
+/* held: the targets, a bit each, that hold a pack and a segment that lists it, by its number, pack_capacity
+ * of them. A pack is there only where both are: another host finds no more. */
+int index_held(struct repository *r, uint32_t *held, struct error *err);
 /* Deletes it on every active target that lists it, and notes that in its mask. */
 int object_delete(struct repository *r, struct object_seen *object, struct error *err);
 /* The pack of a blob number, 0 if none. The lock is held. */

@@ -536,11 +536,18 @@ small_disk() {
     holdfast -q forget "$(holdfast --json snapshots | jq -r '.snapshots[0].id')"
     sleep 1.1
     packs=$(find "$WORK/repo1/packs" -type f | wc -l)
+    touch "$WORK/before"
     chattr +i "$WORK/repo1/index"
     run holdfast prune
     chattr -i "$WORK/repo1/index"
     [ "$status" -ne 0 ]
     [ "$(find "$WORK/repo1/packs" -type f | wc -l)" -gt "$packs" ] # the copies
+    # What was copied is lost: who wrote the copies must not take them for what others find.
+    cp -a "$WORK/repo1" "$WORK/kept"
+    find "$WORK/repo1/packs" -type f -size +900k ! -newer "$WORK/before" -delete
+    ends 5 "a blob that it needs is not there" holdfast verify
+    rm -r "$WORK/repo1"
+    mv "$WORK/kept" "$WORK/repo1"
     holdfast -q prune --force
     # Another host knows what the index lists, and no more.
     sed "s|/state\"|/state2\"|" "$WORK/holdfast.conf" >"$WORK/other.conf"
