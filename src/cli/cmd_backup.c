@@ -5,6 +5,7 @@
 #include "cli/run_json.h"
 #include "cli/signals.h"
 #include "cli/status.h"
+#include "cli/targets.h"
 #include "repo/lease.h"
 
 #include <time.h>
@@ -34,6 +35,8 @@ static json_t *result_json(const char *job, const struct backup_result *r, const
 /* One repository of those that -c names. A record is made for the hooks alone: it is not kept. */
 struct by_hand {
     const struct options *options;
+    struct config *config;
+    struct lock *lock;
     struct wire wire;
     struct listener listener;
     struct run_events events;
@@ -41,17 +44,30 @@ struct by_hand {
     struct arena arena;
 };
 
+/* Tells whoever listens, and the list, what a job came to; err NULL: it was taken. */
+static int end_job(struct by_hand *b, struct run_job *job, const struct backup_result *result,
+                   const struct error *err, json_t *list)
+{
+    const struct run_job_result heard = {job, err, err ? NULL : result};
+    job->ended = (int64_t)time(NULL);
+    b->events.after_job(b->events.context, &heard);
+    int status = (int)job->exit_status;
+    if (b->options->json)
+        json_array_append_new(list, result_json(job->job, result, err, status));
+    else if (!err && !b->options->quiet)
+        job_print_result(job->job, result);
+    return status;
+}
+
 static int run_job(struct by_hand *b, struct run_job *job, json_t *list)
 {
     struct backup_result result = {0};
     struct error err = {0};
-    void *context = b->events.context;
     job->started = (int64_t)time(NULL);
-    int code = b->events.before_job(context, job, &err);
+    int code = b->events.before_job(b->events.context, job, &err);
     if (code == 0)
-        code = job_backup(b->options, &b->wire, config_find_job(b->wire.config, job->job), job->classes,
-                          &result, &err);
-    job->ended = (int64_t)time(NULL);
+        code = job_backup(b->options, &b->wire, config_find_job(b->config, job->job), job->classes, &result,
+                          &err);
     if (code == 0) {
         run_note_backup(job, &result, &b->arena);
     } else {
@@ -59,20 +75,14 @@ static int run_job(struct by_hand *b, struct run_job *job, json_t *list)
         error_prefix(&err, "job %s", job->job);
         job->exit_status = (uint32_t)status_report(&err);
     }
-    const struct run_job_result heard = {job, code ? &err : NULL, code ? NULL : &result};
-    b->events.after_job(context, &heard);
-    int status = (int)job->exit_status;
-    if (b->options->json)
-        json_array_append_new(list, result_json(job->job, &result, code ? &err : NULL, status));
-    else if (code == 0 && !b->options->quiet)
-        job_print_result(job->job, &result);
+    int status = end_job(b, job, &result, code ? &err : NULL, list);
     backup_result_free(&result);
     return status;
 }
 
 static void list_jobs(struct by_hand *b)
 {
-    const struct config *config = b->wire.config;
+    const struct config *config = b->config;
     struct run_record *r = &b->record;
     r->jobs = arena_alloc_array(&b->arena, config->job_count, sizeof *r->jobs);
     for (size_t i = 0; i < config->job_count; i++) {
@@ -82,17 +92,21 @@ static void list_jobs(struct by_hand *b)
     }
 }
 
-static int prepare(const struct wire *wire, struct error *err)
+static int prepare(struct by_hand *b, struct error *err)
 {
     uint64_t copied;
-    int code = lease_begin(wire->repository, "backup", err);
+    int code = b->events.prepare(b->events.context, &b->record, err);
     if (code == 0)
-        code = repository_sync(wire->repository, err);
+        code = wire_open_config(b->options, b->config, b->lock, REPOSITORY_WRITE, WIRE_HOST, &b->wire, err);
+    struct repository *r = b->wire.repository;
     if (code == 0)
-        code = repository_catch_up(wire->repository, false,
-                                   (unsigned)repository_parameters(wire->repository)->stall, &copied, err);
+        code = lease_begin(r, "backup", err);
     if (code == 0)
-        repository_warn_of_locks(wire->repository);
+        code = repository_sync(r, err);
+    if (code == 0)
+        code = repository_catch_up(r, false, (unsigned)repository_parameters(r)->stall, &copied, err);
+    if (code == 0)
+        repository_warn_of_locks(r);
     return code;
 }
 
@@ -119,22 +133,46 @@ static int run_jobs(struct by_hand *b, json_t *list)
 {
     struct run_record *r = &b->record;
     int status = STATUS_DONE;
-    *r = (struct run_record){.command = "backup", .message = "", .started = (int64_t)time(NULL)};
-    b->listener = (struct listener){.config = b->wire.config, .repository = &b->wire.repository};
-    b->events = listener_events(&b->listener);
-    list_jobs(b);
-    b->events.begin(b->events.context, r);
     for (size_t i = 0; i < r->job_count; i++) {
         if (*signals_stop()) /* those that are left have not begun */
             r->job_count = i;
         else
             status = status_worse(status, run_job(b, &r->jobs[i], list));
     }
-    status = status_worse(status, recover(&b->wire, list));
+    return status_worse(status, recover(&b->wire, list));
+}
+
+/* None was begun. */
+static int fail_jobs(struct by_hand *b, const struct error *err, json_t *list)
+{
+    struct run_record *r = &b->record;
+    int status = status_report(err);
+    r->message = err->message;
+    for (size_t i = 0; i < r->job_count && !*signals_stop(); i++) {
+        struct run_job *job = &r->jobs[i];
+        job->started = r->started;
+        job->exit_status = (uint32_t)status;
+        job->message = err->message;
+        end_job(b, job, &(struct backup_result){0}, err, list);
+    }
+    return status;
+}
+
+static int work(struct by_hand *b, json_t *list)
+{
+    struct run_record *r = &b->record;
+    struct error err = {0};
+    *r = (struct run_record){.command = "backup", .message = "", .started = (int64_t)time(NULL)};
+    b->listener = (struct listener){.config = b->config, .repository = &b->wire.repository};
+    b->events = listener_events(&b->listener);
+    list_jobs(b);
+    int status = prepare(b, &err) == 0 ? run_jobs(b, list) : fail_jobs(b, &err, list);
     r->interrupted = *signals_stop() != 0;
     r->ended = (int64_t)time(NULL);
     r->exit_status = (uint32_t)status;
     b->events.end(b->events.context, r);
+    wire_close(&b->wire);
+    b->events.leave(b->events.context, r);
     status = status_worse(status, listener_status(&b->listener));
     listener_free(&b->listener);
     arena_free(&b->arena);
@@ -146,19 +184,19 @@ static int run(const struct options *options, const char *file)
     struct by_hand b = {.options = options};
     struct error err = {0};
     signals_install();
-    int code = wire_open(options, file, REPOSITORY_WRITE, WIRE_HOST, &b.wire, &err);
-    if (code != 0)
-        return status_report(&err);
-    code = job_check_names(options, b.wire.config, &err);
+    int code = targets_load(file, true, &b.config, &err);
     if (code == 0)
-        code = prepare(&b.wire, &err);
+        code = job_check_names(options, b.config, &err);
+    if (code == 0)
+        code = lock_take(b.config->repository.state_dir, "backup", &b.lock, &err);
     json_t *list = json_array();
-    int status = code == 0 ? run_jobs(&b, list) : status_report(&err);
+    int status = code == 0 ? work(&b, list) : status_report(&err);
     if (options->json)
         output_json_print(json_pack("{s:i, s:o}", "exit_status", status, "jobs", list));
     else
         json_decref(list);
-    wire_close(&b.wire);
+    lock_release(b.lock);
+    config_free(b.config);
     return status;
 }
 

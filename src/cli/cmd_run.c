@@ -33,6 +33,7 @@ struct start {
     struct run_request *requests;
     struct prune_job *prune_jobs;
     struct run_parameters parameters;
+    struct lock *lock; /* of the state folder, while it works */
     struct wire wire;
     int nice; /* of this process, when it began */
 };
@@ -42,9 +43,15 @@ struct start {
 static int open_repository(void *context, struct repository **repository, struct error *err)
 {
     struct start *s = context;
-    int code = wire_open_config(s->options, s->config, REPOSITORY_WRITE, WIRE_HOST, &s->wire, err);
+    int code = wire_open_config(s->options, s->config, s->lock, REPOSITORY_WRITE, WIRE_HOST, &s->wire, err);
     *repository = s->wire.repository;
     return code;
+}
+
+static void close_repository(void *context)
+{
+    struct start *s = context;
+    wire_close(&s->wire);
 }
 
 static int take_snapshot(void *context, const char *job, uint32_t classes, struct backup_result *result,
@@ -95,7 +102,7 @@ static void write_metrics(void *context, const struct run_record *record)
 {
     struct start *s = context;
     (void)record; /* it is among the others already */
-    metrics_write(s->config, &s->schedules, s->wire.repository);
+    metrics_write(s->config, &s->schedules, s->lock, s->wire.repository);
 }
 
 /* ---- before anything is asked of a target ---- */
@@ -126,6 +133,7 @@ static void fill_parameters(struct start *s)
                                             .stop = signals_stop(),
                                             .context = s,
                                             .open = open_repository,
+                                            .close = close_repository,
                                             .backup = take_snapshot,
                                             .report = report};
 }
@@ -240,9 +248,12 @@ static int finish(const struct start *s, const struct run_result *result, unsign
     return (int)record->exit_status;
 }
 
+/* What else than another process keeps it from its lock keeps it from opening the repository, too. */
 static int run_due(struct start *s, const struct run_due *due, int *status, struct error *err)
 {
     struct run_result result;
+    if (lock_take(s->config->repository.state_dir, s->parameters.command, &s->lock, err) == ERROR_BUSY)
+        return ERROR_BUSY;
     struct listener listener = {.config = s->config, .repository = &s->wire.repository, .tells = true};
     /* Telling people may take its time. */
     const struct run_events events[] = {{.context = s, .after_job = print_job, .end = print_end},
@@ -251,13 +262,13 @@ static int run_due(struct start *s, const struct run_due *due, int *status, stru
     s->parameters.events = events;
     s->parameters.event_count = sizeof events / sizeof *events;
     set_priorities(s);
-    int code = run_all(&s->parameters, due, &result, err);
-    if (code == 0)
-        *status = status_worse(finish(s, &result, listener.undelivered), listener_status(&listener));
+    run_all(&s->parameters, due, &result);
+    *status = status_worse(finish(s, &result, listener.undelivered), listener_status(&listener));
     run_result_free(&result);
     listener_free(&listener);
-    wire_close(&s->wire);
-    return code;
+    lock_release(s->lock);
+    s->lock = NULL;
+    return 0;
 }
 
 /* Decides, and runs if something is due; *waited: jitter was waited for. BUSY, or 0 and the exit status. */

@@ -29,7 +29,7 @@ static int ask_repository(const struct options *options, struct config *config,
     struct wire wire = {0};
     struct snapshot_list snapshots = {0};
     struct run_list runs = {0};
-    int code = wire_open_config(options, config, REPOSITORY_READ, WIRE_HOST, &wire, err);
+    int code = wire_open_config(options, config, NULL, REPOSITORY_READ, WIRE_HOST, &wire, err);
     if (code != 0)
         return code;
     code = repository_sync_records(wire.repository, err);

@@ -31,7 +31,7 @@ static const struct lock_holder *holder_of(struct facts *f)
 /* What the targets say. */
 static int ask_targets(const struct options *options, struct facts *f, struct error *err)
 {
-    int code = wire_open_config(options, f->config, REPOSITORY_READ, WIRE_HOST, &f->wire, err);
+    int code = wire_open_config(options, f->config, NULL, REPOSITORY_READ, WIRE_HOST, &f->wire, err);
     if (code == 0)
         code = repository_sync_records(f->wire.repository, err);
     if (code == 0)
@@ -45,7 +45,7 @@ static int ask_memory(struct facts *f, const struct error *unanswered, struct er
 {
     int64_t known = 0;
     struct error why = {0};
-    int code = wire_open_offline(f->config, &f->wire, &known, &why);
+    int code = wire_open_offline(f->config, NULL, &f->wire, &known, &why);
     if (code != 0 && code != ERROR_BUSY) {
         *err = *unanswered;
         return err->code;

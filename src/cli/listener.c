@@ -45,12 +45,7 @@ static struct hooks_facts facts_of_job(const struct listener *l, const struct ru
 
 static int before_job(void *context, const struct run_job *job, struct error *err)
 {
-    struct listener *l = context;
-    if (l->before != 0) {
-        if (err)
-            *err = l->why;
-        return l->before;
-    }
+    const struct listener *l = context;
     json_t *result = json_object();
     json_object_set_new(result, "job", json_string(job->job));
     json_object_set_new(result, "classes", snapshot_classes_json(job->classes));
@@ -79,17 +74,22 @@ static void after_job(void *context, const struct run_job_result *result)
 
 /* ---- the run ---- */
 
+static int prepare(void *context, const struct run_record *record, struct error *err)
+{
+    struct hooks_facts facts = facts_of_run(context, record, NULL);
+    return hooks_before(&facts, err);
+}
+
 static void begin(void *context, const struct run_record *record)
 {
     struct listener *l = context;
+    (void)record;
+    if (!l->tells)
+        return;
     struct channel_outcome *outcomes = memory_alloc_array(l->config->notify_count, sizeof *outcomes);
-    if (l->tells) {
-        channels_begin(l->config, outcomes);
-        l->undelivered += channels_report(l->config, outcomes);
-    }
+    channels_begin(l->config, outcomes);
+    l->undelivered += channels_report(l->config, outcomes);
     free(outcomes);
-    struct hooks_facts facts = facts_of_run(l, record, NULL);
-    l->before = hooks_before(&facts, &l->why);
 }
 
 /* Whether this host's run before this one was not good. */
@@ -122,7 +122,7 @@ void listener_tell(struct listener *l, const struct run_record *record)
     enum notify_level level = tell_level((int)record->exit_status);
     if (l->config->notify_count == 0)
         return;
-    if (level == NOTIFY_SUCCESS && was_bad(l, record))
+    if (l->recovered)
         level = NOTIFY_RECOVERED;
     struct channel_outcome *outcomes = memory_alloc_array(l->config->notify_count, sizeof *outcomes);
     tell_render(l->config, level, record, &tell);
@@ -132,7 +132,15 @@ void listener_tell(struct listener *l, const struct run_record *record)
     free(outcomes);
 }
 
+/* While the history can be read. */
 static void end(void *context, const struct run_record *record)
+{
+    struct listener *l = context;
+    l->recovered = l->tells && l->config->notify_count &&
+                   tell_level((int)record->exit_status) == NOTIFY_SUCCESS && was_bad(l, record);
+}
+
+static void leave(void *context, const struct run_record *record)
 {
     struct listener *l = context;
     struct error why;
@@ -140,14 +148,19 @@ static void end(void *context, const struct run_record *record)
     struct hooks_facts facts = facts_of_run(l, record, json);
     l->failed += hooks_after(&facts, &why);
     json_decref(json);
-    if (l->tells)
+    if (l->tells && record->job_count) /* else nothing was due after all */
         listener_tell(l, record);
 }
 
 struct run_events listener_events(struct listener *l)
 {
-    return (struct run_events){
-        .context = l, .begin = begin, .before_job = before_job, .after_job = after_job, .end = end};
+    return (struct run_events){.context = l,
+                               .prepare = prepare,
+                               .begin = begin,
+                               .before_job = before_job,
+                               .after_job = after_job,
+                               .end = end,
+                               .leave = leave};
 }
 
 int listener_status(const struct listener *l)

@@ -13,11 +13,10 @@ struct listener {
     struct repository *const *repository; /* what the history is read from; NULL while it is not open */
     bool tells;                           /* the channels, too */
     /* What came of it: */
+    bool recovered;       /* the first good run after one that was not */
     unsigned undelivered; /* messages */
     unsigned failed;      /* hooks other than before */
     struct arena arena;   /* messages of jobs */
-    int before;           /* of the run: the code and */
-    struct error why;
 };
 
 /* The events that it listens to; l is their context. */

@@ -273,7 +273,7 @@ void metrics_render(const struct overview *overview, const char *repository, str
 
 /* ---- the file ---- */
 
-static int render_what_is_known(struct config *config, const struct schedules *schedules,
+static int render_what_is_known(struct config *config, const struct schedules *schedules, struct lock *lock,
                                 struct repository *repository, struct buffer *out, struct error *err)
 {
     struct wire wire = {0};
@@ -282,7 +282,7 @@ static int render_what_is_known(struct config *config, const struct schedules *s
     int64_t known = 0;
     bool offline = !repository;
     /* Without anything that is known the jobs that never ran are still worth a file. */
-    if (offline && wire_open_offline(config, &wire, &known, err) == 0)
+    if (offline && wire_open_offline(config, lock, &wire, &known, err) == 0)
         repository = wire.repository;
     int code = overview_of(config, schedules, repository, (int64_t)time(NULL), known, NULL,
                            offline ? &unanswered : NULL, &facts, err);
@@ -293,14 +293,15 @@ static int render_what_is_known(struct config *config, const struct schedules *s
     return code;
 }
 
-void metrics_write(struct config *config, const struct schedules *schedules, struct repository *repository)
+void metrics_write(struct config *config, const struct schedules *schedules, struct lock *lock,
+                   struct repository *repository)
 {
     struct buffer text = {0};
     struct error err = {0};
     const char *path = config->metrics.textfile;
     if (!path)
         return;
-    int code = render_what_is_known(config, schedules, repository, &text, &err);
+    int code = render_what_is_known(config, schedules, lock, repository, &text, &err);
     if (code == 0)
         code = file_write_atomic(path, buffer_bytes(&text), 0644, &err);
     if (code != 0) {

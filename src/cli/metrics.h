@@ -11,8 +11,9 @@
 void metrics_render(const struct overview *overview, const char *repository, struct buffer *out);
 
 /* Renders what a run left behind to the file that the configuration names, if it names one: temporary, fsync,
- * rename, mode 0644. `repository`: NULL if it could not be opened; then what this machine knows is written. A
- * failure is warned of, and no more. */
-void metrics_write(struct config *config, const struct schedules *schedules, struct repository *repository);
+ * rename, mode 0644. `repository`: NULL if it could not be opened; then what this machine knows is written.
+ * `lock`: as for wire_open_offline. A failure is warned of, and no more. */
+void metrics_write(struct config *config, const struct schedules *schedules, struct lock *lock,
+                   struct repository *repository);
 
 #endif

@@ -130,7 +130,7 @@ int run_plan_print(const struct options *options, struct config *config,
     struct error err;
     struct plan plan = {.parameters = parameters,
                         .due = memory_alloc_array(parameters->request_count, sizeof *plan.due)};
-    int code = wire_open_config(options, config, REPOSITORY_READ, WIRE_HOST, &wire, &err);
+    int code = wire_open_config(options, config, NULL, REPOSITORY_READ, WIRE_HOST, &wire, &err);
     if (code == 0) {
         code = make_plan(wire.repository, &plan, &err);
         if (code == 0 && options->json)

@@ -181,7 +181,7 @@ int wire_open(const struct options *options, const char *config_file, enum repos
     int code = options->target ? 0 : targets_load(config_file, mode == REPOSITORY_WRITE, &config, err);
     memset(wire, 0, sizeof *wire);
     if (code == 0)
-        code = wire_open_config(options, config, mode, key, wire, err);
+        code = wire_open_config(options, config, NULL, mode, key, wire, err);
     if (code == 0)
         wire->owns_config = true;
     else
@@ -189,8 +189,8 @@ int wire_open(const struct options *options, const char *config_file, enum repos
     return code;
 }
 
-int wire_open_config(const struct options *options, struct config *config, enum repository_mode mode,
-                     enum wire_key key, struct wire *wire, struct error *err)
+int wire_open_config(const struct options *options, struct config *config, struct lock *lock,
+                     enum repository_mode mode, enum wire_key key, struct wire *wire, struct error *err)
 {
     struct repository_parameters p;
     *wire = (struct wire){.config = config};
@@ -214,6 +214,7 @@ int wire_open_config(const struct options *options, struct config *config, enum 
         return code;
     }
     p.stop = signals_stop();
+    p.lock = lock;
     p.command = options_command(options->command)->name;
     p.fill_empty = options->command == COMMAND_HEAL;
     p.person = wire->has_person ? &wire->person : NULL;
@@ -225,10 +226,12 @@ int wire_open_config(const struct options *options, struct config *config, enum 
     return code;
 }
 
-int wire_open_offline(struct config *config, struct wire *wire, int64_t *known, struct error *err)
+int wire_open_offline(struct config *config, struct lock *lock, struct wire *wire, int64_t *known,
+                      struct error *err)
 {
     const struct repository_parameters p = {.state_folder = config->repository.state_dir,
                                             .host_key_file = config->repository.key_file,
+                                            .lock = lock,
                                             .min_targets = 1};
     *wire = (struct wire){.config = config};
     int code = repository_open_offline(&p, &wire->repository, known, err);

@@ -7,6 +7,7 @@
 
 #include "cli/options.h"
 #include "config/config.h"
+#include "repo/lock.h"
 #include "repo/repository.h"
 
 /* Whose secrets a command needs. */
@@ -29,12 +30,12 @@ struct wire {
 int wire_open(const struct options *options, const char *config_file, enum repository_mode mode,
               enum wire_key key, struct wire *wire, struct error *err);
 /* The same for a configuration that targets_load has read. The caller keeps it, and frees it after
- * wire_close.
- */
-int wire_open_config(const struct options *options, struct config *config, enum repository_mode mode,
-                     enum wire_key key, struct wire *wire, struct error *err);
-/* What is remembered of the repository, see repository_open_offline(). */
-int wire_open_offline(struct config *config, struct wire *wire, int64_t *known, struct error *err);
+ * wire_close; likewise the lock of its state folder, if that is taken already (else NULL). */
+int wire_open_config(const struct options *options, struct config *config, struct lock *lock,
+                     enum repository_mode mode, enum wire_key key, struct wire *wire, struct error *err);
+/* What is remembered of the repository, see repository_open_offline(); the lock as above. */
+int wire_open_offline(struct config *config, struct lock *lock, struct wire *wire, int64_t *known,
+                      struct error *err);
 void wire_close(struct wire *wire);
 /* The parameters alone (init). `create`: folders are made if they are missing; `writing`: a bucket must be
  * where residency allows it. */

@@ -17,7 +17,6 @@ struct run {
     struct repository *repository;
     const char **failed; /* jobs */
     size_t failed_count, taken;
-    bool begun;  /* the listeners know */
     char *draft; /* of the record */
 };
 
@@ -131,16 +130,6 @@ static void write_draft(struct run *run)
                 (run)->p->events[e_].event((run)->p->events[e_].context, __VA_ARGS__);                       \
         }                                                                                                    \
     } while (0)
-
-static void tell_begin(struct run *run, const struct run_due *due)
-{
-    if (run->begun)
-        return;
-    run->begun = true;
-    list_jobs(run, due);
-    write_draft(run);
-    EACH_EVENT(run, begin, run->record);
-}
 
 /* ---- jobs ---- */
 
@@ -341,34 +330,36 @@ static void leave_record(struct run *run)
     }
     if (code != 0 && runs_keep_waiting(run->p->state_folder, record, run->draft, &why) != 0)
         fail_run(run, &why);
-    EACH_EVENT(run, end, record);
 }
 
 /* Those that were due: none was taken. */
-static void fail_all(struct run *run, const struct run_due *due, struct error *why)
+static void fail_all(struct run *run, struct error *why)
 {
-    tell_begin(run, due);
     fail_run(run, why);
     for (size_t i = 0; i < run->record->job_count; i++) {
         struct run_job *job = &run->record->jobs[i];
+        if (*run->p->stop) {
+            skip_job(run, job);
+            continue;
+        }
         job->started = job->ended = run->record->started;
         job->exit_status = run->record->exit_status;
         job->message = run->record->message;
+        const struct run_job_result result = {job, why, NULL};
+        EACH_EVENT(run, after_job, &result);
     }
     leave_record(run);
 }
 
-static int begin(struct run *run, struct run_due *due, size_t *count, struct error *err)
+/* What may make the targets reachable in the first place. */
+static int prepare(struct run *run, struct error *err)
 {
-    struct snapshot_list snapshots = {0};
-    int code = lease_begin(run->repository, "run", err);
-    if (code == 0)
-        code = repository_sync(run->repository, err);
-    if (code == 0)
-        code = run_decide_by_repository(run->p, run->repository, run->record->started, due, count, &snapshots,
-                                        err);
-    snapshots_free(&snapshots);
-    return code;
+    int code = 0;
+    for (size_t i = 0; i < run->p->event_count && code == 0; i++) {
+        if (run->p->events[i].prepare)
+            code = run->p->events[i].prepare(run->p->events[i].context, run->record, err);
+    }
+    return code == 0 ? run->p->open(run->p->context, &run->repository, err) : code;
 }
 
 static int catch_up(struct run *run, struct error *err)
@@ -379,6 +370,27 @@ static int catch_up(struct run *run, struct error *err)
     /* One that may prune does it itself. */
     if (code == 0 && !repository_may_prune(run->repository))
         repository_warn_of_locks(run->repository);
+    return code;
+}
+
+/* The targets know better what is due. */
+static int begin(struct run *run, struct run_due *due, size_t *count, struct error *err)
+{
+    struct snapshot_list snapshots = {0};
+    int code = lease_begin(run->repository, "run", err);
+    if (code == 0)
+        code = repository_sync(run->repository, err);
+    if (code == 0)
+        code = run_decide_by_repository(run->p, run->repository, run->record->started, due, count, &snapshots,
+                                        err);
+    snapshots_free(&snapshots);
+    if (code == 0)
+        list_jobs(run, due);
+    if (code == 0 && *count) {
+        write_draft(run);
+        EACH_EVENT(run, begin, run->record);
+        code = catch_up(run, err);
+    }
     return code;
 }
 
@@ -401,8 +413,7 @@ static void work(struct run *run)
     describe_targets(run);
 }
 
-int run_all(const struct run_parameters *p, const struct run_due *due_before, struct run_result *result,
-            struct error *err)
+void run_all(const struct run_parameters *p, const struct run_due *due_before, struct run_result *result)
 {
     *result = (struct run_result){.record = {.command = p->command, .message = "", .started = now_seconds()}};
     struct run run = {.p = p, .result = result, .record = &result->record, .arena = &result->arena};
@@ -412,27 +423,26 @@ int run_all(const struct run_parameters *p, const struct run_due *due_before, st
     if (p->request_count)
         memcpy(due, due_before, p->request_count * sizeof *due);
     run.failed = memory_alloc_array(p->request_count, sizeof *run.failed);
-    int code = p->open(p->context, &run.repository, &why);
-    bool busy = code == ERROR_BUSY;
-    if (busy && err)
-        *err = why;
+    list_jobs(&run, due);
+    write_draft(&run);
+    int code = prepare(&run, &why);
     if (code == 0)
         code = begin(&run, due, &count, &why);
-    result->nothing_due = code == 0 && count == 0;
-    if (code == 0 && count) {
-        tell_begin(&run, due);
-        code = catch_up(&run, &why);
-        if (code == 0) {
-            work(&run);
-            leave_record(&run);
-        }
+    if (code != 0) {
+        fail_all(&run, &why);
+    } else if (count) {
+        work(&run);
+        leave_record(&run);
+    } else {
+        result->nothing_due = true;
+        runs_drop_draft(run.draft);
     }
-    if (code != 0 && !busy)
-        fail_all(&run, due, &why);
+    EACH_EVENT(&run, end, run.record);
+    p->close(p->context);
+    EACH_EVENT(&run, leave, run.record);
     free(run.draft);
     free(run.failed);
     free(due);
-    return busy ? code : 0;
 }
 
 void run_result_free(struct run_result *result)

@@ -27,14 +27,21 @@ struct run_job_result {
 /* Hooks, notifications and metrics. Any may be NULL. */
 struct run_events {
     void *context;
-    /* There is something to do: record->jobs names it. */
+    /* First of all, before any target is asked: record->jobs names what seems to be due. If it fails, so does
+     * the run, with its error. */
+    int (*prepare)(void *context, const struct run_record *record, struct error *err);
+    /* The repository is open, and there is something to do: record->jobs names it. */
     void (*begin)(void *context, const struct run_record *record);
     /* Before a job; if it fails, so does the job, with its error. */
     int (*before_job)(void *context, const struct run_job *job, struct error *err);
-    /* Always, when before_job was called: also for a job that failed, or that a signal stopped. */
+    /* For each job but those that a signal came before: also for one that failed, or that a run which failed
+     * as a whole never came to. */
     void (*after_job)(void *context, const struct run_job_result *result);
-    /* When all is done and recorded, also after a run that could not even open the repository. */
+    /* When all is done and recorded, also after a run that could not even open the repository. Without jobs
+     * in the record: nothing was due after all, and there is no record. */
     void (*end)(void *context, const struct run_record *record);
+    /* Then, when the repository is closed: nothing of the run needs its targets any more. */
+    void (*leave)(void *context, const struct run_record *record);
 };
 
 struct run_parameters {
@@ -48,9 +55,9 @@ struct run_parameters {
     int64_t verify_every;     /* seconds */
     const volatile int *stop; /* never NULL */
 
-    void *context; /* of what follows */
-    /* Opens the repository for writing; the caller closes it when run_all has returned. BUSY ends the run. */
-    int (*open)(void *context, struct repository **repository, struct error *err);
+    void *context;                                                                 /* of what follows */
+    int (*open)(void *context, struct repository **repository, struct error *err); /* for writing */
+    void (*close)(void *context); /* also if it could not be opened */
     int (*backup)(void *context, const char *job, uint32_t classes, struct backup_result *result,
                   struct error *err);
     /* A failure, as it comes. */
@@ -79,11 +86,10 @@ struct run_result {
     struct run_record record;
 };
 
-/* The whole run; `due` is what was decided before any target was asked, for the record of a run that cannot
- * open the repository. Returns 0 if there is a result: failures are told in the record, which is written to
- * the targets, or waits in the state folder. BUSY if another process works on the repository. */
-int run_all(const struct run_parameters *parameters, const struct run_due *due, struct run_result *result,
-            struct error *err);
+/* The whole run, with the lock of the state folder held; `due` is what was decided before any target was
+ * asked: it is decided again by what they hold. Failures are told in the record, which is written to the
+ * targets, or waits in the state folder. */
+void run_all(const struct run_parameters *parameters, const struct run_due *due, struct run_result *result);
 /* Puts what a backup came to into a job's record. */
 void run_note_backup(struct run_job *job, const struct backup_result *backup, struct arena *arena);
 void run_result_free(struct run_result *result);

@@ -59,9 +59,9 @@ struct repository {
     enum repository_mode mode;
     char *state_folder;
     bool temporary_state;
-    int lock;
-    bool held;    /* another process has the lock: this reader works beside it */
-    bool offline; /* nothing but the catalog's records */
+    struct lock *lock; /* its own; NULL if the caller has it, or nobody */
+    bool held;         /* another process has the lock: this reader works beside it */
+    bool offline;      /* nothing but the catalog's records */
 
     struct host_key host_key;
     bool has_host;

@@ -18,6 +18,10 @@
 #define TRIES 10
 #define TRY_NS 25000000
 
+struct lock {
+    int fd;
+};
+
 static char *lock_path(const char *state_folder)
 {
     return file_join(state_folder, "lock");
@@ -65,11 +69,12 @@ static void name_holder(int fd, const char *command, const char *path)
     free(holder);
 }
 
-int lock_take(const char *state_folder, const char *command, int *out, struct error *err)
+int lock_take(const char *state_folder, const char *command, struct lock **lock, struct error *err)
 {
     char *path = lock_path(state_folder);
-    int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
-    int code = fd < 0 ? error_set_errno(err, errno, "cannot open %s", path) : 0;
+    int fd = -1, code = file_make_directories(state_folder, 0700, err);
+    if (code == 0 && (fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600)) < 0)
+        code = error_set_errno(err, errno, "cannot open %s", path);
     for (int tries = 1; code == 0 && flock(fd, LOCK_EX | LOCK_NB) != 0; tries++) {
         if (errno != EWOULDBLOCK)
             code = error_set_errno(err, errno, "cannot lock %s", path);
@@ -80,10 +85,18 @@ int lock_take(const char *state_folder, const char *command, int *out, struct er
     }
     if (code == 0) {
         name_holder(fd, command, path);
-        *out = fd;
+        *lock = memory_new(struct lock);
+        (*lock)->fd = fd;
     } else if (fd >= 0) {
         close(fd);
     }
     free(path);
     return code;
+}
+
+void lock_release(struct lock *lock)
+{
+    if (lock)
+        close(lock->fd);
+    free(lock);
 }

@@ -1,6 +1,6 @@
 /*
  * The lock of a state folder: one process at a time works on a repository on this machine. For repository.c,
- * and for who must know which process that is.
+ * for who works before it is opened, and for who must know which process that is.
  */
 #ifndef REPO_LOCK_H
 #define REPO_LOCK_H
@@ -15,9 +15,12 @@ struct lock_holder {
     int64_t since; /* Unix seconds */
 };
 
-/* *fd is to be closed by the caller, or by the end of the process. BUSY, with the holder's name, if it is
- * still held after a quarter of a second. */
-int lock_take(const char *state_folder, const char *command, int *fd, struct error *err);
+struct lock;
+
+/* The state folder is made if it is missing. The caller releases *lock, at the latest the end of the process
+ * does. BUSY, with the holder's name, if another process still holds it after a quarter of a second. */
+int lock_take(const char *state_folder, const char *command, struct lock **lock, struct error *err);
+void lock_release(struct lock *lock);
 /* Who holds it, after BUSY: false if that cannot be told. */
 bool lock_read_holder(const char *state_folder, struct lock_holder *holder);
 

@@ -76,8 +76,7 @@ static int open_state(struct repository *r, struct error *err)
     int code = 0;
     if (p->state_folder) {
         r->state_folder = memory_copy_string(p->state_folder);
-        code = file_make_directories(r->state_folder, 0700, err);
-        if (code == 0)
+        if (!p->lock)
             code = lock_take(r->state_folder, p->command ? p->command : "holdfast", &r->lock, err);
         r->held = code == ERROR_BUSY;
         if (code == 0)
@@ -413,7 +412,6 @@ int repository_open(const struct repository_parameters *parameters, enum reposit
     struct repository *r = memory_new(struct repository);
     r->parameters = *parameters;
     r->mode = mode;
-    r->lock = -1;
     pthread_mutex_init(&r->index_lock, NULL);
     pthread_mutex_init(&r->lease_lock, NULL);
     r->replicas = take_targets(parameters);
@@ -468,7 +466,7 @@ static int open_known_state(struct repository *r, struct error *err)
     r->state_folder = memory_copy_string(r->parameters.state_folder);
     if (access(path, R_OK | W_OK) != 0)
         code = error_set_errno(err, errno, "cannot open %s", path);
-    if (code == 0)
+    if (code == 0 && !r->parameters.lock)
         code = lock_take(r->state_folder, "status", &r->lock, err);
     if (code == 0)
         code = open_catalog(r, err);
@@ -483,7 +481,6 @@ int repository_open_offline(const struct repository_parameters *parameters, stru
     r->parameters = *parameters;
     r->mode = REPOSITORY_READ;
     r->offline = true;
-    r->lock = -1;
     pthread_mutex_init(&r->index_lock, NULL);
     pthread_mutex_init(&r->lease_lock, NULL);
     r->replicas = take_targets(parameters);
@@ -519,8 +516,7 @@ void repository_close(struct repository *r)
     buffer_free(&r->config_bytes);
     if (r->temporary_state)
         remove_folder(r->state_folder);
-    if (r->lock >= 0)
-        close(r->lock);
+    lock_release(r->lock);
     free(r->state_folder);
     pthread_mutex_destroy(&r->index_lock);
     pthread_mutex_destroy(&r->lease_lock);

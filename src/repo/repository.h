@@ -26,6 +26,7 @@ struct repository_parameters {
     unsigned min_targets;            /* at least 1 */
     const char *state_folder;        /* NULL: a temporary one that is removed at close */
     const char *command;             /* whom the lock names as its holder */
+    struct lock *lock;               /* of the state folder, if the caller has it; NULL: it is taken */
     const char *host_key_file;       /* NULL on a machine that has none */
     const struct person_key *person; /* NULL: the host's secrets only */
     int compression;                 /* zstd level */

@@ -294,6 +294,11 @@ int runs_draft(const char *state_folder, const struct run_record *record, char *
     return write_waiting(state_folder, record, DRAFT_END, draft, err);
 }
 
+void runs_drop_draft(const char *draft)
+{
+    drop_file(draft, NULL);
+}
+
 int runs_keep_waiting(const char *state_folder, const struct run_record *record, const char *draft,
                       struct error *err)
 {
@@ -423,7 +428,7 @@ int runs_load(struct repository *r, struct run_list *list, struct error *err)
     each_run(r, &list->arena, add_run, &l);
     size_t stored = list->count;
     /* A reader that has the lock has no draft of its own. */
-    bool drafts = r->mode == REPOSITORY_READ && r->lock >= 0;
+    bool drafts = r->mode == REPOSITORY_READ && r->lock;
     int code = load_waiting(r->parameters.state_folder, drafts, &l, err);
     for (size_t i = stored; i < list->count && r->has_host; i++)
         list->list[i].record.host = r->host_key.host;

@@ -24,6 +24,9 @@ struct run_list {
  * from before, that is replaced. */
 int runs_draft(const char *state_folder, const struct run_record *record, char **draft, struct error *err);
 
+/* There will be no record. */
+void runs_drop_draft(const char *draft);
+
 /* Signs the record with host, sequence, previous and software filled in and texts that fit (printable, not
  * too long), and writes it to every active target, behind those that waited. The repository must be synced.
  * The draft, which may be NULL, goes. */

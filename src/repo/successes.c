@@ -70,7 +70,7 @@ int successes_read_local(const char *state_folder, const char *host_key_file, co
     struct buffer text = {0};
     struct host_key key = {0};
     struct catalog *catalog = NULL;
-    int lock = -1;
+    struct lock *lock = NULL;
     *list = (struct success_list){0};
     char *path = file_join(state_folder, "catalog.db");
     int code = 0;
@@ -90,8 +90,7 @@ out:
     catalog_close(catalog);
     host_key_cleanse(&key);
     buffer_free_secret(&text);
-    if (lock >= 0)
-        close(lock);
+    lock_release(lock);
     free(path);
     return code;
 }

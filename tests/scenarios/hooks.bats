@@ -16,7 +16,10 @@ exec "\$@"
 H
     chmod +x "$WORK/hook"
 }
-teardown() { drop_work; }
+teardown() {
+    ! mountpoint -q "$WORK/target" || umount "$WORK/target"
+    drop_work
+}
 
 fail() {
     printf '%s\n' "$*" >&2
@@ -138,6 +141,55 @@ ALL() { echo "before = $(H); after = $(H); on_success = $(H); on_warning = $(H);
     [ "$(snapshots)" -eq 0 ]
     [ "$(jq -r '.run.jobs[0].message' "$WORK/stdin.on_failure.")" != null ]
     grep -q 'hook before of the run: .*: not mounted' "$WORK/err"
+}
+
+# The target lies elsewhere but while hooks of the run have it in its place: really mounted where that is allowed, so that
+# after shows that nothing keeps it busy.
+make_mounted_target() {
+    local from="$WORK/elsewhere" to="$WORK/target"
+    configure ""
+    mkdir "$from"
+    mv "$to"/* "$from"
+    APPEAR="mv $from/* $to" VANISH="mv $to/* $from"
+    ! mount --bind "$from" "$to" 2>/dev/null || { umount "$to"; APPEAR="mount --bind $from $to" VANISH="umount $to"; }
+    configure_mounted "$APPEAR"
+}
+configure_mounted() { # WORDS: of before
+    configure "hooks = { before = $(H); after = $(H); };" "" \
+        "hooks = { before = $(H sh -c "$1"); after = $(H sh -c "$VANISH"); on_failure = $(H); };"
+}
+
+@test "a before of the run makes the target reachable, and its after takes it away when nothing needs it any more" {
+    make_mounted_target
+    ends 0 backup
+    [ "$(log)" = "before:: before:files: after:files:success after::success" ]
+    [ ! -e "$WORK/target/config" ]
+    ends 0 run
+    [ "$(ls "$WORK/elsewhere/snapshots" | wc -l) $(ls "$WORK/elsewhere/runs" | wc -l)" = "2 1" ]
+    [ -z "$(find "$WORK/elsewhere/leases" "$WORK/target" -mindepth 1)" ]
+    rm "$WORK/log"
+    ends 0 run
+    [ ! -e "$WORK/log" ] # nothing is due
+    # What a lost state folder knew must be asked of the targets: then nothing is due after all, and there is no record.
+    rm -r "$WORK/state"
+    ends 0 --json run
+    [ "$(log)" = "before:: after::success" ]
+    [ "$(jq -c .jobs "$WORK/out")" = "[]" ]
+    [ -z "$(ls "$WORK/state/runs")" ]
+}
+
+@test "where the target is not reachable after all, each after and on_failure runs, and the run is recorded" {
+    make_mounted_target
+    VANISH=true
+    configure_mounted true
+    ends 1 --json backup
+    [ "$(log)" = "before:: after:files:failure after::failure on_failure::failure" ]
+    [ "$(jq -c '[.exit_status, .jobs[0].exit_status, (.jobs[0].error | length > 0)]' "$WORK/out")" = "[1,1,true]" ]
+    rm "$WORK/log"
+    ends 1 run
+    [ "$(log)" = "before:: after:files:failure after::failure on_failure::failure" ]
+    fact on_failure. ERROR | grep -q "no repository at $WORK/target"
+    [ "$(ls "$WORK/state/runs" | wc -l)" -eq 1 ]
 }
 
 @test "a hook that takes too long is ended, with all it has started" {
