@@ -130,6 +130,7 @@ P
     as init init
     as backup backup
     as prune prune
+    as prune pin latest
     # The thief of the host's keys overwrites, deletes and tries to get around the locks.
     /usr/bin/python3 - "$S3_HTTP" "$BUCKET" "$WORK" <<'P'
 import boto3, botocore, configparser, datetime, sys
@@ -148,25 +149,41 @@ def refused(call, **arguments):
     except botocore.exceptions.ClientError as e:
         assert e.response["Error"]["Code"] == "AccessDenied", e
     else:
-        sys.exit(f"{call.__name__} {arguments} went through")
-soon = datetime.datetime.now(datetime.timezone.utc) + datetime.timedelta(seconds=2)
-locked = 0
+        sys.exit(f"{call.__name__} {arguments} went through, and was not to")
+def delete_several(s3):
+    """Some refuse the whole request, some each object in it."""
+    def delete(**arguments):
+        for error in s3.delete_objects(**arguments).get("Errors", []):
+            raise botocore.exceptions.ClientError({"Error": error}, "DeleteObjects")
+    return delete
+now = datetime.datetime.now(datetime.timezone.utc)
+soon, late = now + datetime.timedelta(seconds=60), now + datetime.timedelta(days=2)
+locked = kinds = 0
 for version in roles["restore"].list_object_versions(Bucket=bucket)["Versions"]:
     name, id = version["Key"], version["VersionId"]
-    if name.startswith(("leases/", "events/")):
-        continue
-    locked += name != "config" and not name.startswith("keys/")
+    lockable = name.startswith(("packs/", "index/", "snapshots/", "runs/"))
+    removable = name.startswith(("leases/", "events/"))
+    locked += lockable
     for role, s3 in roles.items():
-        refused(s3.delete_object, Key=name, VersionId=id)
-        refused(s3.delete_object, Key=name, VersionId=id, BypassGovernanceRetention=True)
-        if name == "config" or name.startswith("keys/"):
+        # Nobody shortens a lock, nor locks what must be removable: on this gateway whoever has put an object may, where
+        # it is not denied, whatever is allowed.
+        for date in (soon, late):
+            for mode in ("GOVERNANCE", "COMPLIANCE"):
+                for more in ({}, {"BypassGovernanceRetention": True}):
+                    if not (lockable and date == late and mode == "GOVERNANCE" and role in writers):
+                        refused(s3.put_object_retention, Key=name, VersionId=id,
+                                Retention={"Mode": mode, "RetainUntilDate": date}, **more)
+        if removable:
             continue
-        refused(s3.put_object_retention, Key=name, VersionId=id, Retention={"Mode": "GOVERNANCE", "RetainUntilDate": soon},
-                BypassGovernanceRetention=True)
-        if role in writers:
+        for more in ({}, {"BypassGovernanceRetention": True}):
+            refused(s3.delete_object, Key=name, VersionId=id, **more)
+            refused(delete_several(s3), Delete={"Objects": [{"Key": name, "VersionId": id}]}, **more)
+        if lockable and role in writers:
             s3.put_object(Bucket=bucket, Key=name, Body=b"garbage of " + role.encode())
-        if role == "prune":
+        if lockable and role == "prune":
             s3.delete_object(Bucket=bucket, Key=name)
+    kinds |= 1 if name == "config" else 2 if name.startswith("keys/") else 4 if name.startswith("events/") else 0
+assert kinds == 7, kinds
 assert locked >= 4, locked
 P
     rm -rf "$WORK"/state-*
