@@ -105,7 +105,7 @@ int prune_run(struct repository *r, const struct snapshot_list *list, const stru
     if (code != 0 && code != ERROR_CANCELLED && !p->dry_run)
         collection_keep_all_locks(r);
     if (code == 0)
-        code = collection_run(m.collection, p->dry_run, &result->collect, err);
+        code = collection_run(m.collection, p->dry_run, p->force, &result->collect, err);
     collection_free(m.collection);
     return code;
 }

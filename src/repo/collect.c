@@ -149,32 +149,6 @@ static int note_forgotten(struct repository *r, const struct object_seen *object
     return 0;
 }
 
-int object_delete(struct repository *r, struct object_seen *object, struct error *err)
-{
-    char name[OBJECT_NAME_MAX];
-    object_seen_name(object, name);
-    int locked = repository_stopped(r, err);
-    if (locked != 0)
-        return locked;
-    for (size_t t = 0; t < replicas_count(r->replicas); t++) {
-        if (!(object->mask >> t & 1) || !replicas_is_active(r->replicas, t))
-            continue;
-        struct error why;
-        int code = storage_remove(replicas_storage(r->replicas, t), name, &why);
-        if (code != 0 && err)
-            *err = why;
-        if (code == ERROR_LOCKED) {
-            locked = code;
-            continue;
-        }
-        if (code != 0)
-            return code;
-        object->mask &= ~(1u << t);
-        retention_drop(r, t, object);
-    }
-    return locked;
-}
-
 void collect_note_locked(struct collection *c, const struct object_seen *object, int64_t until)
 {
     c->result->locked_objects++;
@@ -189,20 +163,50 @@ struct removals {
     pthread_mutex_t lock; /* the result */
 };
 
+/* LOCKED while a lock holds, with *until the date if it is known here or the store tells it. */
+static int remove_from(struct collection *c, size_t target, const struct object_seen *object, int64_t *until,
+                       struct error *err)
+{
+    struct repository *r = c->r;
+    struct storage *storage = replicas_storage(r->replicas, target);
+    char name[OBJECT_NAME_MAX];
+    *until = retention_until(r, target, object);
+    if (!c->force && *until > storage_now(storage))
+        return ERROR_LOCKED;
+    object_seen_name(object, name);
+    int code = storage_remove(storage, name, err);
+    if (code == ERROR_LOCKED)
+        *until = retention_ask(r, target, object);
+    return code;
+}
+
 static int remove_one(size_t index, void *context, struct error *err)
 {
     struct removals *removals = context;
     struct repository *r = removals->c->r;
     struct object_seen *object = removals->list[index];
-    int64_t until = retention_anywhere(r, object);
-    int code = object_delete(r, object, err);
-    if (code != ERROR_LOCKED)
+    int64_t until, latest = 0;
+    bool locked = false;
+    int code = repository_stopped(r, err);
+    for (size_t t = 0; t < replicas_count(r->replicas) && code == 0; t++) {
+        if (!(object->mask >> t & 1) || !replicas_is_active(r->replicas, t))
+            continue;
+        code = remove_from(removals->c, t, object, &until, err);
+        if (code == ERROR_LOCKED) {
+            locked = true;
+            latest = until > latest ? until : latest;
+            code = 0;
+        } else if (code == 0) {
+            object->mask &= ~(1u << t);
+            retention_drop(r, t, object);
+        }
+    }
+    if (!locked)
         return code;
-    log_verbose("%s", err->message);
     pthread_mutex_lock(&removals->lock);
-    collect_note_locked(removals->c, object, until);
+    collect_note_locked(removals->c, object, latest);
     pthread_mutex_unlock(&removals->lock);
-    return 0;
+    return code;
 }
 
 int collect_remove(struct collection *c, struct object_seen **list, size_t count, struct error *err)
@@ -277,7 +281,7 @@ static int keep_locks(struct collection *c, struct error *err)
 {
     struct retention_result locks;
     int code = retention_extend(c->r, is_needed, c, c->dry_run, &locks, err);
-    c->result->lock_due = locks.due;
+    c->result->lock_due = c->dry_run ? locks.due : locks.extended;
     c->result->lock_requests = locks.requests;
     return code;
 }
@@ -294,13 +298,15 @@ static int condemn(struct collection *c, struct error *err)
     return event_write(c->r, &event, err);
 }
 
-int collection_run(struct collection *c, bool dry_run, struct collect_result *result, struct error *err)
+int collection_run(struct collection *c, bool dry_run, bool force, struct collect_result *result,
+                   struct error *err)
 {
     uint64_t *fresh = NULL;
     size_t fresh_count = 0;
     *result = (struct collect_result){0};
     c->result = result;
     c->dry_run = dry_run;
+    c->force = force;
     int code = collect_read_leases(c, err);
     if (code == 0)
         code = delete_manifests(c, err);

@@ -32,14 +32,15 @@ struct collect_result {
     uint64_t deleted_manifests, deleted_events;
     uint64_t locked_objects, locked_bytes; /* would be removed or copied, but are locked */
     int64_t locked_until;                  /* Unix seconds; the latest of these that is known; 0: none is */
-    uint64_t lock_due, lock_requests;      /* objects whose locks are moved on, and what that costs */
+    uint64_t lock_due, lock_requests;      /* objects whose locks are (to be) moved on, and what that costs */
     int64_t delayed_until; /* Unix seconds; when grace and the last such lease end, if that is not refreshed;
                               0: none */
 };
 
 /* Forgotten manifests are deleted, packs repacked and condemned, and what may be deleted is. With dry_run
- * nothing is written. */
-int collection_run(struct collection *collection, bool dry_run, struct collect_result *result,
+ * nothing is written. What is known to be locked is not tried before its time, except with force: somebody
+ * may have taken the lock off. */
+int collection_run(struct collection *collection, bool dry_run, bool force, struct collect_result *result,
                    struct error *err);
 /* Where it cannot be told what is needed, because something cannot be read: moves on the locks of all that is
  * known, if they are due, so that none ends meanwhile. */

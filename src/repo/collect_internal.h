@@ -24,6 +24,7 @@ struct collection {
     bool warned_of_lease;            /* that one cannot be read */
     struct collect_result *result;
     bool dry_run;
+    bool force;               /* also tries to delete what this host believes to be locked */
     bool unfinished;          /* what was to be copied may not have been */
     struct id_map *forgotten; /* snapshots */
 };
@@ -35,7 +36,8 @@ static inline bool blob_is_live(const struct collection *c, uint64_t number)
 
 /* True if something in a pack of before this collection is needed. */
 bool collect_is_live(const struct collection *c, const struct catalog_pack *pack);
-/* object_delete of each, several at a time; what is locked stays and is counted. */
+/* Deletes each on every active target that lists it, several at a time, and notes that in its mask; what is
+ * locked stays and is counted. */
 int collect_remove(struct collection *c, struct object_seen **list, size_t count, struct error *err);
 void collect_note_locked(struct collection *c, const struct object_seen *object, int64_t until);
 /* Reads the leases as they are now (listed anew). */

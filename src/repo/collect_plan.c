@@ -86,10 +86,12 @@ static int note_lease(const struct storage_object *object, void *context)
     return 0;
 }
 
+/* One that a thief has locked is of no use to anybody, and in nobody's way. */
 static int remove_expired(size_t index, void *context, struct error *err)
 {
     const struct lease_listing *l = context;
-    return storage_remove(replicas_storage(l->c->r->replicas, l->target), l->expired[index], err);
+    int code = storage_remove(replicas_storage(l->c->r->replicas, l->target), l->expired[index], err);
+    return code == ERROR_LOCKED ? 0 : code;
 }
 
 int collect_read_leases(struct collection *c, struct error *err)
@@ -197,6 +199,20 @@ static void note_fate(struct collection *c, uint64_t number, enum fate fate, con
         condemn_pack(c, &entry->sha256);
 }
 
+/* The same where this host does not know it: it has lost its catalog, or others write and move locks on, too.
+ * A request is cheaper than a copy that need not be. */
+static int64_t ask_locked_until(const struct collection *c, const struct pack_state *state,
+                                const struct object_seen *object)
+{
+    int64_t latest = 0;
+    for (size_t t = 0; object && !(state->flags & PACK_CONDEMNED) && t < replicas_count(c->r->replicas);
+         t++) {
+        int64_t until = replicas_is_active(c->r->replicas, t) ? retention_ask(c->r, t, object) : 0;
+        latest = until > latest ? until : latest;
+    }
+    return latest > c->now ? latest : 0;
+}
+
 static int plan_pack(struct collection *c, uint64_t number, struct error *err)
 {
     struct repository *r = c->r;
@@ -212,7 +228,9 @@ static int plan_pack(struct collection *c, uint64_t number, struct error *err)
     if (code == 0)
         code = pack_entry_decode(buffer_bytes(&bytes), &arena, &entry, err);
     if (code == 0) {
+        const struct object_seen *object = listing_find(r, FOLDER_PACKS, &pack.sha256);
         int64_t until = locked_until(c, state, &pack.sha256);
+        size_t sparse = c->sparse_count;
         tally_frames(c, &pack, &entry, until != 0, &tally);
         c->result->packs++;
         c->result->bytes += pack.size;
@@ -220,7 +238,11 @@ static int plan_pack(struct collection *c, uint64_t number, struct error *err)
         enum fate fate = pack.pending || collect_is_young(c, &pack.sha256)
                              ? FATE_KEEP
                              : fate_of(state, &entry, tally.live_stored);
-        struct object_seen *object = listing_find(r, FOLDER_PACKS, &pack.sha256);
+        if (!until && (fate != FATE_KEEP || c->sparse_count > sparse) &&
+            (until = ask_locked_until(c, state, object)) != 0) {
+            c->result->sparse_frames -= c->sparse_count - sparse;
+            c->sparse_count = sparse;
+        }
         /* When its lock would have to be moved on it is not: one of which much is dead is copied, or that
          * would never end; one that is dead is condemned, so that no writer takes it up again and then sees
          * its lock end. */
@@ -249,7 +271,9 @@ static int join_small(struct collection *c, uint8_t kind, struct error *err)
                 continue;
             code = catalog_pack_by_number(r->catalog, n, &pack, err);
             if (code != 0 || pack.pending || pack.size > r->config.pack_size / 4 ||
-                collect_is_young(c, &pack.sha256) || locked_until(c, &r->packs[n], &pack.sha256))
+                collect_is_young(c, &pack.sha256) || locked_until(c, &r->packs[n], &pack.sha256) ||
+                (round == 0 &&
+                 ask_locked_until(c, &r->packs[n], listing_find(r, FOLDER_PACKS, &pack.sha256))))
                 continue;
             if (round == 0)
                 small++;

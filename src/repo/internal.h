@@ -189,8 +189,6 @@ int index_copies(struct repository *r, const struct id *id, struct index_copy *c
 /* held: the targets, a bit each, that hold a pack and a segment that lists it, by its number, pack_capacity
  * of them. A pack is there only where both are: another host finds no more. */
 int index_held(struct repository *r, uint32_t *held, struct error *err);
-/* Deletes it on every active target that lists it, and notes that in its mask. */
-int object_delete(struct repository *r, struct object_seen *object, struct error *err);
 /* The pack of a blob number, 0 if none. The lock is held. */
 uint64_t index_pack_of_blob(const struct repository *r, uint64_t blob);
 uint32_t contents_frame_of_blob(const struct contents *contents, uint32_t blob);

@@ -10,6 +10,7 @@
 #include <stdlib.h>
 
 #define LIST_PAGE 1000
+#define REQUESTS_EACH 2 /* to ask for the lock, and to move it */
 /* Seconds by which the times of a store's objects and of its answers may differ. */
 #define CLOCK_SLACK 2
 
@@ -149,6 +150,24 @@ void retention_drop(struct repository *r, size_t target, const struct object_see
     free(key);
 }
 
+int64_t retention_ask(struct repository *r, size_t target, const struct object_seen *object)
+{
+    char name[OBJECT_NAME_MAX];
+    int64_t until;
+    struct error why;
+    if (!r->parameters.retain[target] || !is_lockable(object) || !(object->mask >> target & 1))
+        return 0;
+    object_seen_name(object, name);
+    if (storage_retention(replicas_storage(r->replicas, target), name, NULL, &until, &why) != 0) {
+        log_verbose("%s", why.message);
+        return 0;
+    }
+    char *key = object_key(r, target, object);
+    put_number(r, key, until, NULL);
+    free(key);
+    return until;
+}
+
 int64_t retention_anywhere(struct repository *r, const struct object_seen *object)
 {
     int64_t latest = 0;
@@ -159,11 +178,17 @@ int64_t retention_anywhere(struct repository *r, const struct object_seen *objec
     return latest;
 }
 
-static bool is_due(struct repository *r, size_t target, const struct object_seen *object, int64_t now)
+static bool date_is_due(struct repository *r, size_t target, const struct object_seen *object, int64_t until,
+                        int64_t now)
 {
     uint16_t spread = (uint16_t)(object->sha256.b[30] << 8 | object->sha256.b[31]);
+    return retention_is_due(now, until, r->parameters.retain[target], spread);
+}
+
+static bool is_due(struct repository *r, size_t target, const struct object_seen *object, int64_t now)
+{
     return is_lockable(object) && object->mask >> target & 1 &&
-           retention_is_due(now, retention_until(r, target, object), r->parameters.retain[target], spread);
+           date_is_due(r, target, object, retention_until(r, target, object), now);
 }
 
 bool retention_due(struct repository *r, const struct object_seen *object)
@@ -195,16 +220,19 @@ struct due {
     const struct object_seen *object;
     char *version; /* NULL: not found yet */
     bool several;  /* versions with bytes */
-    bool extended;
+    bool unknown;  /* this host knows no date */
+    int64_t until; /* 0: failed */
+    bool extended; /* else it was locked for long enough */
 };
 
 struct extension {
     struct repository *r;
+    size_t target;
     struct storage *storage;
     struct due *list;
     size_t count, capacity;
     struct id_map *places; /* by SHA-256: index + 1 */
-    int64_t until;
+    int64_t now, until;
     pthread_mutex_t lock; /* what follows: the first failure */
     int code;
     struct error why;
@@ -246,10 +274,16 @@ static int extend_one(size_t index, void *context, struct error *err)
     struct due *due = &e->list[index];
     char name[OBJECT_NAME_MAX];
     object_seen_name(due->object, name);
+    int64_t present = 0;
     int code = choose_version(e, due, name, err);
-    if (code == 0)
+    if (code == 0 && due->unknown)
+        code = storage_retention(e->storage, name, due->version, &present, err);
+    if (code == 0 && date_is_due(e->r, e->target, due->object, present, e->now)) {
         code = storage_retain(e->storage, name, due->version, e->until, err);
-    due->extended = code == 0;
+        present = e->until;
+        due->extended = code == 0;
+    }
+    due->until = code == 0 ? present : 0;
     if (code == 0 || code == ERROR_CANCELLED)
         return code;
     pthread_mutex_lock(&e->lock);
@@ -267,12 +301,13 @@ static int record_dates(struct extension *e, size_t target, struct retention_res
 {
     int code = 0;
     for (size_t i = 0; i < e->count && code == 0; i++) {
-        if (!e->list[i].extended)
+        const struct due *due = &e->list[i];
+        if (!due->until)
             continue;
-        char *key = object_key(e->r, target, e->list[i].object);
-        code = put_number(e->r, key, e->until, err);
+        char *key = object_key(e->r, target, due->object);
+        code = put_number(e->r, key, due->until, err);
         free(key);
-        result->extended++;
+        result->extended += due->extended;
     }
     return code;
 }
@@ -281,20 +316,23 @@ static int extend_target(struct repository *r, size_t target,
                          bool (*needed)(const struct object_seen *object, void *context), void *context,
                          bool dry_run, struct retention_result *result, struct error *err)
 {
-    struct extension e = {.r = r, .storage = replicas_storage(r->replicas, target), .places = id_map_new()};
-    int64_t now = storage_now(e.storage);
+    struct extension e = {
+        .r = r, .target = target, .storage = replicas_storage(r->replicas, target), .places = id_map_new()};
     int code = 0;
-    e.until = now + r->parameters.retain[target];
+    e.now = storage_now(e.storage);
+    e.until = e.now + r->parameters.retain[target];
     for (size_t i = 0; i < r->object_count; i++) {
-        if (!is_due(r, target, &r->objects[i], now) || !needed(&r->objects[i], context))
+        const struct object_seen *object = &r->objects[i];
+        if (!is_due(r, target, object, e.now) || !needed(object, context))
             continue;
-        id_map_put(e.places, &r->objects[i].sha256, e.count);
+        id_map_put(e.places, &object->sha256, e.count);
         memory_reserve_one(e.list, e.count, e.capacity);
-        e.list[e.count++] = (struct due){.object = &r->objects[i]};
+        e.list[e.count++] =
+            (struct due){.object = object, .unknown = retention_until(r, target, object) == 0};
     }
     result->due += e.count;
     if (e.count)
-        result->requests += e.count + r->object_count / LIST_PAGE + 1;
+        result->requests += e.count * REQUESTS_EACH + r->object_count / LIST_PAGE + 1;
     if (e.count && !dry_run) {
         code = storage_list_versions(e.storage, "", note_version, &e, err);
         if (code == 0) {

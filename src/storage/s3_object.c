@@ -342,7 +342,8 @@ int s3_remove_version(void *driver, const char *name, const char *version, struc
     return remove_one(driver, name, version, err);
 }
 
-/* Versions of one object; the first failure is kept, and the others are removed all the same. */
+/* Versions of one object; the first failure that is worse than a lock is kept, else the first, and the others
+ * are removed all the same. */
 struct removal {
     struct s3 *s3;
     const char *name;
@@ -357,7 +358,7 @@ static int remove_if_same(const struct storage_version *version, void *context)
     if (strcmp(version->name, removal->name) != 0)
         return 0;
     int code = remove_one(removal->s3, removal->name, version->version, &err);
-    if (code != 0 && removal->code == 0) {
+    if (code != 0 && (removal->code == 0 || (removal->code == ERROR_LOCKED && code != ERROR_LOCKED))) {
         removal->code = code;
         removal->why = err;
     }
