@@ -108,7 +108,11 @@ static json_t *target_json(const struct overview_target *target)
         json_object_set_new(o, "missing_snapshots", ids_of(target->missing, target->missing_count));
     set_time(o, "behind_since", target->behind_since);
     set_time(o, "newest", target->newest);
-    set_time(o, "locks_end", target->locks_end);
+    set_time(o, "locks_end", target->locks.ends);
+    if (target->locks.ends || target->locks.unknown) {
+        output_json_number(o, "locks_asked", target->locks.asked);
+        output_json_number(o, "locks_unknown", target->locks.unknown);
+    }
     if (target->used_known)
         output_json_number(o, "bytes", target->used);
     return o;

@@ -140,6 +140,24 @@ static void print_targets(const struct overview *o)
     output_table_free(table);
 }
 
+/* What is said of them is as good as who says it. */
+static void print_locks(const struct overview *o)
+{
+    for (size_t t = 0; t < o->target_count; t++) {
+        const struct inspect_locks *locks = &o->targets[t].locks;
+        char ends[LOCAL_TIME_SIZE];
+        if (!locks->ends && !locks->unknown)
+            continue;
+        printf("%-13s%s: ", "locks", o->targets[t].name);
+        if (locks->ends)
+            printf("the first ends %s (%s)", local_time_both(locks->ends, o->now, ends),
+                   locks->asked ? "the store was asked" : "noted when it was put or moved on");
+        if (locks->unknown)
+            printf("%s%zu not known here", locks->ends ? ", " : "", locks->unknown);
+        putchar('\n');
+    }
+}
+
 /* ---- the rest ---- */
 
 static const char *outcome(uint32_t exit_status)
@@ -193,4 +211,5 @@ void overview_print(const struct overview *o, const char *repository, bool quiet
     print_jobs(o, all);
     print_targets(o);
     print_history(o);
+    print_locks(o);
 }

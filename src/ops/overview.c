@@ -1,5 +1,6 @@
 #include "ops/overview.h"
 
+#include "base/memory.h"
 #include "base/text.h"
 #include "ops/overview_internal.h"
 
@@ -151,16 +152,15 @@ static const struct run_target *find_target(const struct overview_make *m, const
     return NULL;
 }
 
-/* All that this host put at about the time of a manifest is locked as long. */
+/* What was put at about the time of a manifest is locked as long, and moved on by the same prune. */
 static void find_locks(const struct overview_make *m, size_t t, struct overview_target *target)
 {
     const struct snapshot_list *list = m->parameters->snapshots;
-    bool locks = repository_parameters(m->repository)->retain[t] > 0;
-    for (size_t i = 0; i < list->count && locks; i++) {
-        int64_t until = inspect_locked_until(m->repository, t, &list->list[i].sha256);
-        if (until && (!target->locks_end || until < target->locks_end))
-            target->locks_end = until;
-    }
+    struct id *manifests = memory_alloc_array(list->count, sizeof *manifests);
+    for (size_t i = 0; i < list->count; i++)
+        manifests[i] = list->list[i].sha256;
+    inspect_locks(m->repository, t, manifests, list->count, &target->locks);
+    free(manifests);
 }
 
 static void look_at_target(struct overview_make *m, size_t t, struct overview_target *target)

@@ -7,6 +7,7 @@
 #define OPS_OVERVIEW_H
 
 #include "ops/verify_note.h"
+#include "repo/inspect.h"
 #include "repo/lock.h"
 #include "repo/runs.h"
 #include "repo/snapshots.h"
@@ -44,7 +45,7 @@ struct overview_target {
     const struct error *why;         /* if it does not; NULL: nobody asked it */
     const struct snapshot **missing; /* that it lacks, oldest first; only if it answers */
     size_t missing_count;
-    int64_t locks_end; /* of its own clock: when the first lock of a manifest ends; 0: none, or not known */
+    struct inspect_locks locks;    /* of the snapshots there; only if it answers and locks */
     int64_t behind_since;          /* when the oldest of those began; 0: none */
     int64_t newest;                /* when the newest snapshot there began; 0: none, or not known */
     bool used_known;               /* of a target that does not answer from the last run's record */

@@ -138,12 +138,21 @@ static void look_at_locks(struct overview_make *m, size_t t, const struct overvi
 {
     int64_t retain = repository_parameters(m->repository)->retain[t];
     int64_t now = storage_now(replicas_storage(repository_replicas(m->repository), t));
+    int64_t ends = target->locks.ends;
+    char time[TEXT_TIME_SIZE];
+    text_format_time(ends, time);
     /* Prune moves them on when a third is left. */
-    if (target->locks_end && target->locks_end - now < retain / 4)
+    if (ends && ends <= now)
         add(m, OVERVIEW_WARNING, 0,
-            text(m, "target %s: locks of objects that are needed end, and nothing moves them on",
-                 target->name),
-            "holdfast prune");
+            text(m, "target %s: objects that are needed are not locked", target->name),
+            "holdfast prune, on a host with the role prune");
+    else if (ends && ends - now < retain / 4)
+        add(m, OVERVIEW_WARNING, 0,
+            text(m,
+                 "target %s: locks of objects that are needed end, the first at %s UTC, and nothing moves "
+                 "them on",
+                 target->name, time),
+            "holdfast prune, on a host with the role prune, several times within object_lock.retain");
 }
 
 /* "files, database" */

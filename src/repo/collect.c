@@ -176,7 +176,7 @@ static int remove_from(struct collection *c, size_t target, const struct object_
     object_seen_name(object, name);
     int code = storage_remove(storage, name, err);
     if (code == ERROR_LOCKED)
-        *until = retention_ask(r, target, object);
+        retention_ask(r, target, object, until);
     return code;
 }
 

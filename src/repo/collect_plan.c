@@ -207,8 +207,9 @@ static int64_t ask_locked_until(const struct collection *c, const struct pack_st
     int64_t latest = 0;
     for (size_t t = 0; object && !(state->flags & PACK_CONDEMNED) && t < replicas_count(c->r->replicas);
          t++) {
-        int64_t until = replicas_is_active(c->r->replicas, t) ? retention_ask(c->r, t, object) : 0;
-        latest = until > latest ? until : latest;
+        int64_t until;
+        if (replicas_is_active(c->r->replicas, t) && retention_ask(c->r, t, object, &until) && until > latest)
+            latest = until;
     }
     return latest > c->now ? latest : 0;
 }

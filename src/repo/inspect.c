@@ -6,7 +6,6 @@
 #include "pack/pack.h"
 #include "repo/internal.h"
 #include "repo/lease.h"
-#include "repo/retention.h"
 
 #include <stdlib.h>
 
@@ -68,12 +67,6 @@ uint64_t inspect_bytes(struct repository *r, double percent)
             total += bytes;
     }
     return (uint64_t)total;
-}
-
-int64_t inspect_locked_until(struct repository *r, size_t target, const struct id *manifest)
-{
-    const struct object_seen *object = listing_find(r, FOLDER_SNAPSHOTS, manifest);
-    return object ? retention_until(r, target, object) : 0;
 }
 
 uint32_t inspect_present(struct repository *r, uint64_t pack)

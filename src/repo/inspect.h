@@ -32,9 +32,16 @@ int inspect_check(struct repository *repository, const struct inspect_object *ob
  * files still hold: for packs of which no good copy is left. Needs the role prune. */
 int inspect_distrust(struct repository *repository, const uint64_t *packs, size_t count, struct error *err);
 
-/* When the lock of a manifest that this host put on the target ends, Unix seconds by the store's clock; 0 if
- * it has none, or none that is known here. */
-int64_t inspect_locked_until(struct repository *repository, size_t target, const struct id *manifest);
+struct inspect_locks {
+    int64_t ends; /* when the first lock of these ends, or that one of them is not locked now: Unix seconds by
+                     the store's clock; 0: none is known */
+    size_t asked; /* of how many the store was asked; of the others it is what this host noted */
+    size_t unknown;
+};
+/* The locks of manifests on a target that answers. Those of which less than a quarter is left, by what is
+ * known here, are asked about, a few at most. */
+void inspect_locks(struct repository *repository, size_t target, const struct id *manifests, size_t count,
+                   struct inspect_locks *locks);
 
 /* Targets that hold a pack. */
 uint32_t inspect_present(struct repository *repository, uint64_t pack);

@@ -6,6 +6,7 @@
 #include "base/parallel.h"
 #include "base/text.h"
 #include "policy/retention.h"
+#include "repo/inspect.h"
 
 #include <stdlib.h>
 
@@ -150,22 +151,23 @@ void retention_drop(struct repository *r, size_t target, const struct object_see
     free(key);
 }
 
-int64_t retention_ask(struct repository *r, size_t target, const struct object_seen *object)
+bool retention_ask(struct repository *r, size_t target, const struct object_seen *object, int64_t *until)
 {
     char name[OBJECT_NAME_MAX];
-    int64_t until;
     struct error why;
+    *until = 0;
     if (!r->parameters.retain[target] || !is_lockable(object) || !(object->mask >> target & 1))
-        return 0;
+        return false;
     object_seen_name(object, name);
-    if (storage_retention(replicas_storage(r->replicas, target), name, NULL, &until, &why) != 0) {
+    if (storage_retention(replicas_storage(r->replicas, target), name, NULL, until, &why) != 0) {
         log_verbose("%s", why.message);
-        return 0;
+        *until = 0;
+        return false;
     }
     char *key = object_key(r, target, object);
-    put_number(r, key, until, NULL);
+    put_number(r, key, *until, NULL);
     free(key);
-    return until;
+    return true;
 }
 
 int64_t retention_anywhere(struct repository *r, const struct object_seen *object)
@@ -384,7 +386,7 @@ int retention_extend(struct repository *r, bool (*needed)(const struct object_se
 
 /* ---- locks that nobody moves on ---- */
 
-/* So many packs are asked about in a session. */
+/* So many objects are asked about in a session. */
 #define ASKED_MAX 8
 
 struct ending {
@@ -424,19 +426,11 @@ static int64_t ask(struct repository *r, size_t target, const struct ending *lis
                    int64_t before)
 {
     for (size_t i = 0; i < count; i++) {
-        char name[OBJECT_NAME_MAX];
         int64_t until;
-        struct error why;
-        object_seen_name(list[i].object, name);
-        if (storage_retention(replicas_storage(r->replicas, target), name, NULL, &until, &why) != 0) {
-            log_verbose("%s", why.message);
+        if (!retention_ask(r, target, list[i].object, &until))
             return 0;
-        }
         if (until < before)
             return until ? until : list[i].until;
-        char *key = object_key(r, target, list[i].object);
-        put_number(r, key, until, NULL);
-        free(key);
     }
     return 0;
 }
@@ -457,5 +451,44 @@ void repository_warn_of_locks(struct repository *r)
                     "them on",
                     r->parameters.target_labels[t], text_format_time(until, end));
         log_hint("run holdfast prune on a host with the role prune, several times within object_lock.retain");
+    }
+}
+
+static void note_end(struct inspect_locks *out, int64_t until)
+{
+    if (!out->ends || until < out->ends)
+        out->ends = until;
+}
+
+/* What may end soon, or have ended, is asked about: another host may have moved it on, and a date that is not
+ * known here is as late as it was put at least. */
+void inspect_locks(struct repository *r, size_t target, const struct id *manifests, size_t count,
+                   struct inspect_locks *out)
+{
+    struct ending list[ASKED_MAX];
+    size_t asked = 0;
+    int64_t now = storage_now(replicas_storage(r->replicas, target)), retain = r->parameters.retain[target];
+    *out = (struct inspect_locks){0};
+    for (size_t i = 0; i < count && retain; i++) {
+        const struct object_seen *object = listing_find(r, FOLDER_SNAPSHOTS, &manifests[i]);
+        if (!object || !(object->mask >> target & 1))
+            continue;
+        int64_t until = retention_until(r, target, object);
+        int64_t guess = until ? until : (object->arrival ? object->arrival : object->store_time) + retain;
+        if (guess < now + retain / 4)
+            note_ending(list, &asked, (struct ending){object, guess});
+        else if (until)
+            note_end(out, until);
+        else
+            out->unknown++;
+    }
+    for (size_t i = 0; i < asked; i++) {
+        int64_t until;
+        if (retention_ask(r, target, list[i].object, &until)) {
+            out->asked++;
+            note_end(out, until ? until : now); /* not locked at all */
+        } else {
+            out->unknown++;
+        }
     }
 }

@@ -21,8 +21,9 @@ void retention_begin(struct repository *repository);
  * nothing is: then it may still be locked. */
 int64_t retention_until(struct repository *repository, size_t target, const struct object_seen *object);
 
-/* The same from the store, whose answer is noted. One request; 0 also where it does not answer. */
-int64_t retention_ask(struct repository *repository, size_t target, const struct object_seen *object);
+/* The same from the store, whose answer is noted; false, with 0, where it gives none. One request. */
+bool retention_ask(struct repository *repository, size_t target, const struct object_seen *object,
+                   int64_t *until);
 
 /* After it was removed from the target. */
 void retention_drop(struct repository *repository, size_t target, const struct object_seen *object);

@@ -261,18 +261,51 @@ versions() {
     [[ $output == *"locks objects for 30 days, and job files keeps some snapshots for 7"* ]]
 }
 
-@test "status warns of locks that end soon because no prune moves them on" {
+@test "status says when locks end and who says so, and warns when they end soon because no prune moves them on" {
     day_locks
     holdfast -q init
+    holdfast -q host add writer --out "$WORK/writer.key" --role write
+    sed -e 's|host.key|writer.key|; s|/state"|/state2"|' "$WORK/holdfast.conf" >"$WORK/writer.conf"
+    writer() { "$HOLDFAST_BIN" -c "$WORK/writer.conf" "$@"; }
+    writer -q backup
     holdfast -q backup
-    holdfast status
-    [ "$(holdfast --json status | jq -r '.repositories[0].targets[0].locks_end' | xargs date +%s -d)" -gt "$(date -d '+23 hours' +%s)" ]
+    read -r key version < <(versions | grep ^snapshots/ | sort | head -n 1)
+    ends() { jq -r '.repositories[0].targets[0].locks_end' <<<"$output" | xargs date +%s -d; }
+    run writer --json status
+    [ "$status" -eq 0 ]
+    [ $(($(ends) - $(locked_until "$key" "$version"))) -le 2 ]
+    # Of another host's it knows nothing while there is time.
+    [ "$(jq -c '.repositories[0].targets[0] | [.locks_asked, .locks_unknown]' <<<"$output")" = '[0,1]' ]
+    run writer status
+    [[ $output == *"locks        locked: the first ends "*"(noted when it was put or moved on), 1 not known here"* ]]
+    # When the end is near the store is asked, by whoever looks.
+    s3_faults front '{"skew_minutes": 1140}'
+    for who in writer holdfast; do
+        rm -rf "$WORK/state" # and who knows nothing
+        run $who status
+        [ "$status" -eq 3 ]
+        [[ $output == *"warning   target locked: locks of objects that are needed end"*"-> holdfast prune"* ]]
+        [[ $output == *"(the store was asked)"* ]]
+    done
+    # Moved on by a host that may: nobody warns any more, though the writer noted another date.
+    holdfast -q prune
+    for who in writer holdfast; do
+        run $who --json status
+        [ "$status" -eq 0 ]
+        [ "$(ends)" -eq "$(locked_until "$key" "$version")" ]
+    done
+    # What is not locked at all is not passed over.
+    s3_bucket plain lock
+    write_targets_config "$(s3_target locked "$BUCKET" "$PROXY")"
+    rm -rf "$WORK/state" "$WORK/host.key" "$WORK/person.key"
+    s3_faults front
+    holdfast -q init
+    holdfast -q backup
+    write_targets_config "$(lock_target 1d "" "$PROXY")"
     s3_faults front '{"skew_minutes": 1140}'
     run holdfast status
     [ "$status" -eq 3 ]
-    [[ $output == *"warning   target locked: locks of objects that are needed end"*"-> holdfast prune"* ]]
-    holdfast -q prune
-    holdfast status
+    [[ $output == *"warning   target locked: objects that are needed are not locked"* ]]
 }
 
 @test "a backup warns of locks that end soon, by what the store says of them" {
