@@ -115,10 +115,10 @@ for name, policy in policies.items():
     actions = {action for statement in policy["Statement"] for action in statement["Action"]}
     stated = set(re.findall(r"s3:[A-Za-z]+", common + described.get(name, "")))
     compare(f"{name}: permission", actions, stated, "holdfast-s3.7")
-    places = {match[1] for statement in policy["Statement"] for resource in statement["Resource"]
-              if (match := re.search(r"PREFIX([a-z]+)", resource))}
-    problems.extend(f"holdfast-s3.7: {name}: {place} is missing" for place in places
-                    if not re.search(rf"\b{place}\b", described.get(name, "")))
+    for statement in policy["Statement"]:
+        text = described.get(name, "") if statement["Effect"] == "Allow" else common
+        places = {match[1] for resource in statement["Resource"] if (match := re.search(r"PREFIX([a-z]+)", resource))}
+        problems.extend(f"holdfast-s3.7: {name}: {place} is missing" for place in places if not re.search(rf"\b{place}\b", text))
 
 # ---- holdfast-databases(7): the jobs of the example, which a scenario runs ----
 databases = page("holdfast-databases.7")
