@@ -1,23 +1,21 @@
 #!/usr/bin/env python3
 """An independent reader of Holdfast repositories, written from holdfast-format(5) alone.
 
-It shares no line with the program: it opens a repository in a local folder with a person's
-passphrase or key file, checks every hash and signature on the way, lists the snapshots, and
-restores one of them. The headings below are those of the page.
+It shares no line with the program, and what it cannot read the page fails to say. It opens a repository in a local
+folder with a person's passphrase or key file, checks every hash and signature on the way, lists the snapshots and the
+records of runs, and restores a snapshot.
 
-    holdfast_reader.py REPOSITORY [--passphrase-file FILE | --person-key FILE] list
-    holdfast_reader.py REPOSITORY [--passphrase-file FILE | --person-key FILE] runs
-    holdfast_reader.py REPOSITORY [--passphrase-file FILE | --person-key FILE] restore SNAPSHOT FOLDER
+    holdfast_reader.py REPOSITORY (--passphrase-file FILE | --person-key FILE) list
+    holdfast_reader.py REPOSITORY (--passphrase-file FILE | --person-key FILE) runs
+    holdfast_reader.py REPOSITORY (--passphrase-file FILE | --person-key FILE) restore SNAPSHOT FOLDER
 
-SNAPSHOT is "latest" or the first digits of a manifest's SHA-256. Exit status: 0, or 1 when
+SNAPSHOT is "latest" or the first digits of a manifest's SHA-256, FOLDER is new or empty. Exit status: 0, or 1 when
 something could not be read, or 3 when the tree is there but some attribute could not be set.
 """
-
 import argparse
 import collections
 import datetime
 import fcntl
-import functools
 import hashlib
 import hmac
 import os
@@ -29,27 +27,29 @@ import sys
 
 import zstandard
 from cryptography.exceptions import InvalidSignature, InvalidTag
-from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey, X25519PublicKey
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
-from cryptography.hazmat.primitives.kdf.hkdf import HKDF, HKDFExpand
-from cryptography.hazmat.primitives.kdf.scrypt import Scrypt
 from google.protobuf import descriptor_pb2, descriptor_pool, message, message_factory
 
 VERSION = 0
-MAX_OBJECT = 64 << 20  # of what is not a pack; the page bounds only segments (8 MiB)
-MAX_RAW = 64 << 20
-MAX_LISTING = 1 << 30
-CONTENTS, SEGMENT, MANIFEST, RUN, EVENT, LEASE, KEYRING, CERTIFICATE = 1, 2, 3, 4, 5, 6, 16, 18
+MAX_OBJECT = 64 << 20
+MAX_RAW = 64 << 20      # bytes of a frame
+MAX_LISTING = 1 << 30   # bytes of a folder's listing
+MAX_DEPTH = 100000      # folders within folders
+CACHE = 256 << 20       # bytes of packs that are kept, and of frames
 DATA, META = 1, 2
-ROLE_ADMIN, ROLE_PRUNE = 2, 4
+CONTENTS, SEGMENT, MANIFEST, RUN, EVENT, LEASE, KEYRING, CERTIFICATE = 1, 2, 3, 4, 5, 6, 16, 18
+ROLE_READER, ROLE_ADMIN, ROLE_WRITE, ROLE_PRUNE = 1, 2, 3, 4
 EVENT_FORGET = 1
-FILE, DIRECTORY, SYMLINK, FIFO, CHARACTER, BLOCK, SOCKET = 1, 2, 3, 4, 5, 6, 7
+FILE, DIRECTORY, SYMLINK, FIFO, CHARACTER, BLOCK, SOCKET = range(1, 8)
+FORMATS = {FILE: stat.S_IFREG, DIRECTORY: stat.S_IFDIR, SYMLINK: stat.S_IFLNK, FIFO: stat.S_IFIFO,
+           CHARACTER: stat.S_IFCHR, BLOCK: stat.S_IFBLK, SOCKET: stat.S_IFSOCK}
 
 
 class Bad(Exception):
-    """Something that does not hold what it promises, and must not be used."""
+    """What was read breaks a rule of the format, is missing, or does not open."""
 
 
 def require(condition, text):
@@ -57,98 +57,146 @@ def require(condition, text):
         raise Bad(text)
 
 
-# ---- Messages: fields are numbered from 1 in this order; "*" marks repeated ones ----
+def warn(text):
+    print(f"holdfast_reader: {text}", file=sys.stderr)
 
-DEFINITIONS = """
-Signature       bytes signer, bytes signature
-Signed          bytes body, Signature* signatures
-Config          uint32 version, bytes repository_id, uint32 chunk_min, uint32 chunk_average, uint32 chunk_max,
-                uint32 frame_group, uint32 pack_size, int64 created
-Epoch           uint32 number, uint32 kem, uint32 kdf, uint32 aead, bytes public_key, int64 created
-Person          bytes id, string name, uint32 role, bytes public_key, bytes enc, bytes bundle, int64 added
-Host            bytes id, string name, uint32 role, bytes public_key, bytes signing_key, string dedup_group,
-                bytes enc, bytes bundle, int64 added, bool removed, uint64 last_sequence, bytes last_manifest
-Keyring         uint32 version, bytes previous, bytes repository_id, bytes config_sha256, bytes admin_key,
-                Epoch* epochs, uint32 metadata_generation, uint32 id_generation, Person* persons, Host* hosts,
-                int64 created
-NumberedSecret  uint32 number, bytes secret
-Bundle          NumberedSecret* metadata_secrets, NumberedSecret* id_secrets, NumberedSecret* recovery_keys,
-                bytes admin_seed
-Contents        uint32 slot_count, bytes frames, bytes blobs
-PackEntry       bytes sha256, uint64 size, bytes author, uint32 slots_length, uint32 contents_length,
-                Contents contents
-Segment         bytes host, int64 created, uint32 kind, bytes* supersedes, bytes* packs, uint32 part,
-                uint32 parts, bytes replacement
-Extent          bytes blob, uint64 length
-Xattr           bytes name, bytes value
-Node            bytes name, uint32 type, uint32 mode, uint32 uid, uint32 gid, bytes user, bytes group,
-                sint64 mtime_seconds, uint32 mtime_nanoseconds, uint64 size, bytes link_target,
-                uint32 device_major, uint32 device_minor, Xattr* xattrs, uint32 flags, bytes hard_link,
-                Extent* content, Extent* subtree
-Tree            Node* nodes
-Keep            uint32 daily, uint32 weekly, uint32 monthly, uint32 yearly, uint32 manual, int64 within,
-                uint32 minimum, bool manual_set
-Statistics      uint64 files, uint64 directories, uint64 others, uint64 bytes, uint64 files_new,
-                uint64 bytes_new, uint64 bytes_stored, uint64 warnings, uint64 bytes_read
-Seen            bytes host, uint64 sequence
-Manifest        bytes host, string host_name, string job, string* classes, int64 started, int64 ended,
-                Extent* root, Statistics statistics, bytes* sources, string source_type, Keep keep,
-                bytes configuration, bytes parent, string software, uint64 sequence, bytes previous_manifest,
-                bytes previous_run, uint32 keyring_version, bytes keyring_sha256, bytes* segments, Seen* seen
-JobRun          string job, string* classes, int64 started, int64 ended, uint32 exit_status, string message,
-                bytes snapshot, Statistics statistics, string* warnings
-PruneRun        int64 started, int64 ended, uint32 exit_status, string message, uint64 expired, uint64 held,
-                uint64 deleted_packs, uint64 deleted_bytes, uint64 delayed_packs, uint64 locked_objects
-VerifyRun       int64 started, int64 ended, uint32 exit_status, string message, uint64 objects, uint64 bytes,
-                uint64 damaged, uint32 first, uint64 span
-DrillRun        int64 started, int64 ended, uint32 exit_status, string message, string job, bytes snapshot,
-                uint64 files, uint64 bytes
-TargetRun       string name, bool behind, string message, uint64 stored_bytes, uint64 objects, uint64 bytes
-Run             bytes host, uint64 sequence, bytes previous, string command, int64 started, int64 ended,
-                uint32 exit_status, string message, bool interrupted, JobRun* jobs, PruneRun prune,
-                VerifyRun verify, DrillRun drill, TargetRun* targets, string software
-FrameRef        bytes pack, uint32 frame
-Event           bytes host, uint32 type, int64 created, bytes* snapshots, string reason, bytes* packs,
-                FrameRef* frames, bytes* events
-Lease           bytes host, bytes writer, int64 started, int64 refreshed, string purpose
+
+# ---- Messages, as the page has them ----
+
+PROTO = """
+message Signature { bytes signer = 1; bytes signature = 2; }
+message Signed { bytes body = 1; repeated Signature signatures = 2; }
+message Config {
+  uint32 version = 1; bytes repository_id = 2; uint32 chunk_min = 3; uint32 chunk_average = 4;
+  uint32 chunk_max = 5; uint32 frame_group = 6; uint32 pack_size = 7; int64 created = 8;
+}
+message Epoch {
+  uint32 number = 1; uint32 kem = 2; uint32 kdf = 3; uint32 aead = 4; bytes public_key = 5; int64 created = 6;
+}
+message Person {
+  bytes id = 1; string name = 2; Role role = 3; bytes public_key = 4; bytes enc = 5; bytes bundle = 6;
+  int64 added = 7;
+}
+message Host {
+  bytes id = 1; string name = 2; Role role = 3; bytes public_key = 4; bytes signing_key = 5;
+  string dedup_group = 6; bytes enc = 7; bytes bundle = 8; int64 added = 9; bool removed = 10;
+  uint64 last_sequence = 11; bytes last_manifest = 12;
+}
+message Keyring {
+  uint32 version = 1; bytes previous = 2; bytes repository_id = 3; bytes config_sha256 = 4;
+  bytes admin_key = 5; repeated Epoch epochs = 6; uint32 metadata_generation = 7; uint32 id_generation = 8;
+  repeated Person persons = 9; repeated Host hosts = 10; int64 created = 11;
+}
+message NumberedSecret { uint32 number = 1; bytes secret = 2; }
+message Bundle {
+  repeated NumberedSecret metadata_secrets = 1; repeated NumberedSecret id_secrets = 2;
+  repeated NumberedSecret recovery_keys = 3; bytes admin_seed = 4;
+}
+message Contents { uint32 slot_count = 1; bytes frames = 2; bytes blobs = 3; }
+message PackEntry {
+  bytes sha256 = 1; uint64 size = 2; bytes author = 3; uint32 slots_length = 4; uint32 contents_length = 5;
+  Contents contents = 6;
+}
+message Segment {
+  bytes host = 1; int64 created = 2; uint32 kind = 3; repeated bytes supersedes = 4; repeated bytes packs = 5;
+  uint32 part = 6; uint32 parts = 7; bytes replacement = 8;
+}
+message Extent { bytes blob = 1; uint64 length = 2; }
+message Xattr { bytes name = 1; bytes value = 2; }
+message Node {
+  bytes name = 1; NodeType type = 2; uint32 mode = 3; uint32 uid = 4; uint32 gid = 5; bytes user = 6;
+  bytes group = 7; sint64 mtime_seconds = 8; uint32 mtime_nanoseconds = 9; uint64 size = 10;
+  bytes link_target = 11; uint32 device_major = 12; uint32 device_minor = 13; repeated Xattr xattrs = 14;
+  uint32 flags = 15; bytes hard_link = 16; repeated Extent content = 17; repeated Extent subtree = 18;
+}
+message Tree { repeated Node nodes = 1; }
+message Keep {
+  uint32 daily = 1; uint32 weekly = 2; uint32 monthly = 3; uint32 yearly = 4; uint32 manual = 5;
+  int64 within = 6; uint32 minimum = 7; bool manual_set = 8;
+}
+message Statistics {
+  uint64 files = 1; uint64 directories = 2; uint64 others = 3; uint64 bytes = 4; uint64 files_new = 5;
+  uint64 bytes_new = 6; uint64 bytes_stored = 7; uint64 warnings = 8; uint64 bytes_read = 9;
+}
+message Seen { bytes host = 1; uint64 sequence = 2; }
+message Manifest {
+  bytes host = 1; string host_name = 2; string job = 3; repeated string classes = 4; int64 started = 5;
+  int64 ended = 6; repeated Extent root = 7; Statistics statistics = 8; repeated bytes sources = 9;
+  string source_type = 10; Keep keep = 11; bytes configuration = 12; bytes parent = 13; string software = 14;
+  uint64 sequence = 15; bytes previous_manifest = 16; bytes previous_run = 17; uint32 keyring_version = 18;
+  bytes keyring_sha256 = 19; repeated bytes segments = 20; repeated Seen seen = 21;
+}
+message JobRun {
+  string job = 1; repeated string classes = 2; int64 started = 3; int64 ended = 4; uint32 exit_status = 5;
+  string message = 6; bytes snapshot = 7; Statistics statistics = 8; repeated string warnings = 9;
+}
+message PruneRun {
+  int64 started = 1; int64 ended = 2; uint32 exit_status = 3; string message = 4; uint64 expired = 5;
+  uint64 held = 6; uint64 deleted_packs = 7; uint64 deleted_bytes = 8; uint64 delayed_packs = 9;
+  uint64 locked_objects = 10;
+}
+message VerifyRun {
+  int64 started = 1; int64 ended = 2; uint32 exit_status = 3; string message = 4; uint64 objects = 5;
+  uint64 bytes = 6; uint64 damaged = 7; uint32 first = 8; uint64 span = 9;
+}
+message DrillRun {
+  int64 started = 1; int64 ended = 2; uint32 exit_status = 3; string message = 4; string job = 5;
+  bytes snapshot = 6; uint64 files = 7; uint64 bytes = 8;
+}
+message TargetRun {
+  string name = 1; bool behind = 2; string message = 3; uint64 stored_bytes = 4; uint64 objects = 5;
+  uint64 bytes = 6;
+}
+message Run {
+  bytes host = 1; uint64 sequence = 2; bytes previous = 3; string command = 4; int64 started = 5;
+  int64 ended = 6; uint32 exit_status = 7; string message = 8; bool interrupted = 9; repeated JobRun jobs = 10;
+  PruneRun prune = 11; VerifyRun verify = 12; DrillRun drill = 13; repeated TargetRun targets = 14;
+  string software = 15;
+}
+message FrameRef { bytes pack = 1; uint32 frame = 2; }
+message Event {
+  bytes host = 1; EventType type = 2; int64 created = 3; repeated bytes snapshots = 4; string reason = 5;
+  repeated bytes packs = 6; repeated FrameRef frames = 7; repeated bytes events = 8;
+}
+message Lease { bytes host = 1; bytes writer = 2; int64 started = 3; int64 refreshed = 4; string purpose = 5; }
 """
 
 
 def build_messages():
-    """Returns the classes of DEFINITIONS by name. Enumerations are read as the integers they are."""
+    """The classes of PROTO by name. Enumerations are read as the numbers they are."""
     file = descriptor_pb2.FileDescriptorProto(name="holdfast", package="holdfast", syntax="proto3")
     kinds = descriptor_pb2.FieldDescriptorProto
-    for name, fields in re.findall(r"^(\w+) +((?:.+\n(?: .+\n)*))", DEFINITIONS, re.M):
-        kind = file.message_type.add(name=name)
-        for number, field in enumerate(fields.split(","), 1):
-            of, label = field.split()
-            added = kind.field.add(name=label, number=number)
-            added.label = kinds.LABEL_REPEATED if of.endswith("*") else kinds.LABEL_OPTIONAL
-            of = of.rstrip("*")
-            if of[0].isupper():
-                added.type, added.type_name = kinds.TYPE_MESSAGE, ".holdfast." + of
+    for name, body in re.findall(r"message (\w+) \{(.*?)\}", PROTO, re.S):
+        made = file.message_type.add(name=name)
+        for repeated, kind, field, number in re.findall(r"(repeated )?(\w+) (\w+) = (\d+);", body):
+            added = made.field.add(name=field, number=int(number))
+            added.label = kinds.LABEL_REPEATED if repeated else kinds.LABEL_OPTIONAL
+            if kind in ("Role", "NodeType", "EventType"):
+                added.type = kinds.TYPE_UINT32
+            elif kind[0].isupper():
+                added.type, added.type_name = kinds.TYPE_MESSAGE, ".holdfast." + kind
             else:
-                added.type = getattr(kinds, "TYPE_" + of.upper())
+                added.type = getattr(kinds, "TYPE_" + kind.upper())
     pool = descriptor_pool.DescriptorPool()
     pool.Add(file)
     factory = message_factory.MessageFactory(pool)
-    return {m.name: factory.GetPrototype(pool.FindMessageTypeByName("holdfast." + m.name))
-            for m in file.message_type}
+    return {made.name: factory.GetPrototype(pool.FindMessageTypeByName("holdfast." + made.name))
+            for made in file.message_type}
 
 
 MESSAGES = build_messages()
 
 
 def parse(name, data):
-    """Reads a message; one with fields that are not known is refused."""
+    """Message of these bytes; a field that is not known, at whatever depth, spoils it."""
     result = MESSAGES[name]()
     try:
         result.ParseFromString(data)
-    except message.DecodeError as e:
-        raise Bad(f"this is no {name}: {e}") from None
+    except message.DecodeError as error:
+        raise Bad(f"it is no {name}: {error}") from None
     size = result.ByteSize()
     result.DiscardUnknownFields()
-    require(result.ByteSize() == size, f"a {name} has fields that this reader does not know")
+    require(result.ByteSize() == size, f"its {name} has fields that are not known")
     return result
 
 
@@ -175,6 +223,7 @@ def lv(data):
 
 
 def label(text):
+    """P of the page."""
     return b"holdfast/1 " + text.encode() + b"\0"
 
 
@@ -187,7 +236,12 @@ def hmac_sha256(key, data):
 
 
 def hkdf(key, salt, info, length):
-    return HKDF(hashes.SHA256(), length, salt or None, info).derive(key)
+    extracted = hmac_sha256(salt or bytes(32), key)
+    out = block = b""
+    for i in range(1, (length + 31) // 32 + 1):
+        block = hmac_sha256(extracted, block + info + u8(i))
+        out += block
+    return out[:length]
 
 
 def derive(key, salt, name, repository, context):
@@ -195,23 +249,24 @@ def derive(key, salt, name, repository, context):
     return hkdf(key, salt, label(name) + repository + context, 32)
 
 
-def gcm_open(key, nonce, aad, data, what):
+def gcm_open(key, nonce, aad, sealed):
+    require(len(sealed) >= 16, "it is cut short")
     try:
-        return AESGCM(key).decrypt(nonce, data, aad)
-    except (InvalidTag, ValueError):
-        raise Bad(f"{what} does not open") from None
+        return AESGCM(key).decrypt(nonce, bytes(sealed), aad)
+    except InvalidTag:
+        raise Bad("it does not open with its key") from None
 
 
 class Cursor:
-    """Takes bytes from the front of data, and never more than there are."""
+    """Takes bytes off the front of data, and never more than there are."""
 
     def __init__(self, data):
         self.data, self.at = data, 0
 
     def take(self, count):
-        require(0 <= count <= len(self.data) - self.at, "something ends too early")
+        require(count <= len(self.data) - self.at, "it is cut short")
         self.at += count
-        return self.data[self.at - count:self.at]
+        return bytes(self.data[self.at - count:self.at])
 
     def number(self, count):
         return int.from_bytes(self.take(count), "big")
@@ -220,30 +275,29 @@ class Cursor:
         return self.take(self.number(4))
 
 
-# ---- HPKE (RFC 9180), mode base, DHKEM(X25519, HKDF-SHA256), HKDF-SHA256, AES-256-GCM ----
+# ---- HPKE (RFC 9180): mode base, X25519, HKDF-SHA256, AES-256-GCM, one message, no associated data ----
 
-HPKE = (0x20, 1, 2)
-KEM_SUITE = b"KEM" + u16(0x20)
-HPKE_SUITE = b"HPKE" + b"".join(map(u16, HPKE))
+HPKE = (0x0020, 1, 2)
+KEM_SUITE, HPKE_SUITE = b"KEM" + u16(HPKE[0]), b"HPKE" + b"".join(map(u16, HPKE))
 
 
 def labeled_extract(suite, salt, name, key):
     return hmac_sha256(salt or bytes(32), b"HPKE-v1" + suite + name + key)
 
 
-def labeled_expand(suite, prk, name, info, length):
-    return HKDFExpand(hashes.SHA256(), length, u16(length) + b"HPKE-v1" + suite + name + info).derive(prk)
+def labeled_expand(suite, key, name, context, length):
+    return hmac_sha256(key, u16(length) + b"HPKE-v1" + suite + name + context + b"\1")[:length]
 
 
 def hpke_key(shared, enc, public, info):
-    """Key and nonce of the first message, from what the X25519 exchange gave."""
-    prk = labeled_extract(KEM_SUITE, b"", b"eae_prk", shared)
-    secret = labeled_expand(KEM_SUITE, prk, b"shared_secret", enc + public, 32)
-    context = u8(0) + labeled_extract(HPKE_SUITE, b"", b"psk_id_hash", b"") + labeled_extract(
+    """Key and nonce of the message, from what the exchange of X25519 gave."""
+    secret = labeled_expand(KEM_SUITE, labeled_extract(KEM_SUITE, b"", b"eae_prk", shared), b"shared_secret",
+                            enc + public, 32)
+    context = b"\0" + labeled_extract(HPKE_SUITE, b"", b"psk_id_hash", b"") + labeled_extract(
         HPKE_SUITE, b"", b"info_hash", info)
-    prk = labeled_extract(HPKE_SUITE, secret, b"secret", b"")
-    return (labeled_expand(HPKE_SUITE, prk, b"key", context, 32),
-            labeled_expand(HPKE_SUITE, prk, b"base_nonce", context, 12))
+    secret = labeled_extract(HPKE_SUITE, secret, b"secret", b"")
+    return (labeled_expand(HPKE_SUITE, secret, b"key", context, 32),
+            labeled_expand(HPKE_SUITE, secret, b"base_nonce", context, 12))
 
 
 def public_of(private):
@@ -251,36 +305,50 @@ def public_of(private):
         serialization.Encoding.Raw, serialization.PublicFormat.Raw)
 
 
-def hpke_open(private, enc, info, ciphertext, what):
+def hpke_open(private, enc, info, ciphertext):
+    require(len(enc) == 32, f"an encapsulated key has {len(enc)} bytes")
     try:
         shared = X25519PrivateKey.from_private_bytes(private).exchange(X25519PublicKey.from_public_bytes(enc))
     except ValueError:
-        raise Bad(f"{what} is sealed to no proper key") from None
+        raise Bad("an encapsulated key is no good") from None
     key, nonce = hpke_key(shared, enc, public_of(private), info)
-    return gcm_open(key, nonce, b"", ciphertext, what)
+    return gcm_open(key, nonce, b"", ciphertext)
 
 
 # ---- Objects ----
 
+def read_file(path, limit):
+    handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC)
+    with os.fdopen(handle, "rb") as file:
+        require(stat.S_ISREG(os.fstat(handle).st_mode), "it is no regular file")
+        require(os.fstat(handle).st_size <= limit, f"it has more than {limit} bytes")
+        data = file.read(limit + 1)
+    require(len(data) <= limit, f"it has more than {limit} bytes")
+    return data
+
+
 class Folder:
     """A target that is a folder."""
+    LIMITS = {"config": 64 << 10, "keys": 16 << 20, "packs": 512 << 20, "index": 8 << 20}
 
     def __init__(self, path):
         self.path = path
 
-    def list(self, prefix):
-        """The names in a folder of the repository that end in a hash."""
+    def list(self, folder):
+        """Names of the objects in a folder of the repository."""
         try:
-            found = sorted(os.listdir(os.path.join(self.path, prefix)))
+            found = sorted(os.listdir(os.path.join(self.path, folder)))
         except FileNotFoundError:
             return []
-        return [prefix + "/" + n for n in found if re.fullmatch(r"(.*-)?[0-9a-f]{64}", n) and n[0] != "."]
+        return [f"{folder}/{name}" for name in found if re.fullmatch(r"([^.].*-)?[0-9a-f]{64}", name)]
 
-    def read(self, name, limit=MAX_OBJECT):
-        with open(os.path.join(self.path, name), "rb") as f:
-            data = f.read(limit + 1)
-        require(len(data) <= limit, f"{name} is too large")
-        require(name == "config" or sha256(data).hex() == name[-64:], f"{name} is damaged")
+    def read(self, name):
+        limit = 4 << 10 if name.startswith("keys/p-") else self.LIMITS.get(name.split("/")[0], MAX_OBJECT)
+        try:
+            data = read_file(os.path.join(self.path, name), limit)
+        except OSError as error:
+            raise Bad(error.strerror) from None
+        require(name == "config" or sha256(data) == object_hash(name), "its bytes have another SHA-256")
         return data
 
 
@@ -293,30 +361,34 @@ def object_hash(name):
 PersonKey = collections.namedtuple("PersonKey", "id private root")
 
 
-def open_person_key(data, repository, passphrase):
-    c = Cursor(data)
-    require(c.take(4) == b"HFPS" and c.number(2) == VERSION, "this is no person key of this version")
-    require(c.take(16) == repository, "this person key is of another repository")
-    person, public = c.take(16), c.lv()
-    log2n, r, p = c.number(1), c.number(1), c.number(1)
-    require(15 <= log2n <= 20 and r == 8 and p == 1, "this person key asks for a strange work of scrypt")
-    salt = c.take(32)
-    aad, sealed = data[:c.at], data[c.at:]
-    stretched = Scrypt(salt, 32, 1 << log2n, r, p).derive(passphrase)
-    plain = gcm_open(derive(stretched, b"", "person", repository, person), bytes(12), aad, sealed, "the person key")
-    require(len(plain) == 64 and public_of(plain[:32]) == public, "the halves of the person key do not fit")
-    return PersonKey(person, plain[:32], plain[32:])
-
-
 def read_key_file(text, repository):
     lines = text.splitlines()
-    require(lines[:1] == ["holdfast person key 1"], "this is no file with a person key")
-    pairs = [line.split(" = ", 1) for line in lines[1:]]
-    require([p[0] for p in pairs] == ["person", "repository", "root", "private-key"], "the key file lacks a line")
-    person, of, root, private = (bytes.fromhex(p[1]) for p in pairs)
-    require(of == repository, "this person key is of another repository")
-    require((len(person), len(root), len(private)) == (16, 32, 32), "the key file has a line of a wrong length")
+    require(lines[:1] == ["holdfast person key 1"], "this is no person key of a version that is known")
+    sizes = {"person": 16, "repository": 16, "root": 32, "private-key": 32}
+    require(len(lines) == 5, "a person key has five lines")
+    values = []
+    for line, (name, size) in zip(lines[1:], sizes.items()):
+        match = re.fullmatch(f"{name} = ([0-9a-f]{{{2 * size}}})", line)
+        require(match, f"the person key has no {name} where it should be")
+        values.append(bytes.fromhex(match[1]))
+    person, of, root, private = values
+    require(of == repository, "the person key is of another repository")
     return PersonKey(person, private, root)
+
+
+def open_person_key(data, repository, passphrase):
+    cursor = Cursor(data)
+    require(cursor.take(4) == b"HFPS" and cursor.number(2) <= VERSION, "it is no person key of a version that is known")
+    require(cursor.take(16) == repository, "it is of another repository")
+    person, public = cursor.take(16), cursor.lv()
+    log2n, r, p, salt = cursor.number(1), cursor.number(1), cursor.number(1), cursor.take(32)
+    require(15 <= log2n <= 20 and r == 8 and p == 1, "the costs of its passphrase are out of range")
+    aad, sealed = data[:cursor.at], data[cursor.at:]
+    require(len(sealed) == 80, "it has a wrong length")
+    key = hashlib.scrypt(passphrase, salt=salt, n=1 << log2n, r=r, p=p, dklen=32, maxmem=(1024 << log2n) + (1 << 20))
+    plain = gcm_open(derive(key, b"", "person", repository, person), bytes(12), aad, sealed)
+    require(public_of(plain[:32]) == public, "its private key does not fit the public one")
+    return PersonKey(person, plain[:32], plain[32:])
 
 
 def signed_bytes(kind, repository, signer, body):
@@ -324,12 +396,12 @@ def signed_bytes(kind, repository, signer, body):
 
 
 def is_signed(signed, kind, repository, signer, public):
-    """Whether one of the signatures is good and made by signer, whose key is public."""
-    for s in signed.signatures:
-        if s.signer == signer:
+    """Whether the signer, whose key is public, has signed."""
+    for one in signed.signatures:
+        if one.signer == signer:
             try:
                 Ed25519PublicKey.from_public_bytes(public).verify(
-                    s.signature, signed_bytes(kind, repository, signer, signed.body))
+                    one.signature, signed_bytes(kind, repository, signer, signed.body))
                 return True
             except (InvalidSignature, ValueError):
                 pass
@@ -341,45 +413,40 @@ def root_fingerprint(repository, admin):
 
 
 def read_keyrings(store, repository, root):
-    """Walks from the root fingerprint to the newest keyring and returns it."""
-    versions = collections.defaultdict(list)
+    """Walks the chain from the root fingerprint and returns the newest keyring."""
+    rings = collections.defaultdict(list)
     for name in store.list("keys"):
-        number = re.fullmatch(r"keys/([1-9][0-9]{0,9})-[0-9a-f]{64}", name)
-        if not number:
+        match = re.fullmatch("keys/([1-9][0-9]{0,9})-[0-9a-f]{64}", name)
+        if not match:
             continue
         try:
             signed = parse("Signed", store.read(name))
             ring = parse("Keyring", signed.body)
-        except Bad as e:
-            warn(f"{name}: {e}")
-            continue
-        if ring.repository_id == repository and ring.version == int(number[1]):
-            versions[ring.version].append((ring, signed, object_hash(name)))
+            require(ring.version == int(match[1]) and ring.repository_id == repository, "it is not what its name says")
+            rings[ring.version].append((object_hash(name), signed, ring))
+        except Bad as error:
+            warn(f"{name}: {error}")
 
     def signs(admin, signed):
         return is_signed(signed, KEYRING, repository, sha256(admin)[:16], admin)
 
-    newest = newest_hash = None
-    for version in range(1, max(versions, default=0) + 1):
-        good = [(ring, digest) for ring, signed, digest in versions[version]
-                if signs(ring.admin_key, signed)
-                and (root_fingerprint(repository, ring.admin_key) == root and not ring.previous
-                     if newest is None else ring.previous == newest_hash and signs(newest.admin_key, signed))]
-        require(len(good) <= 1, f"keyring {version} is there twice, with different contents: a fork")
-        if not good:
-            break
-        newest, newest_hash = good[0]
-    require(newest, "no keyring has the root fingerprint that the person key knows")
-    for version, found in versions.items():
-        if version > newest.version + 1:
-            require(not any(signs(newest.admin_key, signed) for _, signed, _ in found),
-                    f"a keyring between {newest.version} and {version} is missing")
+    good = [one for one in rings[1] if root_fingerprint(repository, one[2].admin_key) == root
+            and not one[2].previous and signs(one[2].admin_key, one[1])]
+    require(good, "no keyring has the root fingerprint that the person key has")
+    while good:
+        require(len(good) == 1, f"there are two keyrings of version {good[0][2].version}: a fork")
+        (digest, _, newest), = good
+        good = [one for one in rings[newest.version + 1] if one[2].previous == digest
+                and signs(one[2].admin_key, one[1]) and signs(newest.admin_key, one[1])]
+    for version, found in rings.items():
+        require(version <= newest.version + 1 or not any(signs(newest.admin_key, one[1]) for one in found),
+                f"keyring {newest.version + 1} is missing: there is version {version}")
     return newest
 
 
 def person_info(repository, version, person, role):
     """What the bundle of a person is bound to."""
-    return label("bundle") + repository + u32(version) + person + u8(role)
+    return label("bundle") + repository + u32(version) + person + u8(role & 0xff)
 
 
 def host_info(repository, version, host):
@@ -388,12 +455,15 @@ def host_info(repository, version, host):
 
 def open_person_bundle(private, repository, version, person):
     info = person_info(repository, version, person.id, person.role)
-    return parse("Bundle", hpke_open(private, person.enc, info, person.bundle, "the bundle"))
+    return parse("Bundle", hpke_open(private, person.enc, info, person.bundle))
 
 
 def numbered(secrets):
-    require(all(len(s.secret) == 32 for s in secrets), "a secret has not 32 bytes")
-    return {s.number: s.secret for s in secrets}
+    """Secrets by their numbers, the newest first."""
+    result = {one.number: one.secret for one in sorted(secrets, key=lambda one: -one.number)}
+    require(len(result) == len(secrets) and all(len(secret) == 32 for secret in result.values()),
+            "the secrets of the bundle are not as they should be")
+    return result
 
 
 # ---- Sealed objects ----
@@ -403,41 +473,44 @@ def sealed_key(secret, salt, repository, kind):
 
 
 def open_sealed(data, kind, repository, metadata_secrets, bound=b""):
-    """The plain bytes of a sealed object; bound is the hash that a table of contents is bound to."""
-    c = Cursor(data)
-    require(c.take(4) == b"HFST" and c.number(2) == VERSION, "this is no sealed object of this version")
-    require(c.number(1) == kind and c.number(1) == 0, "the sealed object is of another type")
-    generation = c.number(4)
-    require(c.take(16) == repository, "the sealed object is of another repository")
-    salt = c.take(32)
-    require(generation in metadata_secrets, f"there is no metadata secret {generation}")
-    key = sealed_key(metadata_secrets[generation], salt, repository, kind)
-    return gcm_open(key, bytes(12), data[:c.at] + bound, data[c.at:], "the sealed object")
+    """Plain bytes of a sealed object; bound is the hash that a table of contents is bound to."""
+    cursor = Cursor(data)
+    require(cursor.take(4) == b"HFST" and cursor.number(2) <= VERSION,
+            "it is no sealed object of a version that is known")
+    require(cursor.number(1) == kind and cursor.number(1) == 0, "it is of another type")
+    generation, of, salt = cursor.number(4), cursor.take(16), cursor.take(32)
+    require(of == repository, "it is of another repository")
+    require(generation in metadata_secrets, f"metadata secret {generation} is not known")
+    return gcm_open(sealed_key(metadata_secrets[generation], salt, repository, kind), bytes(12),
+                    data[:cursor.at] + bound, data[cursor.at:])
 
 
 # ---- Packs ----
 
+Pack = collections.namedtuple("Pack", "entry kind frames")
 Frame = collections.namedtuple("Frame", "slot counter offset stored raw codec blobs")
 
 
-def read_contents(contents, slots_end, frames_end):
-    """The frames and, for each, [(blob id, offset, length)] of a table of contents, all bounds checked."""
-    require(len(contents.frames) % 26 == 0 and len(contents.blobs) % 40 == 0, "the contents have odd lengths")
-    frames, blobs = [], []
-    c, b, end, counters = Cursor(contents.frames), Cursor(contents.blobs), slots_end, set()
-    while c.at < len(contents.frames):
-        f = Frame(*(c.number(size) for size in (2, 8, 4, 4, 4, 1, 3)))
-        require(f.slot < contents.slot_count and (f.slot, f.counter) not in counters, "a frame's counter is not its own")
-        require(f.offset >= end and f.stored >= 16 and f.offset + f.stored <= frames_end, "frames overlap")
-        require(f.raw <= MAX_RAW and f.codec in (0, 1), "a frame is too large, or of an unknown codec")
-        counters.add((f.slot, f.counter))
-        end = f.offset + f.stored
-        inside = [(b.take(32), b.number(4), b.number(4)) for _ in range(f.blobs)]
-        require(all(offset + length <= f.raw for _, offset, length in inside), "a blob is not in its frame")
-        frames.append(f)
-        blobs.append(inside)
-    require(b.at == len(contents.blobs), "there are blobs of no frame")
-    return frames, blobs
+def read_contents(contents, begin, end):
+    """Frames of a table of contents, each with its blobs as (id, offset, length); they lie between begin and end."""
+    require(len(contents.frames) % 26 == 0 and len(contents.blobs) % 40 == 0, "a table of contents has a wrong length")
+    frames, counters, blobs, left = [], set(), struct.iter_unpack(">32sII", contents.blobs), len(contents.blobs) // 40
+    for slot, counter, offset, stored, raw, codec, high, low in struct.iter_unpack(">HQIIIBBH", contents.frames):
+        require(slot < contents.slot_count and (slot, counter) not in counters,
+                "a frame names a slot that is not there, or a counter twice")
+        require(begin <= offset and offset + stored <= end, "a frame lies where it may not")
+        require(stored >= 16 and raw <= MAX_RAW and (codec == 1 or codec == 0 and stored == raw + 16),
+                "a frame has a length or codec that it may not have")
+        counters.add((slot, counter))
+        begin = offset + stored
+        count = (high << 16) + low
+        require(count <= left, "a frame has more blobs than there are")
+        left -= count
+        inside = [next(blobs) for _ in range(count)]
+        require(all(at + length <= raw for _, at, length in inside), "a blob does not lie in its frame")
+        frames.append(Frame(slot, counter, offset, stored, raw, codec, inside))
+    require(left == 0, "there are blobs of no frame")
+    return frames
 
 
 def pack_key_info(repository, epoch, slot_id, kind):
@@ -465,16 +538,45 @@ def frame_aad(repository, kind, slot_id, counter, codec, raw):
 
 
 def decompress(payload, codec, raw):
+    """The joined blobs of a frame, which have raw bytes."""
     if codec == 1:
         try:
-            known = zstandard.frame_content_size(payload)
-            require(known in (-1, raw), "a frame has another length than the contents say")
-            with zstandard.ZstdDecompressor().stream_reader(payload) as stream:
-                payload = stream.read(raw + 1)
-        except zstandard.ZstdError as e:
-            raise Bad(f"a frame does not unpack: {e}") from None
-    require(len(payload) == raw, "a frame has another length than the contents say")
+            size = zstandard.frame_content_size(payload)
+            require(size in (-1, raw), "a frame says it has another length than it should")
+            if size == -1:  # never more than raw bytes are asked for before it is known that there are no more
+                with zstandard.ZstdDecompressor().stream_reader(payload) as reader:
+                    require(len(reader.read(raw + 1)) == raw, "a frame has another length than it should")
+            stream = zstandard.ZstdDecompressor().decompressobj()
+            payload = stream.decompress(payload)
+            require(stream.eof and not stream.unused_data, "a frame is not one zstd frame")
+        except zstandard.ZstdError as error:
+            raise Bad(f"a frame does not unpack: {error}") from None
+    require(len(payload) == raw, "a frame has another length than it should")
     return payload
+
+
+class Cache:
+    """The values that were used lately; an error is kept like a value."""
+
+    def __init__(self):
+        self.values, self.size = collections.OrderedDict(), 0
+
+    def get(self, key, make, *arguments):
+        if key in self.values:
+            self.values.move_to_end(key)
+            size, value = self.values[key]
+        else:
+            try:
+                size, value = make(*arguments)
+            except Bad as error:
+                size, value = 0, error
+            self.values[key] = size, value
+            self.size += size
+            while self.size > CACHE and len(self.values) > 1:
+                self.size -= self.values.popitem(last=False)[1][0]
+        if isinstance(value, Bad):
+            raise value
+        return value
 
 
 # ---- Blobs ----
@@ -487,9 +589,41 @@ def blob_id(key, kind, plain):
     return hmac_sha256(key, u8(kind) + plain)
 
 
+# ---- Trees ----
+
 def path_parts(path):
-    """The components of a path below the root tree, which may have slashes and dots too many."""
-    return [p for p in path.split(b"/") if p not in (b"", b".")]
+    """The components of a source's path, or of one below it: it may have slashes too many and '.'."""
+    parts = [part for part in path.split(b"/") if part not in (b"", b".")]
+    require(path and b"\0" not in path and all(part != b".." and len(part) <= 255 for part in parts),
+            f"the path {show([path])} is not allowed")
+    return parts
+
+
+def check_node(node, is_root):
+    name = node.name
+    if is_root and b"/" in name:
+        path_parts(name)
+    else:
+        require(name not in (b"", b".", b"..") and b"/" not in name and b"\0" not in name and len(name) <= 255,
+                f"the name {show([name])} is not allowed")
+    require(node.type in FORMATS and node.mode <= 0o7777 and node.mtime_nanoseconds < 10**9,
+            f"{show([name])} has a type, mode or time that is not allowed")
+    if node.hard_link:
+        path_parts(node.hard_link)
+        require(node.type != DIRECTORY and not node.content, f"{show([name])} cannot be a hard link")
+    require((node.type == FILE or not node.content) and (node.type == DIRECTORY or not node.subtree),
+            f"{show([name])} has contents that its type has not")
+    require(node.type != FILE or node.hard_link or
+            node.size < 1 << 63 and sum(extent.length for extent in node.content) == node.size,
+            f"the extents of {show([name])} do not add up to its size")
+    require((node.type == SYMLINK) == bool(node.link_target) and b"\0" not in node.link_target,
+            f"{show([name])} has a target that is not allowed")
+
+
+def show(parts):
+    """A path for messages, without what a terminal would obey."""
+    text = b"/".join(parts).decode("utf-8", "backslashreplace")
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text) or "/"
 
 
 class Repository:
@@ -497,353 +631,478 @@ class Repository:
 
     def __init__(self, path, passphrase=None, key_text=None):
         self.store = Folder(path)
-        config_bytes = self.store.read("config")
-        self.config = parse("Config", config_bytes)
-        require(self.config.version == VERSION, f"the format has version {self.config.version}")
-        self.id = self.config.repository_id
-        require(len(self.id) == 16, "the repository id has not 16 bytes")
-        person = read_key_file(key_text, self.id) if key_text else self.open_person(passphrase)
-        self.keyring = read_keyrings(self.store, self.id, person.root)
-        require(self.keyring.config_sha256 == sha256(config_bytes), "config is not the one of the keyring")
-        self.hosts = {h.id: h for h in self.keyring.hosts}
-        self.open_secrets(person)
-        self.packs, self.blobs = {}, collections.defaultdict(list)
-        self.read_index()
+        self.problems = 0
+        self.packs = None
+        self.open_packs, self.open_frames = Cache(), Cache()
+        try:
+            data = self.store.read("config")
+            self.config = parse("Config", data)
+            require(self.config.version <= VERSION, f"the format has version {self.config.version}")
+            self.id = self.config.repository_id
+            require(len(self.id) == 16, "the repository id has not 16 bytes")
+        except Bad as error:
+            raise Bad(f"config: {error}") from None
+        failure = Bad("the repository has no person key that opens with this passphrase")
+        for person in [read_key_file(key_text, self.id)] if key_text else self.person_keys(passphrase):
+            try:
+                self.open_secrets(person, sha256(data))
+                return
+            except Bad as error:
+                failure = error
+        raise failure
+
+    def complain(self, what, error):
+        """Of what cannot be read: the rest goes on."""
+        self.problems += 1
+        warn(f"{what}: {error}")
 
     # -- Keys --
 
-    def open_person(self, passphrase):
-        failure = Bad("there is no person key")
+    def person_keys(self, passphrase):
         for name in self.store.list("keys"):
-            match = re.fullmatch(r"keys/p-([0-9a-f]{32})-[0-9a-f]{64}", name)
+            match = re.fullmatch("keys/p-([0-9a-f]{32})-[0-9a-f]{64}", name)
             if match:
                 try:
                     person = open_person_key(self.store.read(name), self.id, passphrase)
-                    require(person.id.hex() == match[1], "the person key is of another person than its name says")
-                    return person
-                except Bad as e:
-                    failure = e
-        raise failure
+                    require(person.id.hex() == match[1], "it is of another person than its name says")
+                except Bad as error:
+                    warn(f"{name}: {error}")
+                    continue
+                yield person
 
-    def open_secrets(self, person):
-        member = next((p for p in self.keyring.persons if p.id == person.id), None)
-        require(member, "the person is not in the keyring")
-        require(member.public_key == public_of(person.private), "the keyring has another key of the person")
-        bundle = open_person_bundle(person.private, self.id, self.keyring.version, member)
-        self.metadata_secrets = numbered(bundle.metadata_secrets)
-        self.id_keys = [blob_id_key(s, i, self.id) for i, s in numbered(bundle.id_secrets).items()]
-        self.recovery_keys = numbered(bundle.recovery_keys)
-        epochs = {e.number: e for e in self.keyring.epochs}
+    def open_secrets(self, key, config_hash):
+        self.keyring = read_keyrings(self.store, self.id, key.root)
+        require(self.keyring.config_sha256 == config_hash, "config is not the one that the keyring names")
+        self.hosts = {host.id: host for host in self.keyring.hosts}
+        person = next((one for one in self.keyring.persons if one.id == key.id), None)
+        require(person, "the keyring does not have this person")
+        require(person.public_key == public_of(key.private), "the keyring has another key of this person")
+        bundle = open_person_bundle(key.private, self.id, self.keyring.version, person)
+        self.metadata_secrets, self.recovery_keys = numbered(bundle.metadata_secrets), numbered(bundle.recovery_keys)
+        self.id_keys = [blob_id_key(secret, i, self.id) for i, secret in numbered(bundle.id_secrets).items()]
+        epochs = {epoch.number: epoch.public_key for epoch in self.keyring.epochs}
         for number, private in self.recovery_keys.items():
-            require(number in epochs and epochs[number].public_key == public_of(private),
-                    f"the recovery key {number} does not fit the keyring")
+            require(epochs.get(number) == public_of(private), f"recovery key {number} does not fit the keyring")
 
     # -- Sealed objects --
 
-    def read_signed(self, prefix, kind, name_of_type, limit=MAX_OBJECT):
-        """Yields (name, message) of all good objects under a prefix, and warns of the others."""
-        for name in self.store.list(prefix):
+    def read_signed(self, folder, kind, body_type):
+        """(Name, message) of all objects in a folder that are good; of the others it complains."""
+        for name in self.store.list(folder):
             try:
-                signed = parse("Signed", open_sealed(self.store.read(name, limit), kind, self.id, self.metadata_secrets))
-                body = parse(name_of_type, signed.body)
-                require(body.host in self.hosts, "the signer is not in the keyring")
-                require(len(signed.signatures) == 1 and is_signed(signed, kind, self.id, body.host,
-                        self.hosts[body.host].signing_key), "the signature is not good")
-            except Bad as e:
-                warn(f"{name}: {e}")
+                signed = parse("Signed", open_sealed(self.store.read(name), kind, self.id, self.metadata_secrets))
+                body = parse(body_type, signed.body)
+                host = self.hosts.get(body.host)
+                require(host and host.role in (ROLE_WRITE, ROLE_PRUNE), "it is of a host that the keyring does not have")
+                require(len(signed.signatures) == 1 and is_signed(signed, kind, self.id, host.id, host.signing_key),
+                        "its signature is not good")
+                require(not host.removed or kind in (SEGMENT, RUN) or
+                        kind == MANIFEST and body.sequence <= host.last_sequence, "its host was removed before it")
+            except Bad as error:
+                self.complain(name, error)
                 continue
             yield name, body
 
     # -- Index --
 
     def read_index(self):
-        for name, segment in self.read_signed("index", SEGMENT, "Segment", 8 << 20):
+        """Notes the packs, and of each blob where it is."""
+        self.packs, self.blobs, seen = [], collections.defaultdict(list), set()
+        for name, segment in self.read_signed("index", SEGMENT, "Segment"):
             try:
-                require(segment.kind in (DATA, META), "the kind of packs is unknown")
-                entries = [parse("PackEntry", p) for p in segment.packs]
-                if self.hosts[segment.host].role != ROLE_PRUNE:
-                    require(not segment.supersedes and all(e.author == segment.host for e in entries),
-                            "the host may not write this")
-                found = []
-                for e in entries:
-                    start, end = 7 + e.slots_length, e.size - 8 - e.contents_length
-                    require(len(e.sha256) == 32 and start <= end, "a pack's lengths do not fit")
-                    found.append((e, *read_contents(e.contents, start, end)))
-            except Bad as e:
-                warn(f"{name}: {e}")
+                require(segment.kind in (DATA, META), "the kind of its packs is not known")
+                entries = [(sha256(entry), parse("PackEntry", entry)) for entry in segment.packs]
+                require(self.hosts[segment.host].role == ROLE_PRUNE or not segment.supersedes and
+                        all(entry.author == segment.host for _, entry in entries), "its host may not write this")
+                packs = [(digest, Pack(entry, segment.kind, read_contents(
+                    entry.contents, 7 + entry.slots_length, entry.size - entry.contents_length - 8)))
+                    for digest, entry in entries]
+                require(all(len(pack.entry.sha256) == 32 for _, pack in packs), "a pack's hash has not 32 bytes")
+            except Bad as error:
+                self.complain(name, error)
                 continue
-            for e, frames, blobs in found:
-                if e.sha256 in self.packs:
+            for digest, pack in packs:
+                if (digest, pack.kind) in seen:
                     continue
-                self.packs[e.sha256] = (e, segment.kind, frames)
-                for number, inside in enumerate(blobs):
-                    for blob, offset, length in inside:
-                        self.blobs[segment.kind, blob].append((e.sha256, number, offset, length))
+                seen.add((digest, pack.kind))
+                for number, frame in enumerate(pack.frames):
+                    for id_, offset, length in frame.blobs:
+                        self.blobs[pack.kind, id_].append((len(self.packs), number, offset, length))
+                    frame.blobs.clear()
+                self.packs.append(pack)
 
     # -- Packs --
 
-    @functools.lru_cache(maxsize=4)
-    def open_pack(self, digest):
-        """The bytes of a pack and its slots as [(id, pack key)]."""
-        entry, kind, frames = self.packs[digest]
-        text = digest.hex()
-        data = self.store.read(f"packs/{text[:2]}/{text}", entry.size)
-        require(len(data) == entry.size, "the pack has another size than the index says")
-        require(data[:7] == b"HFPK" + u16(VERSION) + u8(kind), "this is no pack of this version and kind")
-        require(data[-8:] == u32(entry.contents_length) + b"KPFH", "the pack does not end as it should")
-        begin = len(data) - 8 - entry.contents_length
-        plain = open_sealed(data[begin:-8], CONTENTS, self.id, self.metadata_secrets, sha256(data[:begin]))
-        require(parse("Contents", plain) == entry.contents, "pack and index disagree about the contents")
-        c = Cursor(data[7:7 + entry.slots_length])
-        slots = [self.read_slot(c, kind) for _ in range(entry.contents.slot_count)]
-        require(c.at == len(c.data) and (not frames or frames[0].offset == 7 + entry.slots_length),
-                "the slots do not end where the first frame begins")
-        return data, slots
+    def open_pack(self, number):
+        """Size and (bytes, slots) of a pack; a slot is (id, pack key or why there is none)."""
+        pack = self.packs[number]
+        entry, name = pack.entry, pack.entry.sha256.hex()
+        data = self.store.read(f"packs/{name[:2]}/{name}")
+        require(data[:4] == b"HFPK" and int.from_bytes(data[4:6], "big") <= VERSION,
+                "it is no pack of a version that is known")
+        require(data[6] == pack.kind and len(data) == entry.size and
+                data[-8:] == u32(entry.contents_length) + b"KPFH", "it is not what the index says")
+        try:
+            start = len(data) - 8 - entry.contents_length
+            contents = parse("Contents", open_sealed(data[start:-8], CONTENTS, self.id, self.metadata_secrets,
+                                                     sha256(data[:start])))
+            require(contents == entry.contents, "the index has another")
+        except Bad as error:
+            self.complain(f"table of contents of pack {name}", error)
+        cursor = Cursor(data[7:7 + entry.slots_length])
+        slots = [self.read_slot(cursor, pack.kind) for _ in range(entry.contents.slot_count)]
+        require(cursor.at == len(cursor.data), "its slots have another length than the index says")
+        return len(data), (data, slots)
 
-    def read_slot(self, c, kind):
-        """One slot: its id and pack key. A key that this person does not have is an error only when it is used."""
-        slot_id, number = c.take(16), c.number(4)
+    def read_slot(self, cursor, kind):
+        id_, number = cursor.take(16), cursor.number(4)
         if kind == DATA:
-            suite = tuple(c.number(2) for _ in HPKE)
-            enc, ciphertext, commit = c.lv(), c.lv(), c.take(16)
-            require(suite == HPKE, "the slot is of an unknown suite")
-            if number not in self.recovery_keys:
-                return slot_id, None
-            key = hpke_open(self.recovery_keys[number], enc, pack_key_info(self.id, number, slot_id, kind), ciphertext,
-                            "the pack key")
-        else:
-            commit = c.take(16)
-            if number not in self.metadata_secrets:
-                return slot_id, None
-            key = meta_pack_key(self.metadata_secrets[number], slot_id, self.id)
-        require(len(key) == 32 and slot_commit(key, slot_id, self.id, kind) == commit, "the pack key is not committed to")
-        return slot_id, key
+            suite, enc, ciphertext = tuple(cursor.number(2) for _ in HPKE), cursor.lv(), cursor.lv()
+        commit = cursor.take(16)
+        try:
+            if kind == META:
+                require(number in self.metadata_secrets, f"metadata secret {number} is not known")
+                key = meta_pack_key(self.metadata_secrets[number], id_, self.id)
+            else:
+                require(suite == HPKE, "a slot is sealed in a way that is not known")
+                require(number in self.recovery_keys, f"recovery key {number} is not known")
+                key = hpke_open(self.recovery_keys[number], enc, pack_key_info(self.id, number, id_, kind), ciphertext)
+            require(len(key) == 32 and slot_commit(key, id_, self.id, kind) == commit, "a slot has another key than it says")
+        except Bad as error:
+            return id_, error
+        return id_, key
 
-    @functools.lru_cache(maxsize=16)
-    def open_frame(self, digest, number):
-        data, slots = self.open_pack(digest)
-        _, kind, frames = self.packs[digest]
-        f = frames[number]
-        slot_id, key = slots[f.slot]
-        require(key, "the pack is sealed to a key that this person does not have")
-        payload = gcm_open(frame_key(key, slot_id, self.id, kind), frame_nonce(f.counter),
-                           frame_aad(self.id, kind, slot_id, f.counter, f.codec, f.raw),
-                           data[f.offset:f.offset + f.stored], "the frame")
-        return decompress(payload, f.codec, f.raw)
+    def open_frame(self, number, index):
+        """Size and joined blobs of a frame."""
+        data, slots = self.open_packs.get(number, self.open_pack, number)
+        kind, frame = self.packs[number].kind, self.packs[number].frames[index]
+        slot_id, key = slots[frame.slot]
+        if isinstance(key, Bad):
+            raise key
+        payload = gcm_open(frame_key(key, slot_id, self.id, kind), frame_nonce(frame.counter),
+                           frame_aad(self.id, kind, slot_id, frame.counter, frame.codec, frame.raw),
+                           data[frame.offset:frame.offset + frame.stored])
+        return frame.raw, decompress(payload, frame.codec, frame.raw)
 
     # -- Blobs --
 
     def blob(self, kind, extent):
-        """The plain bytes of a blob, from the first pack where it is whole."""
-        failure = Bad("no pack has it")
-        for digest, number, offset, length in self.blobs.get((kind, extent.blob), []):
+        """Plain bytes of a blob, from the first place where it is whole."""
+        if self.packs is None:
+            self.read_index()
+        failure = Bad("it is in no pack")
+        for number, index, offset, length in self.blobs.get((kind, extent.blob), ()):
             try:
-                plain = self.open_frame(digest, number)[offset:offset + length]
+                plain = self.open_frames.get((number, index), self.open_frame, number, index)[offset:offset + length]
                 require(any(blob_id(key, kind, plain) == extent.blob for key in self.id_keys), "its id does not come out")
-                require(len(plain) == extent.length, "its length is another")
+                require(length == extent.length, "it has another length than it should")
                 return plain
-            except (Bad, OSError) as e:
-                failure = e
+            except Bad as error:
+                failure = Bad(f"pack {self.packs[number].entry.sha256.hex()}: {error}")
         raise Bad(f"blob {extent.blob.hex()}: {failure}")
 
     # -- Trees --
 
     def tree(self, extents, is_root=False):
-        require(sum(e.length for e in extents) <= MAX_LISTING, "a listing is too large")
-        nodes = parse("Tree", b"".join(self.blob(META, e) for e in extents)).nodes
-        before = None
-        for n in nodes:
-            require(before is None or before < n.name, "a listing is not sorted")
-            before = n.name
-            parts = path_parts(n.name) if is_root else [n.name]
-            require(n.name and all(p not in (b"", b".", b"..") and b"/" not in p and b"\0" not in p and len(p) <= 255
-                                   for p in parts), f"a node has the name {n.name!r}")
+        """Nodes of a listing."""
+        require(sum(extent.length for extent in extents) <= MAX_LISTING, "a listing is too long")
+        nodes = parse("Tree", b"".join(self.blob(META, extent) for extent in extents)).nodes
+        before = b""
+        for node in nodes:
+            require(before < node.name, "the names of a listing are empty, or not in order")
+            before = node.name
+            check_node(node, is_root)
         return nodes
 
-    # -- Snapshots --
+    # -- Snapshots and runs --
+
+    def check_chain(self, chain, what, complete):
+        """Of [(host, sequence, SHA-256, previous)]. Where it need not be complete, numbers may be missing."""
+        known = collections.defaultdict(list)
+        for host, number, digest, _ in chain:
+            known[host, number].append(digest)
+        for host, number, digest, previous in chain:
+            before = known.get((host, number - 1))
+            good = previous in before if before else number == 1 or not complete
+            if not good or (number == 1) != (not previous) or len(known[host, number]) > 1:
+                self.complain(f"{what} {digest.hex()}", f"number {number} does not follow the one before")
 
     def snapshots(self):
-        """[(manifest's SHA-256, manifest)], the oldest first, without those that were forgotten."""
+        """[(manifest's SHA-256, manifest)] of those that exist, oldest first."""
         forgotten = set()
         for _, event in self.read_signed("events", EVENT, "Event"):
-            host = self.hosts[event.host]
-            if event.type == EVENT_FORGET and host.role == ROLE_PRUNE and not host.removed:
+            if event.type == EVENT_FORGET and self.hosts[event.host].role == ROLE_PRUNE:
                 forgotten.update(event.snapshots)
-        found = []
-        for name, manifest in self.read_signed("snapshots", MANIFEST, "Manifest"):
-            host = self.hosts[manifest.host]
-            if host.removed and manifest.sequence > host.last_sequence:
-                warn(f"{name}: it is from after its host was removed")
-            elif object_hash(name) not in forgotten:
-                found.append((object_hash(name), manifest))
-        return sorted(found, key=lambda f: (f[1].ended, f[1].sequence))
+        found = [(object_hash(name), manifest) for name, manifest in self.read_signed("snapshots", MANIFEST, "Manifest")]
+        self.check_chain([(one.host, one.sequence, digest, one.previous_manifest) for digest, one in found],
+                         "snapshot", False)
+        for digest, manifest in found:
+            if manifest.keyring_version > self.keyring.version:
+                self.complain(f"snapshot {digest.hex()}", f"it knows keyring {manifest.keyring_version}, which is missing")
+        return sorted((one for one in found if one[0] not in forgotten),
+                      key=lambda one: (one[1].ended, one[1].sequence, one[0]))
 
     def runs(self):
-        """Run records, each host's in the order of its chain."""
-        found = sorted(((object_hash(name), run) for name, run in self.read_signed("runs", RUN, "Run")),
-                       key=lambda f: (f[1].host, f[1].sequence))
-        for (before, first), (_, second) in zip(found, found[1:]):
-            require(first.host != second.host or (second.sequence == first.sequence + 1 and second.previous == before),
-                    f"run {second.sequence} does not follow the one before")
-        return [run for _, run in found]
+        """Records of runs, those of each host in the order of their numbers."""
+        found = [(object_hash(name), run) for name, run in self.read_signed("runs", RUN, "Run")]
+        self.check_chain([(run.host, run.sequence, digest, run.previous) for digest, run in found], "run", True)
+        return sorted((run for _, run in found), key=lambda run: (run.host, run.sequence))
 
     def snapshot(self, which):
         found = self.snapshots()
-        if which != "latest":
-            found = [f for f in found if f[0].hex().startswith(which)]
-            require(len(found) < 2, f"{which} is the beginning of several snapshots")
+        if which == "latest":
+            found = found[-1:]
+        else:
+            found = [one for one in found if one[0].hex().startswith(which)]
         require(found, f"there is no snapshot {which}")
-        return found[-1][1]
+        require(len(found) == 1, f"several snapshots begin with {which}")
+        return found[0][1]
 
 
 # ---- Restoring ----
 
 GETFLAGS, SETFLAGS = 0x80086601, 0x40086602
+FLAGS = 0x2083c4ff  # those that the page lists
+FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+ACLS = (b"system.posix_acl_access", b"system.posix_acl_default")
 
 
 class Restore:
-    """Restores a snapshot into a folder. Everything is reached by descriptors of folders, never
-    following a link, so nothing that a listing says leads out of the destination."""
+    """Restores a snapshot into a folder. Each name is used in the open folder that it belongs into, and no link is
+    followed: nothing that a listing says leads out of the destination."""
 
     def __init__(self, repository, destination):
         self.repository = repository
+        self.attributes_missing = False
         os.makedirs(destination, exist_ok=True)
         require(not os.listdir(destination), f"{destination} is not empty")
-        self.top = os.open(destination, os.O_RDONLY | os.O_DIRECTORY)
-        self.links, self.folders, self.flags = [], [], []
-        self.attributes_missing = False
+        self.top = os.open(destination, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        self.folders, self.links, self.flags = {}, {}, []
 
     def run(self, manifest):
-        for node in self.repository.tree(manifest.root, is_root=True):
-            parts = path_parts(node.name)
-            at = os.dup(self.top)
-            for part in parts[:-1]:
-                at = self.enter(at, part, close=True)
-            self.node(at, parts[-1] if parts else b".", parts, node)
-            os.close(at)
-        for parts, target in self.links:
-            self.link(parts, path_parts(target))
-        for parts, node in reversed(self.folders):
-            at, name = self.reach(parts)
-            self.attributes(at, name, node)
-            os.close(at)
-        for parts, node in self.flags:
-            at, name = self.reach(parts)
-            self.attempt(node, self.set_flags, at, name, node.flags)
-            os.close(at)
+        for node in self.repository.tree(manifest.root, True):
+            path = tuple(path_parts(node.name))
+            with self.guard(path), self.reach(path[:-1], make=True) as parent:
+                self.branch(parent, path, node)
+        for path, node in self.links.items():
+            with self.guard(path):
+                self.link(path, node)
+        for path, node in sorted(self.folders.items(), key=lambda one: -len(one[0])):
+            with self.guard(path), self.reach(path) as folder:
+                self.attributes(path, node, folder)
+                self.set_flags(path, node, folder)
+        for path, node in self.flags:
+            with self.guard(path), self.reach(path[:-1]) as parent:
+                with Handle(os.open(path[-1], os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK, dir_fd=parent)) as handle:
+                    self.set_flags(path, node, handle)
 
-    def enter(self, at, name, close=False):
-        """Opens the folder name in the folder at, and makes it when it is not there."""
+    def guard(self, path):
+        return Guard(self.repository, path)
+
+    def reach(self, path, make=False):
+        """A folder below the destination, made with those on the way where make says so."""
+        handle = os.dup(self.top)
+        for part in path:
+            try:
+                if make:
+                    try:
+                        os.mkdir(part, 0o755, dir_fd=handle)
+                    except FileExistsError:
+                        pass
+                below = os.open(part, FOLDER, dir_fd=handle)
+            finally:
+                os.close(handle)
+            handle = below
+        return Handle(handle)
+
+    def branch(self, parent, path, node):
+        """A node and all below it."""
+        stack = []
         try:
-            os.mkdir(name, 0o700, dir_fd=at)
-        except FileExistsError:
-            pass
-        below = os.open(name, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW, dir_fd=at)
-        if close:
-            os.close(at)
-        return below
-
-    def reach(self, parts):
-        """A descriptor of the folder that holds the last of parts, and that part."""
-        at = os.dup(self.top)
-        for part in parts[:-1]:
-            require(part not in (b".", b".."), "a path leaves the destination")
-            below = os.open(part, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW, dir_fd=at)
-            os.close(at)
-            at = below
-        require(parts[-1:] != [b".."], "a path leaves the destination")
-        return at, parts[-1] if parts else b"."
-
-    def make_way(self, at, name):
-        """Sources may lie in one another: then the same file comes twice."""
-        try:
-            os.unlink(name, dir_fd=at)
-        except FileNotFoundError:
-            pass
-
-    def node(self, at, name, parts, node):
-        if node.hard_link:
-            self.links.append((parts, node.hard_link))
-            return
-        if node.type != DIRECTORY:
-            self.make_way(at, name)
-        if node.type == DIRECTORY:
-            below = self.enter(at, name)
-            self.folders.append((parts, node))
-            for child in self.repository.tree(node.subtree):
-                self.node(below, child.name, parts + [child.name], child)
-            os.close(below)
-        elif node.type == FILE:
-            self.file(at, name, node)
-        elif node.type == SYMLINK:
-            os.symlink(node.link_target, name, dir_fd=at)
-        elif node.type in (FIFO, CHARACTER, BLOCK):
-            kind = {FIFO: stat.S_IFIFO, CHARACTER: stat.S_IFCHR, BLOCK: stat.S_IFBLK}[node.type]
-            device = os.makedev(node.device_major, node.device_minor)
-            if not self.attempt(node, lambda: os.mknod(name, kind | 0o600, device, dir_fd=at)):
-                return
-        elif node.type == SOCKET:
-            warn(f"{b'/'.join(parts)!r}: sockets are not restored")
-            return
-        else:
-            raise Bad(f"{b'/'.join(parts)!r} is of an unknown type")
-        if node.type != DIRECTORY:
-            self.attributes(at, name, node)
-        if node.flags:
-            self.flags.append((parts, node))
-
-    def file(self, at, name, node):
-        require(sum(e.length for e in node.content) == node.size, f"{name!r}: the extents do not add up to the size")
-        out = os.open(name, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600, dir_fd=at)
-        with open(out, "wb") as f:
-            for extent in node.content:
-                if extent.blob:
-                    f.write(self.repository.blob(DATA, extent))
+            below = self.node(parent, path, node)
+            while below or stack:
+                if below:
+                    stack.append((below[0], path, iter(below[1])))
+                    require(len(stack) <= MAX_DEPTH, "folders are nested too deeply")
+                handle, above, nodes = stack[-1]
+                child = next(nodes, None)
+                below = None
+                if child is None:
+                    os.close(stack.pop()[0])
                 else:
-                    f.seek(extent.length, os.SEEK_CUR)
-            f.truncate(node.size)
-
-    def link(self, parts, target):
-        at, name = self.reach(parts)
-        first, first_name = self.reach(target)
-        self.make_way(at, name)
-        os.link(first_name, name, src_dir_fd=first, dst_dir_fd=at, follow_symlinks=False)
-        os.close(first)
-        os.close(at)
-
-    def attributes(self, at, name, node):
-        require(node.mtime_nanoseconds < 10**9, f"{name!r} has a strange time")
-        if os.geteuid() == 0:
-            self.attempt(node, lambda: os.chown(name, node.uid, node.gid, dir_fd=at, follow_symlinks=False))
-        for x in node.xattrs:
-            path = b"/proc/self/fd/%d/%s" % (at, name)
-            self.attempt(node, lambda: os.setxattr(path, x.name, x.value, follow_symlinks=False))
-        if node.type != SYMLINK:
-            self.attempt(node, lambda: os.chmod(name, node.mode & 0o7777, dir_fd=at))
-        when = node.mtime_seconds * 10**9 + node.mtime_nanoseconds
-        self.attempt(node, lambda: os.utime(name, ns=(when, when), dir_fd=at, follow_symlinks=False))
-
-    def set_flags(self, at, name, flags):
-        fd = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK, dir_fd=at)
-        try:
-            have, = struct.unpack("i", fcntl.ioctl(fd, GETFLAGS, bytes(4)))
-            fcntl.ioctl(fd, SETFLAGS, struct.pack("I", have & 0xffffffff | flags))
+                    path = above + (child.name,)
+                    below = self.node(handle, path, child)
         finally:
-            os.close(fd)
+            for handle, _, _ in stack:
+                os.close(handle)
 
-    def attempt(self, node, function, *arguments):
-        """What fails here leaves the contents whole, so it is said and restoring goes on."""
+    def node(self, parent, path, node):
+        """Makes one node in the folder parent; returns an open folder and the nodes that belong into it."""
+        with self.guard(path):
+            if node.type == DIRECTORY:
+                return self.folder(parent, path, node)
+            require(path, "only a folder can be the root")
+            if node.type == SOCKET or path in self.links or exists(path[-1], parent):
+                return None  # what is there already is of another source, within which this one lies
+            kept = copy_without_contents(node)
+            if node.hard_link:
+                self.links[path] = kept
+                return None
+            self.other(parent, path, node)
+            if node.flags:
+                self.flags.append((path, kept))
+        return None
+
+    def folder(self, parent, path, node):
+        if path:
+            if not exists(path[-1], parent):
+                os.mkdir(path[-1], 0o700, dir_fd=parent)
+            handle = os.open(path[-1], FOLDER, dir_fd=parent)
+        else:
+            handle = os.dup(self.top)
+        self.folders[path] = copy_without_contents(node)
         try:
-            function(*arguments)
+            return handle, self.repository.tree(node.subtree)
+        except Bad as error:
+            self.repository.complain(show(path), error)
+            return handle, ()
+
+    def other(self, parent, path, node):
+        name = path[-1]
+        if node.type == FILE:
+            handle = os.open(name, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600, dir_fd=parent)
+            with Handle(handle):
+                try:
+                    self.content(handle, node)
+                except BaseException:
+                    os.unlink(name, dir_fd=parent)
+                    raise
+                self.attributes(path, node, handle)
+            return
+        if node.type == SYMLINK:
+            os.symlink(node.link_target, name, dir_fd=parent)
+        else:
+            device = 0 if node.type == FIFO else os.makedev(node.device_major, node.device_minor)
+            os.mknod(name, FORMATS[node.type] | 0o600, device, dir_fd=parent)
+        self.attributes(path, node, parent, name)
+
+    def content(self, handle, node):
+        os.ftruncate(handle, node.size)
+        at = 0
+        for extent in node.content:
+            if extent.blob:
+                data, done = memoryview(self.repository.blob(DATA, extent)), 0
+                while done < len(data):
+                    done += os.pwrite(handle, data[done:], at + done)
+            at += extent.length
+
+    def link(self, path, node):
+        first = path_parts(node.hard_link)
+        require(first, "its first name is not allowed")
+        with self.reach(first[:-1]) as source, self.reach(path[:-1]) as to:
+            mode = os.stat(first[-1], dir_fd=source, follow_symlinks=False).st_mode
+            require(stat.S_IFMT(mode) == FORMATS[node.type], "its first name is of another type")
+            os.link(first[-1], path[-1], src_dir_fd=source, dst_dir_fd=to, follow_symlinks=False)
+
+    def attributes(self, path, node, handle, name=None):
+        """Owner, attributes, mode and times of the open file or folder, or of a name in the open folder."""
+        what, where, follow = (handle, {}, {}) if name is None else (
+            name, {"dir_fd": handle, "follow_symlinks": False}, {"follow_symlinks": False})
+        # There is no call that takes a folder and a name.
+        by_path = handle if name is None else b"/proc/self/fd/%d/%s" % (handle, name)
+        self.attempt(path, "owner", os.chown, what, node.uid, node.gid, **where)
+        for acl in ACLS:  # that was inherited from where it is restored to
+            if node.type != SYMLINK and acl not in [xattr.name for xattr in node.xattrs]:
+                try:
+                    os.removexattr(by_path, acl, **follow)
+                except OSError:
+                    pass
+        for xattr in node.xattrs:
+            self.attempt(path, show([xattr.name]), os.setxattr, by_path, xattr.name, xattr.value, **follow)
+        if node.type != SYMLINK:
+            self.attempt(path, "mode", os.chmod, what, node.mode, **({} if name is None else {"dir_fd": handle}))
+        time = node.mtime_seconds * 10**9 + node.mtime_nanoseconds
+        self.attempt(path, "times", os.utime, what, ns=(time, time), **where)
+
+    def set_flags(self, path, node, handle):
+        try:
+            now, = struct.unpack("=I4x", fcntl.ioctl(handle, GETFLAGS, bytes(8)))
+        except OSError as error:
+            if node.flags:
+                self.not_set(path, "flags", error)
+            return
+        flags = now & ~FLAGS | node.flags & FLAGS
+        if flags != now:
+            self.attempt(path, "flags", fcntl.ioctl, handle, SETFLAGS, struct.pack("=I4x", flags))
+
+    def attempt(self, path, what, call, *arguments, **options):
+        """What fails here leaves the contents whole: it is said, and restoring goes on."""
+        try:
+            call(*arguments, **options)
+        except (OSError, OverflowError, ValueError) as error:
+            self.not_set(path, what, error)
+
+    def not_set(self, path, what, error):
+        self.attributes_missing = True
+        warn(f"{show(path)}: {what}: {getattr(error, 'strerror', None) or error}")
+
+
+class Handle:
+    """A descriptor that is closed at the end."""
+
+    def __init__(self, number):
+        self.number = number
+
+    def __enter__(self):
+        return self.number
+
+    def __exit__(self, *_):
+        os.close(self.number)
+
+
+class Guard:
+    """What goes wrong with one path is complained of, and the rest goes on."""
+
+    def __init__(self, repository, path):
+        self.repository, self.path = repository, path
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, _, error, __):
+        if isinstance(error, (Bad, OSError, OverflowError)):
+            self.repository.complain(show(self.path), getattr(error, "strerror", None) or error)
             return True
-        except OSError as e:
-            warn(f"{node.name!r}: {e}")
-            self.attributes_missing = True
-            return False
+        return False
 
 
-def warn(text):
-    print(f"holdfast_reader: {text}", file=sys.stderr)
+def exists(name, folder):
+    try:
+        os.stat(name, dir_fd=folder, follow_symlinks=False)
+        return True
+    except FileNotFoundError:
+        return False
+
+
+def copy_without_contents(node):
+    """What is still needed of a node when its listing is gone."""
+    copy = MESSAGES["Node"]()
+    copy.CopyFrom(node)
+    copy.ClearField("content")
+    copy.ClearField("subtree")
+    return copy
+
+
+def word(text):
+    """A text for one column."""
+    return show([text.encode("utf-8", "backslashreplace")]).replace(" ", "\\x20")
+
+
+def utc(seconds):
+    try:
+        return (datetime.datetime(1970, 1, 1) + datetime.timedelta(seconds=seconds)).strftime("%Y-%m-%dT%H:%M:%SZ")
+    except OverflowError:
+        return str(seconds)
 
 
 def main():
@@ -859,32 +1118,28 @@ def main():
     restore.add_argument("snapshot")
     restore.add_argument("folder")
     options = parser.parse_args()
-    passphrase = key_text = None
-    if options.person_key:
-        with open(options.person_key, encoding="ascii") as f:
-            key_text = f.read()
-    else:
-        with open(options.passphrase_file, "rb") as f:
-            passphrase = f.read().removesuffix(b"\n")
-
-    # One level of folders of the snapshot takes a descriptor and a few frames of the stack.
-    hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    secret = read_file(options.person_key or options.passphrase_file, 1 << 20)
+    hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]  # one level of folders takes a descriptor
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
-    sys.setrecursionlimit(100000)
-    repository = Repository(options.repository, passphrase, key_text)
+    if options.person_key:
+        repository = Repository(options.repository, key_text=secret.decode("ascii", "replace"))
+    else:
+        repository = Repository(options.repository, secret.removesuffix(b"\n"))
+    attributes_missing = False
     if options.command == "list":
-        for digest, m in repository.snapshots():
-            ended = datetime.datetime.fromtimestamp(m.ended, datetime.timezone.utc)
-            print(digest.hex(), ended.strftime("%Y-%m-%dT%H:%M:%SZ"), m.host_name, m.job)
-        return 0
-    if options.command == "runs":
+        for digest, manifest in repository.snapshots():
+            host = repository.hosts[manifest.host]
+            print(digest.hex(), utc(manifest.ended), word(host.name), word(manifest.job))
+    elif options.command == "runs":
         for run in repository.runs():
             print(run.sequence, run.exit_status, *["interrupted"] * run.interrupted,
-                  *(f"{job.job}={job.exit_status}" for job in run.jobs))
-        return 0
-    work = Restore(repository, options.folder)
-    work.run(repository.snapshot(options.snapshot))
-    return 3 if work.attributes_missing else 0
+                  *(f"{word(job.job)}={job.exit_status}" for job in run.jobs))
+    else:
+        manifest = repository.snapshot(options.snapshot)
+        work = Restore(repository, options.folder)
+        work.run(manifest)
+        attributes_missing = work.attributes_missing
+    return 1 if repository.problems else 3 if attributes_missing else 0
 
 
 if __name__ == "__main__":
