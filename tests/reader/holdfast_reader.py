@@ -830,7 +830,9 @@ class Repository:
     def snapshots(self):
         """[(manifest's SHA-256, manifest)] of those that exist, oldest first."""
         forgotten = set()
-        for _, event in self.read_signed("events", EVENT, "Event"):
+        for name, event in self.read_signed("events", EVENT, "Event"):
+            if not 1 <= event.type <= 6:
+                self.complain(name, f"its type {event.type} is not known")
             if event.type == EVENT_FORGET and self.hosts[event.host].role == ROLE_PRUNE:
                 forgotten.update(event.snapshots)
         found = [(object_hash(name), manifest) for name, manifest in self.read_signed("snapshots", MANIFEST, "Manifest")]
@@ -1010,7 +1012,8 @@ class Restore:
             name, {"dir_fd": handle, "follow_symlinks": False}, {"follow_symlinks": False})
         # There is no call that takes a folder and a name.
         by_path = handle if name is None else b"/proc/self/fd/%d/%s" % (handle, name)
-        self.attempt(path, "owner", os.chown, what, node.uid, node.gid, **where)
+        # A set-id bit with another owner would lend somebody else's rights.
+        mode = node.mode if self.attempt(path, "owner", os.chown, what, node.uid, node.gid, **where) else node.mode & 0o1777
         for acl in ACLS:  # that was inherited from where it is restored to
             if node.type != SYMLINK and acl not in [xattr.name for xattr in node.xattrs]:
                 try:
@@ -1020,7 +1023,7 @@ class Restore:
         for xattr in node.xattrs:
             self.attempt(path, show([xattr.name]), os.setxattr, by_path, xattr.name, xattr.value, **follow)
         if node.type != SYMLINK:
-            self.attempt(path, "mode", os.chmod, what, node.mode, **({} if name is None else {"dir_fd": handle}))
+            self.attempt(path, "mode", os.chmod, what, mode, **({} if name is None else {"dir_fd": handle}))
         time = node.mtime_seconds * 10**9 + node.mtime_nanoseconds
         self.attempt(path, "times", os.utime, what, ns=(time, time), **where)
 
@@ -1039,8 +1042,10 @@ class Restore:
         """What fails here leaves the contents whole: it is said, and restoring goes on."""
         try:
             call(*arguments, **options)
+            return True
         except (OSError, OverflowError, ValueError) as error:
             self.not_set(path, what, error)
+            return False
 
     def not_set(self, path, what, error):
         self.attributes_missing = True
