@@ -11,13 +11,12 @@ void http_response_free(struct http_response *response)
 
 const char *http_response_header(const struct http_response *response, const char *name)
 {
-    const char *at = (const char *)response->headers.data;
-    const char *end = at + response->headers.size;
-    while (at < end) {
-        const char *value = at + strlen(at) + 1;
-        if (strcmp(at, name) == 0)
-            return value;
-        at = value + strlen(value) + 1;
+    const char *all = (const char *)response->headers.data;
+    for (size_t at = 0; at < response->headers.size;) {
+        size_t value = at + strlen(all + at) + 1;
+        if (strcmp(all + at, name) == 0)
+            return all + value;
+        at = value + strlen(all + value) + 1;
     }
     return NULL;
 }

@@ -179,7 +179,8 @@ static void note_clock(struct s3 *s3, const struct http_response *response, bool
 
 static struct bytes body_of(const struct http_response *response, size_t from)
 {
-    return bytes_of(response->body.data + from, response->body.size - from);
+    size_t size = response->body.size - from;
+    return size ? bytes_of(response->body.data + from, size) : (struct bytes){0};
 }
 
 static void read_refusal(const struct http_response *response, size_t body_before, struct attempt *a)
