@@ -3,9 +3,10 @@
 
 Usage: make_corpus.py HOLDFAST        (the program; needs what tests/reader needs)
 The objects come from a repository of a few files, opened by the reader of tests/reader, so that they are what
-lies behind seals and signatures. The fuzz targets say what their inputs look like.
+lies behind seals and signatures. Seeds that were there and are not made any more stay. The fuzz targets say what their inputs look like.
 """
 import gzip
+import importlib
 import io
 import json
 import lzma
@@ -18,9 +19,6 @@ import tarfile
 import tempfile
 
 HERE = os.path.dirname(os.path.abspath(__file__))
-sys.path.insert(0, os.path.join(HERE, "../reader"))
-import read  # noqa: E402
-
 PASSPHRASE = "seven words that nobody would ever guess today"
 LARGEST = 12288
 
@@ -31,6 +29,12 @@ def save(target, name, data):
     if len(data) <= LARGEST:
         with open(os.path.join(folder, name), "wb") as f:
             f.write(data)
+
+
+def acl():
+    """As the kernel gives it: a user of the number 1000 besides the owner, the group and others."""
+    entries = ((1, 7, -1), (2, 5, 1000), (4, 5, -1), (16, 5, -1), (32, 0, -1))
+    return struct.pack("<I", 2) + b"".join(struct.pack("<HHi", *e) for e in entries)
 
 
 def make_repository(program, work):
@@ -45,6 +49,7 @@ def make_repository(program, work):
         f.truncate(1 << 20)
     try:
         os.setxattr(f"{work}/source/a/hello", "user.colour", b"blue")
+        os.setxattr(f"{work}/source/a/b", "system.posix_acl_default", acl())
     except OSError:
         pass
     with open(f"{work}/conf", "w") as f:
@@ -67,48 +72,101 @@ def make_repository(program, work):
     run("host", "add", "other", "--out", f"{work}/other.key", "--group", "shared")
 
 
-def anonymous(kind, body):
+def messages(work):
+    """The modules of src/format/proto."""
+    folder = os.path.join(HERE, "../../src/format/proto")
+    names = sorted(n for n in os.listdir(folder) if n.endswith(".proto"))
+    subprocess.run(["protoc", f"--proto_path={folder}", f"--python_out={work}", *names], check=True)
+    sys.path.insert(0, work)
+    return {n[:-6]: importlib.import_module(n[:-6] + "_pb2") for n in names}
+
+
+def parse(kind, data):
+    message = kind()
+    message.ParseFromString(data)
+    return message
+
+
+class Opened:
+    """All that is asked of the reader: what lies behind seals and signatures."""
+
+    def __init__(self, path, passphrase):
+        sys.path.insert(0, os.path.join(HERE, "../reader"))
+        import holdfast_reader as reader
+        self.reader, self.repository = reader, reader.Repository(path, passphrase)
+
+    def bodies(self, folder):
+        kind = {"snapshots": "Manifest", "runs": "Run", "events": "Event", "index": "Segment"}[folder]
+        found = self.repository.read_signed(folder, getattr(self.reader, kind.upper()), kind)
+        return [message.SerializeToString() for _, message in found]
+
+    def listing(self, extents):
+        return b"".join(self.repository.blob(self.reader.META, e) for e in extents)
+
+
+def anonymous(body):
     """Without what this machine is called, and where on it the files lay."""
-    message = read.parse(kind, body)
-    for host in getattr(message, "hosts", []):
+    for host in getattr(body, "hosts", []):
         host.name = "web"
-    if hasattr(message, "host_name"):
-        message.host_name, message.configuration = "web", CONFIG.encode()
-        message.sources[:] = [b"/srv"]
-    return message.SerializeToString()
+    if hasattr(body, "host_name"):
+        body.host_name, body.configuration = "web", CONFIG.encode()
+        body.sources[:] = [b"/srv"]
+    return body.SerializeToString()
 
 
-def objects(work):
-    """Bodies behind seals and signatures; the first byte chooses the decoder."""
-    r = read.Repository(f"{work}/repo")
-    save("keyring", "config", b"\0" + r.read("config"))
-    for name in r.names("keys"):
-        data = r.read(f"keys/{name}")
+def keys(proto, repository):
+    for name in sorted(os.listdir(f"{repository}/keys")):
+        with open(f"{repository}/keys/{name}", "rb") as f:
+            data = f.read()
         if name.startswith("p-"):
             save("key_files", "person_sealed", data)
         else:
-            signed = read.parse(r.common.Signed, data)
-            signed.body = anonymous(r.keys.Keyring, signed.body)
+            signed = parse(proto["common"].Signed, data)
+            signed.body = anonymous(parse(proto["keyring"].Keyring, signed.body))
             save("keyring", f"signed_{name.split('-')[0]}", b"\1" + signed.SerializeToString())
             save("keyring", f"keyring_{name.split('-')[0]}", b"\2" + signed.body)
-    bundle = r.keys.Bundle()
+    with open(f"{repository}/config", "rb") as f:
+        save("keyring", "config", b"\0" + f.read())
+    bundle = proto["keyring"].Bundle()
     for list_, number in ((bundle.metadata_secrets, 1), (bundle.id_secrets, 1), (bundle.recovery_keys, 1)):
         list_.add(number=number, secret=bytes(range(32)))
     bundle.admin_seed = bytes(range(32))
     save("keyring", "bundle", b"\3" + bundle.SerializeToString())
 
-    r.open_passphrase(PASSPHRASE.encode())
-    for n, (folder, kind, first) in enumerate((("snapshots", read.MANIFEST, 0), ("runs", read.RUN, 1), ("events", read.EVENT, 2))):
-        for i, name in enumerate(r.names(folder)):
-            body = read.parse(r.common.Signed, r.unseal(kind, r.read(f"{folder}/{name}"))).body
-            if folder == "snapshots":
-                body = anonymous(r.records.Manifest, body)
-            save("records", f"{folder}_{i}", bytes([first]) + body)
-    host = next(iter(r.hosts))
-    lease = r.records.Lease(host=host, writer=host, started=1795000000, refreshed=1795000001, purpose="backup")
+
+def objects(proto, opened):
+    """The first byte chooses the decoder."""
+    manifests = [parse(proto["record"].Manifest, body) for body in opened.bodies("snapshots")]
+    for i, manifest in enumerate(manifests):
+        save("records", f"snapshots_{i}", b"\0" + anonymous(parse(proto["record"].Manifest, manifest.SerializeToString())))
+    for i, body in enumerate(opened.bodies("runs")):
+        save("records", f"runs_{i}", b"\1" + body)
+    for i, body in enumerate(opened.bodies("events")):
+        save("records", f"events_{i}", b"\2" + body)
+    host = manifests[0].host
+    lease = proto["record"].Lease(host=host, writer=host, started=1795000000, refreshed=1795000001, purpose="backup")
     save("records", "lease", b"\3" + lease.SerializeToString())
-    run = r.records.Run(host=host, sequence=1, command="run", message="1 job failed", started=1, ended=9, exit_status=1,
-                        interrupted=True, software="holdfast 0.1")
+    save("records", "run", b"\1" + run_record(proto["record"], host).SerializeToString())
+    for i, body in enumerate(opened.bodies("index")):
+        save("index", f"segment_{i}", b"\2" + body)
+        entry = parse(proto["index"].Segment, body).packs[0]
+        save("index", f"entry_{i}", b"\1" + entry)
+        save("index", f"contents_{i}", b"\0" + parse(proto["index"].PackEntry, entry).contents.SerializeToString())
+    listings = {}
+    pending = [m.root for m in manifests]
+    while pending:
+        extents = pending.pop()
+        listing = opened.listing(extents)
+        listings[extents[0].blob] = listing
+        pending += [n.subtree for n in parse(proto["tree"].Tree, listing).nodes if n.subtree]
+    for i, listing in enumerate(listings.values()):
+        other = list(listings.values())[i - 1]
+        save("tree", f"listing_{i}", bytes([1]) + b"".join(struct.pack(">H", len(x)) + x for x in (listing, other)))
+
+
+def run_record(record, host):
+    run = record.Run(host=host, sequence=1, command="run", message="1 job failed", started=1, ended=9, exit_status=1,
+                     interrupted=True, software="holdfast 0.1")
     job = run.jobs.add(job="files", classes=["daily", "weekly"], started=1, ended=2, snapshot=bytes(32), warnings=["one", "two"])
     job.statistics.files = 3
     run.jobs.add(job="database", classes=["daily"], started=2, ended=3, exit_status=1, message="the command failed")
@@ -116,31 +174,13 @@ def objects(work):
     run.verify.span = 1 << 32
     run.drill.job = "files"
     run.targets.add(name="disk", behind=True, message="unreachable", stored_bytes=1, objects=2, bytes=3)
-    save("records", "run", b"\1" + run.SerializeToString())
-    for i, name in enumerate(r.names("index")):
-        segment, _ = r.record(read.INDEX, r.index.Segment, f"index/{name}")
-        save("index", f"segment_{i}", b"\2" + segment.SerializeToString())
-        entry = segment.packs[0]
-        save("index", f"entry_{i}", b"\1" + entry)
-        save("index", f"contents_{i}", b"\0" + read.parse(r.index.PackEntry, entry).contents.SerializeToString())
-    listings = {}
-    for _, manifest in r.snapshots():
-        pending = [manifest.root]
-        while pending:
-            extents = pending.pop()
-            listings[extents[0].blob] = b"".join(r.blob(read.META, e.blob) for e in extents)
-            pending += [n.subtree for n in r.tree(extents) if n.subtree]
-    for i, listing in enumerate(listings.values()):
-        other = list(listings.values())[i - 1]
-        save("tree", f"listing_{i}", bytes([1]) + b"".join(struct.pack(">H", len(x)) + x for x in (listing, other)))
+    return run
 
 
-def vectors():
+def vectors(proto):
     with open(os.path.join(HERE, "../vectors/format.json")) as f:
         values = json.load(f)
     data = {k: bytes.fromhex(v) for k, v in values.items() if isinstance(v, str)}
-    from google.protobuf import descriptor_pool  # noqa: F401
-    index = read.messages()[1]
     save("seal", "sealed", bytes([5]) + data["sealed"])
     save("seal", "bound", bytes([1]) + data["sealed_bound"])
     save("seal", "changed", bytes([3, 1, 0, 70, 1]) + b"plain text")
@@ -148,13 +188,13 @@ def vectors():
     save("key_files", "person_vector", data["person_key"])
     for kind, slot in ((1, data["slot_data"]), (2, data["slot_meta"])):
         frame, start = data["frame_zstd"], 7 + len(slot)
-        contents = index.Contents(
+        contents = proto["index"].Contents(
             slot_count=1, blobs=bytes(range(32)) + struct.pack(">II", 0, values["frame_zstd_length"]),
             frames=struct.pack(">HQIIII", 0, values["frame_counter"], start, len(frame), values["frame_zstd_length"], 1 << 24 | 1))
         table = contents.SerializeToString()
         before = b"HFPK" + struct.pack(">HB", 0, kind) + slot + frame + bytes(11)
         save("pack", f"kind_{kind}", struct.pack(">H", len(table)) + table + before)
-    empty = index.Contents().SerializeToString()
+    empty = proto["index"].Contents().SerializeToString()
     save("pack", "empty", struct.pack(">H", len(empty)) + empty + b"HFPK" + struct.pack(">HB", 0, 2))
     save("frame", "zstd", bytes([1, 255]) + struct.pack(">I", values["frame_zstd_length"]) + data["frame_zstd_payload"])
     raw = data["frame_raw_payload"]
@@ -231,6 +271,59 @@ def stores():
         save("s3", name, data)
 
 
+def answers():
+    """What a server says, behind what it was asked for, as fuzz_answer.c counts it."""
+    def answer(status, body=b"", *headers):
+        lines = (f"HTTP/1.1 {status}", f"Content-Length: {len(body)}", "Date: Tue, 24 Nov 2026 03:00:00 GMT", *headers)
+        return "\r\n".join(lines).encode() + b"\r\n\r\n" + body
+
+    def error(code, more=""):
+        return f"<Error><Code>{code}</Code><Message>m</Message>{more}</Error>".encode()
+    key = b"index/" + b"0123456789abcdef" * 4
+    listing = (b"<ListBucketResult><IsTruncated>false</IsTruncated><Contents><Key>" + key + b"</Key><Size>5</Size>"
+               b"<LastModified>2026-11-24T03:00:00.000Z</LastModified></Contents></ListBucketResult>")
+    versions = (b"<ListVersionsResult><IsTruncated>false</IsTruncated><Version><Key>" + key + b"</Key><VersionId>v</VersionId>"
+                b"<IsLatest>true</IsLatest><Size>5</Size><LastModified>2026-11-24T03:00:00.000Z</LastModified></Version>"
+                b"</ListVersionsResult>")
+    facts = (b"<ObjectLockConfiguration><ObjectLockEnabled>Enabled</ObjectLockEnabled><Rule><DefaultRetention><Days>3</Days>"
+             b"</DefaultRetention></Rule></ObjectLockConfiguration>")
+    retention = b"<Retention><Mode>GOVERNANCE</Mode><RetainUntilDate>2026-12-24T03:00:00Z</RetainUntilDate></Retention>"
+    modified = "Last-Modified: Tue, 24 Nov 2026 03:00:00 GMT"
+    for name, what, data in (
+            ("listing", 0, answer("200 OK", listing)), ("versions", 1, answer("200 OK", versions)),
+            ("object", 2, answer("200 OK", b"an object", 'ETag: "d41d8cd98f00b204e9800998ecf8427e"')),
+            ("range", 3, answer("206 Partial Content", b"7 bytes", "Content-Range: bytes 3-9/20")),
+            ("head", 4, answer("200 OK", b"", modified)), ("put", 5, answer("200 OK", b"", "x-amz-version-id: v")),
+            ("remove", 6, answer("204 No Content")), ("facts", 7, answer("200 OK", facts)),
+            ("retention", 8, answer("200 OK", retention)), ("retain", 9, answer("200 OK")),
+            ("skewed", 2, answer("403 Forbidden", error("RequestTimeTooSkewed"))),
+            ("moved", 0, answer("301 Moved", error("PermanentRedirect", "<Region>eu-west-1</Region>"), "x-amz-bucket-region: eu-west-1")),
+            ("slow", 5, answer("503 Slow Down", error("SlowDown"), "Retry-After: 120")),
+            ("missing", 2, answer("404 Not Found", error("NoSuchKey"))),
+            ("chunked", 2, b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n4\r\ntext\r\n0\r\n\r\n"),
+            ("interim", 4, b"HTTP/1.1 100 Continue\r\n\r\n" + answer("200 OK", b"", modified)),
+            ("machine", 15, answer("200 OK", json.dumps(
+                {"Code": "Success", "AccessKeyId": "id", "SecretAccessKey": "secret", "Token": "t",
+                 "Expiration": "2199-05-29T00:21:43Z"}).encode()))):
+        save("answer", name, bytes([what]) + data)
+
+
+def states(proto):
+    save("state", "verify", b"\0" + b"1795000000 0 1\n1794000000 3 0\n1795000000 0 1\n25 123456\n")
+    save("state", "lock", b"\1" + b"backup: process 4711 since 2026-11-24T03:00:00Z\n")
+    save("state", "waiting", b"\2" + run_record(proto["record"], bytes(16)).SerializeToString())
+
+
+def dictionary(target, *sources):
+    """The words of program text, for a fuzzer that would not think of them."""
+    words = set()
+    for source in sources:
+        with open(os.path.join(HERE, "../../src", source)) as f:
+            words.update(re.findall(r'"([A-Za-z][A-Za-z0-9_-]{2,40})"', f.read()))
+    with open(os.path.join(HERE, "corpus", target + ".dict"), "w") as f:
+        f.writelines(f'"{w}"\n' for w in sorted(words))
+
+
 def key_files(work):
     for name in ("host.key", "other.key"):
         with open(f"{work}/{name}", "rb") as f:
@@ -284,12 +377,20 @@ def main():
     program = os.path.abspath(sys.argv[1])
     with tempfile.TemporaryDirectory(dir="/var/tmp") as work:
         make_repository(program, work)
-        objects(work)
+        proto = messages(work)
+        keys(proto, f"{work}/repo")
         key_files(work)
-    vectors()
+        objects(proto, Opened(f"{work}/repo", PASSPHRASE.encode()))
+    vectors(proto)
     texts()
     stores()
+    answers()
+    states(proto)
     archives()
+    dictionary("config", "config/settings.c")
+    dictionary("options", "cli/option_table.c")
+    dictionary("s3", "storage/s3_xml.c", "storage/credentials_json.c", "storage/credentials_file.c", "storage/s3_url.c")
+    dictionary("answer", "http/client.c", "storage/s3_xml.c", "storage/s3_refusal.c", "storage/s3_bucket.c")
 
 
 main()
