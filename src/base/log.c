@@ -35,14 +35,16 @@ static void write_line(const char *lead, const char *format, va_list args)
     char *text = NULL;
     if (vasprintf(&text, format, args) < 0)
         return;
-    char *shown = text_printable(text);
-    pthread_mutex_lock(&line_lock);
-    if (before_line)
-        before_line(before_line_context);
-    fprintf(stderr, "%s%s\n", lead, shown);
-    fflush(stderr);
-    pthread_mutex_unlock(&line_lock);
-    free(shown);
+    if (*text) {
+        char *shown = text_printable(text);
+        pthread_mutex_lock(&line_lock);
+        if (before_line)
+            before_line(before_line_context);
+        fprintf(stderr, "%s%s\n", lead, shown);
+        fflush(stderr);
+        pthread_mutex_unlock(&line_lock);
+        free(shown);
+    }
     free(text);
 }
 

@@ -18,6 +18,7 @@ void log_error(const char *format, ...) __attribute__((format(printf, 1, 2)));
 void log_warning(const char *format, ...) __attribute__((format(printf, 1, 2)));
 void log_info(const char *format, ...) __attribute__((format(printf, 1, 2)));
 void log_verbose(const char *format, ...) __attribute__((format(printf, 1, 2)));
+/* An empty one is none: an error may have no hint. */
 void log_hint(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
 #endif

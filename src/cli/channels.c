@@ -145,8 +145,7 @@ unsigned channels_report(const struct config *config, const struct channel_outco
             continue;
         char *name = channels_name(&config->notify[i]);
         log_warning("not delivered: %s: %s", name, err->message);
-        if (err->hint[0])
-            log_hint("%s", err->hint);
+        log_hint("%s", err->hint);
         free(name);
         failed++;
     }

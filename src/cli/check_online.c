@@ -37,8 +37,7 @@ static void print_hints(const char *target, const struct probe *probe)
         else
             log_warning("%s", text);
         free(text);
-        if (*check->hint)
-            log_hint("%s", check->hint);
+        log_hint("%s", check->hint);
     }
 }
 

@@ -271,7 +271,8 @@ static int run_due(struct start *s, const struct run_due *due, int *status, stru
     return 0;
 }
 
-/* Decides, and runs if something is due; *waited: jitter was waited for. BUSY, or 0 and the exit status. */
+/* Decides, and runs if something is due, or there are no metrics of what is configured; *waited: jitter was
+ * waited for. BUSY, or 0 and the exit status. */
 static int try_run(struct start *s, bool *waited, int *status, struct error *err)
 {
     struct success_list successes;
@@ -283,7 +284,7 @@ static int try_run(struct start *s, bool *waited, int *status, struct error *err
     /* What else goes wrong here goes wrong again when the repository is opened. */
     if (code != ERROR_BUSY)
         code = 0;
-    if (code == 0 && count == 0) {
+    if (code == 0 && count == 0 && metrics_touch(s->config)) {
         print_nothing(s);
     } else if (code == 0) {
         if (!*waited && !isatty(STDERR_FILENO))

@@ -89,8 +89,7 @@ static int run_commands(const struct hooks_facts *f, const struct config_command
             error_prefix(err, "hook %s", before && f->job ? event : name);
         if (code != 0 && !before) {
             log_warning("%s", err->message);
-            if (err->hint[0])
-                log_hint("%s", err->hint);
+            log_hint("%s", err->hint);
         }
         free(argv);
     }

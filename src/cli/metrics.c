@@ -5,8 +5,10 @@
 #include "base/text.h"
 #include "cli/wire.h"
 
+#include <fcntl.h>
 #include <inttypes.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 #include <time.h>
 
 /* ---- the text format ---- */
@@ -306,8 +308,20 @@ void metrics_write(struct config *config, const struct schedules *schedules, str
         code = file_write_atomic(path, buffer_bytes(&text), 0644, &err);
     if (code != 0) {
         log_warning("metrics: %s", err.message);
-        if (*err.hint)
-            log_hint("%s", err.hint);
+        log_hint("%s", err.hint);
     }
     buffer_free(&text);
+}
+
+bool metrics_touch(const struct config *config)
+{
+    const char *path = config->metrics.textfile;
+    struct stat written, changed;
+    if (!path)
+        return true;
+    if (stat(path, &written) != 0 ||
+        (stat(config->path, &changed) == 0 && changed.st_ctim.tv_sec >= written.st_mtim.tv_sec))
+        return false;
+    utimensat(AT_FDCWD, path, NULL, 0);
+    return true;
 }

@@ -15,5 +15,8 @@ void metrics_render(const struct overview *overview, const char *repository, str
  * `lock`: as for wire_open_offline. A failure is warned of, and no more. */
 void metrics_write(struct config *config, const struct schedules *schedules, struct lock *lock,
                    struct repository *repository);
+/* For a run with nothing to do: the file's time becomes now, so that whoever watches that sees that runs
+ * come. False if it must be written anew: it is missing, or the configuration has changed since. */
+bool metrics_touch(const struct config *config);
 
 #endif

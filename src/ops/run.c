@@ -102,6 +102,8 @@ static void write_draft(struct run *run)
 {
     struct run_record draft = *run->record;
     struct error why;
+    if (draft.job_count == 0)
+        return;
     draft.exit_status = STATUS_FAILED;
     draft.interrupted = true;
     draft.message = "the run did not end: it was killed, or the machine stopped";
@@ -428,7 +430,7 @@ void run_all(const struct run_parameters *p, const struct run_due *due_before, s
     int code = prepare(&run, &why);
     if (code == 0)
         code = begin(&run, due, &count, &why);
-    if (code != 0) {
+    if (code != 0 && result->record.job_count) {
         fail_all(&run, &why);
     } else if (count) {
         work(&run);
@@ -436,6 +438,10 @@ void run_all(const struct run_parameters *p, const struct run_due *due_before, s
     } else {
         result->nothing_due = true;
         runs_drop_draft(run.draft);
+        if (code != 0) {
+            log_warning("%s", why.message);
+            log_hint("%s", why.hint);
+        }
     }
     EACH_EVENT(&run, end, run.record);
     p->close(p->context);

@@ -168,8 +168,7 @@ static void demote_and_warn(struct target *target, const struct error *why)
     if (!target->active)
         return;
     log_warning("%s", why->message);
-    if (*why->hint)
-        log_hint("%s", why->hint);
+    log_hint("%s", why->hint);
     /* A full disk or a missing permission will not be gone when the others are done. */
     demote(target, why, why->code == ERROR_FAILED || why->code == ERROR_NOT_FOUND);
 }

@@ -185,8 +185,7 @@ void manifest_forget_seen(struct repository *r, const struct id *sha256)
 void record_warn(const char *what, const struct error *why)
 {
     log_warning("%s cannot be used: %s", what, why->message);
-    if (*why->hint)
-        log_hint("%s", why->hint);
+    log_hint("%s", why->hint);
 }
 
 void record_damage(struct repository *r, int code)

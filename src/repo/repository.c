@@ -151,8 +151,7 @@ void target_leave_out(struct repository *r, size_t target, const struct error *w
         log_warning("%s: it is left out", why->message);
     else
         log_warning("target %s is left out: %s", r->parameters.target_labels[target], why->message);
-    if (*why->hint)
-        log_hint("%s", why->hint);
+    log_hint("%s", why->hint);
 }
 
 static void free_keys(struct fetched_keys *keys)

@@ -298,11 +298,17 @@ slow_job() { echo "{ name = \"slow\"; source = { type = \"command\"; command = [
         mv "$WORK/repo1" "$WORK/host.key" "$WORK/$name"
         sed "s#$WORK/\(repo1\|state\|host.key\)#$WORK/$name/\1#g" "$WORK/holdfast.conf" >"$WORK/conf/$name.conf"
     done
-    rm "$WORK/b/host.key"
+    mv "$WORK/b/host.key" "$WORK/b/elsewhere"
     ends 1 "$HOLDFAST_BIN" -c "$WORK/conf" run
-    echo "$output"; [[ $output == *"$WORK/b/host.key"* ]]
+    [[ $output == *"$WORK/b/host.key"* ]]
     [ "$(find "$WORK"/?/repo1/snapshots -type f | cut -d/ -f5 | tr '\n' ' ')" = "a c " ]
     [ "$(find "$WORK"/?/state/runs -name '*.run' | wc -l)" -eq 1 ]
+    # Nor does one that cannot be read.
+    mv "$WORK/b/elsewhere" "$WORK/b/host.key"
+    echo nonsense >"$WORK/conf/aa.conf"
+    ends 2 "$HOLDFAST_BIN" -q -c "$WORK/conf" run
+    [[ $output == *"$WORK/conf/aa.conf:"*"hint: "* ]]
+    [ "$(find "$WORK"/?/repo1/snapshots -type f | cut -d/ -f5 | tr '\n' ' ')" = "a b c " ]
 }
 
 # ---- the calendar ----

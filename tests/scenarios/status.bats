@@ -230,10 +230,30 @@ fragile_jobs() {
     python3 "$BATS_TEST_DIRNAME/../check_metrics.py" "$WORK/test.prom" "$BATS_TEST_DIRNAME/../.."
     grep -qx 'holdfast_job_health{repository="test",backup_job="dump"} 0' "$WORK/test.prom"
     grep -qx 'holdfast_job_snapshots{repository="test",backup_job="files"} 1' "$WORK/test.prom"
-    # Nothing due: nothing written.
-    before=$(stat -c %y%i "$WORK/test.prom")
+    # Nothing due: it stays as it is, but for its time.
+    until [ "$(date +%s)" -gt "$(stat -c %Z "$WORK/holdfast.conf")" ]; do sleep 0.1; done
+    touch "$WORK/test.prom" "$WORK/before"
+    before=$(stat -c %i "$WORK/test.prom")
     holdfast -q run
-    [ "$(stat -c %y%i "$WORK/test.prom")" = "$before" ]
+    [ "$(stat -c %i "$WORK/test.prom")" = "$before" ]
+    [ "$WORK/test.prom" -nt "$WORK/before" ]
+    # Missing, or of another configuration: it is written anew, also if no target answers.
+    rm "$WORK/test.prom"
+    holdfast -q run
+    grep -qx 'holdfast_target_up{repository="test",target="disk2"} 1' "$WORK/test.prom"
+    sed -i 's/jobs = ( { name = "files"/jobs = ( { name = "byhand"; source = { type = "files"; paths = [ "\/etc" ]; }; }, { name = "files"/' \
+        "$WORK/holdfast.conf"
+    store_away 1
+    store_away 2
+    run holdfast -q run
+    [ "$status" -eq 0 ]
+    [[ $output == *"warning: "*"hint: "* ]]
+    grep -qx 'holdfast_job_health{repository="test",backup_job="byhand"} 1' "$WORK/test.prom"
+    grep -qx 'holdfast_target_up{repository="test",target="disk2"} 0' "$WORK/test.prom"
+    store_back 1
+    store_back 2
+    [ "$(facts .waiting_records)" = 0 ]
+    [ "$(store_list 1 | grep -c ' runs/')" -eq 1 ]
 }
 
 @test "metrics of a run that fails, and of one that reaches no target" {
