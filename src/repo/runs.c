@@ -18,7 +18,6 @@
 #define LAST_RUN "last-run"
 /* Of all jobs together, so that no record grows beyond what is accepted. */
 #define WARNINGS_TOTAL 1000
-#define LAST_WAITING "last-waiting-run"
 
 /* ---- texts ---- */
 
@@ -90,6 +89,13 @@ static struct run_record fitted(struct arena *arena, const struct run_record *fr
 
 /* ---- the chain ---- */
 
+static int drop_file(const char *path, struct error *err)
+{
+    return path && unlink(path) != 0 && errno != ENOENT
+               ? error_set_errno(err, errno, "cannot remove %s", path)
+               : 0;
+}
+
 typedef void run_callback(const struct object_seen *object, const struct run_record *record, void *context);
 
 /* Every run that can be read; what cannot is warned of, once, and counted. */
@@ -157,19 +163,24 @@ bool run_newest(struct repository *r, struct id *sha256)
     return c.sequence > 0;
 }
 
-/* Moves the chain on. */
-static int append(struct repository *r, const struct run_record *from, struct chain *c, struct error *err)
+/* Moves the chain on. A file where the record waits gets it as it is stored: so it is known again, should it
+ * stay behind. */
+static int append(struct repository *r, struct run_record *run, const char *file, struct chain *c,
+                  struct error *err)
 {
     struct arena arena = {0};
     struct buffer body = {0};
+    struct error why;
     uint8_t kept[40];
-    struct run_record record = fitted(&arena, from);
-    record.host = r->host_key.host;
-    record.sequence = c->sequence + 1;
-    record.has_previous = c->sequence > 0;
-    record.previous = c->sha256;
-    run_encode(&record, &body);
     struct id id;
+    run->host = r->host_key.host;
+    run->sequence = c->sequence + 1;
+    run->has_previous = c->sequence > 0;
+    run->previous = c->sha256;
+    struct run_record record = fitted(&arena, run);
+    run_encode(&record, &body);
+    if (file && file_write_atomic(file, buffer_bytes(&body), 0600, &why) != 0)
+        log_verbose("%s", why.message); /* targets may have room all the same */
     int code = record_write(r, OBJECT_RUN, "runs", record.ended, buffer_bytes(&body), &id, err);
     if (code == 0)
         code = catalog_put_record(r->catalog, OBJECT_RUN, &id, buffer_bytes(&body), err);
@@ -179,6 +190,10 @@ static int append(struct repository *r, const struct run_record *from, struct ch
         memcpy(kept + 8, id.b, 32);
         code = catalog_put_value(r->catalog, LAST_RUN, bytes_of(kept, sizeof kept), err);
     }
+    if (code == 0)
+        code = catalog_commit(r->catalog, err);
+    if (code == 0)
+        code = drop_file(file, err);
     buffer_free(&body);
     arena_free(&arena);
     return code;
@@ -282,13 +297,6 @@ static int write_waiting(const char *state_folder, const struct run_record *from
     return code;
 }
 
-static int drop_file(const char *path, struct error *err)
-{
-    return path && unlink(path) != 0 && errno != ENOENT
-               ? error_set_errno(err, errno, "cannot remove %s", path)
-               : 0;
-}
-
 int runs_draft(const char *state_folder, const struct run_record *record, char **draft, struct error *err)
 {
     return write_waiting(state_folder, record, DRAFT_END, draft, err);
@@ -308,26 +316,34 @@ int runs_keep_waiting(const char *state_folder, const struct run_record *record,
     return code == 0 ? drop_file(draft, err) : code;
 }
 
-/* Whoever was killed before it could remove the file has stored it all the same. */
-static bool was_appended(struct repository *r, const char *path)
+struct looking {
+    struct bytes body;
+    bool found;
+};
+
+static void compare_run(const struct object_seen *object, const struct run_record *record, void *context)
 {
-    struct buffer last = {0};
-    bool was = catalog_get_value(r->catalog, LAST_WAITING, &last, NULL) == 0 &&
-               bytes_equal(buffer_bytes(&last), bytes_of_string(path));
-    buffer_free(&last);
-    return was;
+    struct looking *l = context;
+    struct buffer body = {0};
+    (void)object;
+    run_encode(record, &body);
+    l->found |= bytes_equal(buffer_bytes(&body), l->body);
+    buffer_free(&body);
 }
 
-/* Appends what waited in a file, and removes that. */
-static int append_file(struct repository *r, const struct run_record *record, const char *path,
-                       struct chain *c, struct error *err)
+/* Whoever was killed, or heard of a failure, before it could remove the file may have stored it all the same.
+ */
+static bool is_stored(struct repository *r, const struct run_record *record)
 {
-    int code = append(r, record, c, err);
-    if (code == 0 && path)
-        code = catalog_put_value(r->catalog, LAST_WAITING, bytes_of_string(path), err);
-    if (code == 0 && path)
-        code = catalog_commit(r->catalog, err);
-    return code == 0 ? drop_file(path, err) : code;
+    struct arena arena = {0};
+    struct buffer body = {0};
+    run_encode(record, &body);
+    struct looking l = {buffer_bytes(&body), false};
+    if (record->sequence)
+        each_run(r, &arena, compare_run, &l);
+    buffer_free(&body);
+    arena_free(&arena);
+    return l.found;
 }
 
 static int append_waiting(struct repository *r, const char *path, struct chain *c, struct error *err)
@@ -338,8 +354,8 @@ static int append_waiting(struct repository *r, const char *path, struct chain *
     int code = 0, got = read_waiting(path, &arena, &record, &why);
     if (got != 0)
         log_warning("a run record that waited for a target cannot be used: %s", why.message);
-    if (got == 0 && !was_appended(r, path))
-        code = append_file(r, &record, path, c, err);
+    if (got == 0 && !is_stored(r, &record))
+        code = append(r, &record, path, c, err);
     else if (got == 0 || got == ERROR_INTEGRITY)
         code = drop_file(path, err);
     arena_free(&arena);
@@ -363,12 +379,12 @@ int runs_append_waiting(struct repository *r, struct error *err)
     return append_all_waiting(r, NULL, &c, err);
 }
 
-int runs_append(struct repository *r, const struct run_record *record, const char *draft, struct error *err)
+int runs_append(struct repository *r, struct run_record *record, const char *draft, struct error *err)
 {
     struct chain c;
     find_newest(r, &c);
     int code = append_all_waiting(r, draft, &c, err);
-    return code == 0 ? append_file(r, record, draft, &c, err) : code;
+    return code == 0 ? append(r, record, draft, &c, err) : code;
 }
 
 /* ---- listing ---- */
@@ -396,10 +412,12 @@ static int load_waiting(const char *state_folder, bool drafts, struct loading *l
     for (size_t i = 0; i < w.count && code == 0; i++) {
         struct run_entry entry = {.waits = true};
         struct error why;
-        if (read_waiting(w.paths[i], &l->list->arena, &entry.record, &why) == 0)
+        if (read_waiting(w.paths[i], &l->list->arena, &entry.record, &why) == 0) {
+            entry.record.sequence = 0; /* it may get another one */
             add_entry(l, &entry);
-        else
-            log_warning("a run record that waits for a target cannot be used: %s", why.message);
+        } else { /* who appends those that wait warns of it */
+            log_verbose("a run record that waits for a target cannot be used: %s", why.message);
+        }
     }
     free_waiting(&w);
     return code;

@@ -27,10 +27,11 @@ int runs_draft(const char *state_folder, const struct run_record *record, char *
 /* There will be no record. */
 void runs_drop_draft(const char *draft);
 
-/* Signs the record with host, sequence, previous and software filled in and texts that fit (printable, not
- * too long), and writes it to every active target, behind those that waited. The repository must be synced.
- * The draft, which may be NULL, goes. */
-int runs_append(struct repository *repository, const struct run_record *record, const char *draft,
+/* Fills in host, sequence and previous, signs the record with software and texts that fit (printable, not too
+ * long), and writes it to every active target, behind those that waited. The repository must be synced. The
+ * draft, which may be NULL, goes. After a failure that is no failure of every target, runs_keep_waiting with
+ * what was filled in lets the next append know the record again. */
+int runs_append(struct repository *repository, struct run_record *record, const char *draft,
                 struct error *err);
 /* Writes those that wait. The repository must be synced. */
 int runs_append_waiting(struct repository *repository, struct error *err);

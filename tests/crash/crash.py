@@ -57,11 +57,14 @@ class Place:
         self.trees = {}
         live = self.live = f"{self.work}/live"
         os.makedirs(f"{live}/source")
-        with open(f"{self.work}/holdfast.conf", "w") as f:
-            f.write(f'repository = {{ name = "crash"; key_file = "{live}/keys/host.key"; state_dir = "{live}/state"; {SETTINGS} }};\n'
-                    f'targets = ( {{ name = "one"; type = "local"; path = "{live}/one"; }}, '
-                    f'{{ name = "two"; type = "local"; path = "{live}/two"; }} );\n'
-                    f'jobs = ( {{ name = "files"; source = {{ type = "files"; paths = [ "{live}/source" ]; }}; }} );\n')
+        files = f'source = {{ type = "files"; paths = [ "{live}/source" ]; }}; schedule = {{ daily = "00:00"; timezone = "UTC"; }};'
+        jobs = f'{{ name = "files"; {files} }}'
+        for name, all_jobs in ("holdfast", jobs), ("later", f'{jobs}, {{ name = "later"; {files} }}'):
+            write(f"{self.work}/{name}.conf", (
+                f'repository = {{ name = "crash"; key_file = "{live}/keys/host.key"; state_dir = "{live}/state"; {SETTINGS} }};\n'
+                f'targets = ( {{ name = "one"; type = "local"; path = "{live}/one"; }}, '
+                f'{{ name = "two"; type = "local"; path = "{live}/two"; }} );\n'
+                f'jobs = ( {all_jobs} );\n').encode())
         self.save("init")
         self.good("init", "--person-key", f"{live}/person.key")
         # Small files whose frames die in part, so that prune has something to copy, to condemn and to delete.
@@ -81,6 +84,7 @@ class Place:
         self.good("forget", first)
         self.forgotten = first
         self.save("prune")
+        self.save("run")
         shutil.rmtree(f"{live}/two")
         os.mkdir(f"{live}/two")
         self.save("heal")
@@ -89,7 +93,7 @@ class Place:
         self.first, self.second, self.third = first, second, third
         self.commands = {
             "init": ("init", "--person-key", f"{live}/person.key"), "backup": ("backup",), "forget": ("forget", first),
-            "prune": ("prune", "--force"), "heal": ("heal",),
+            "prune": ("prune", "--force"), "heal": ("heal",), "run": ("run",),
             "restore": ("restore", third, "--to", f"{live}/out", "--person-key", f"{live}/person.key")}
 
     def save(self, name):
@@ -99,15 +103,15 @@ class Place:
         shutil.rmtree(self.live)
         subprocess.run(["cp", "-a", f"{self.work}/{name}", self.live], check=True)
 
-    def run(self, *arguments, stop=None):
+    def run(self, *arguments, stop=None, config="holdfast"):
         environment = dict(os.environ)
         if stop:
             environment.update(stop, LD_PRELOAD=self.library)
-        return subprocess.run([self.program, "-c", f"{self.work}/holdfast.conf", "--json", *arguments], env=environment,
+        return subprocess.run([self.program, "-c", f"{self.work}/{config}.conf", "--json", *arguments], env=environment,
                               stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=60)
 
-    def good(self, *arguments, expect=(0,)):
-        result = self.run(*arguments)
+    def good(self, *arguments, expect=(0,), config="holdfast"):
+        result = self.run(*arguments, config=config)
         if result.returncode not in expect:
             raise Failure(f"then {' '.join(arguments)} ended with {result.returncode}: {result.stdout}{result.stderr}")
         return result
@@ -211,6 +215,13 @@ class Place:
             raise Failure("the target that was healed restores another tree")
         os.rename(f"{self.live}/away", f"{self.live}/one")
 
+    def after_run(self, result, how):
+        """One record of the run, if it got so far as to have one, and one of the next."""
+        self.good("run", config="later")
+        one, two = ({name for name in os.listdir(f"{self.live}/{target}/runs") if name[0] != "."} for target in ("one", "two"))
+        if one != two or len(one) not in ((2,) if result.returncode == 0 else (1, 2)):
+            raise Failure(f"records of runs: {one} {two}")
+
     def after_restore(self, result, how):
         expected = self.trees[self.third]
         if result.returncode == 0 and tree(f"{self.live}/out{self.live}/source") != expected:
@@ -278,7 +289,7 @@ def main():
     parser.add_argument("--only")
     options = parser.parse_args()
     program, library = os.path.abspath(options.holdfast), os.path.abspath(options.library)
-    commands = [options.only] if options.only else ["init", "backup", "forget", "prune", "heal", "restore"]
+    commands = [options.only] if options.only else ["init", "backup", "forget", "prune", "heal", "run", "restore"]
     failures, done = [], collections.Counter()
     works = set()
     with concurrent.futures.ProcessPoolExecutor(2, initializer=begin, initargs=(program, library)) as pool:
@@ -289,6 +300,9 @@ def main():
         tasks = []
         for command in commands:
             stride = 1 if os.environ.get("HOLDFAST_LONG") else 4
+            if command == "run" and stride > 1:  # does what backup and prune do; of its own is the record, at its end
+                tasks += [(command, "kill", n) for n in range(counts[command] - 60, counts[command] + 1)]
+                continue
             tasks += [(command, how, n) for how in KILLS for n in range(1, counts[command] + 1)]
             tasks += [(command, how, n) for i, how in enumerate(FAULTS) for n in range(1 + i % stride, counts[command] + 1, stride)]
         for task, failure in pool.map(attempt, tasks, chunksize=4):

@@ -156,7 +156,10 @@ slow_job() { echo "{ name = \"slow\"; source = { type = \"command\"; command = [
     [ "$(waiting)" -eq 2 ]
     [ "$(stat -c %a "$WORK/state/runs" "$WORK/state/runs/"*.run | sort -u | tr '\n' ' ')" = "600 700 " ]
     mv "$WORK/elsewhere" "$WORK/repo1"
-    holdfast -q run
+    # What is no record is warned of once, and goes.
+    (umask 077 && echo nonsense >"$WORK/state/runs/0.run")
+    ends 0 holdfast -q run
+    [ "$(grep -c "cannot be used: $WORK/state/runs/0.run" <<<"$output")" -eq 1 ]
     [ "$(waiting) $(records) $(snapshots)" = "0 3 1" ]
     [ "$(history | tr '\n' ' ')" = "1 1 files=1 2 1 files=1 3 0 files=0 " ]
 }
