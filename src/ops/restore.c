@@ -115,7 +115,7 @@ static int run(struct restore *r, const struct selection *selection, struct erro
     /* What was fetched waits there. */
     r->tasks = queue_new(r->fetcher_count ? 2 : TASKS_WAITING_MAX);
     start_workers(r);
-    code = restore_walk(r, selection, err);
+    restore_walk(r, selection);
     collect(r);
     queue_free(r->ahead);
     queue_free(r->tasks);
@@ -124,7 +124,7 @@ static int run(struct restore *r, const struct selection *selection, struct erro
     buffer_free_secret(&r->compare);
     free(r->window);
     writer_close(r->writer);
-    return code == 0 ? judge(r, err) : code;
+    return judge(r, err);
 }
 
 int restore_run(struct repository *repository, const struct restore_parameters *p,

@@ -91,6 +91,6 @@ void *restore_fetcher(void *restore);
 void restore_flush(struct restore *r);
 void target_file_release(struct target_file *file, struct metadata_writer *metadata);
 /* Walks what was selected. */
-int restore_walk(struct restore *r, const struct selection *selection, struct error *err);
+void restore_walk(struct restore *r, const struct selection *selection);
 
 #endif

@@ -416,18 +416,19 @@ static void stop_workers(struct restore *r)
         pthread_join(r->workers[i], NULL);
 }
 
-int restore_walk(struct restore *r, const struct selection *selection, struct error *err)
+void restore_walk(struct restore *r, const struct selection *selection)
 {
     struct walk w = {.restore = r, .selection = selection, .moved = id_map_new()};
-    int code = 0;
-    for (size_t i = 0; i < selection->count && code == 0 && !restore_stopped(r); i++) {
+    for (size_t i = 0; i < selection->count && !restore_stopped(r); i++) {
         const struct selected *s = &selection->list[i];
         struct target_directory *parent;
         struct node node = s->node;
         struct bytes name;
-        code = open_parent(r, s->path, &parent, &name, err);
-        if (code != 0)
-            break;
+        struct error why;
+        if (open_parent(r, s->path, &parent, &name, &why) != 0) {
+            failed(&w, s->path, &why);
+            continue;
+        }
         node.name = name;
         restore_node(&w, parent, s->path, &node);
         walk_down(&w);
@@ -444,5 +445,4 @@ int restore_walk(struct restore *r, const struct selection *selection, struct er
     id_map_free(w.moved);
     free(w.levels);
     arena_free(&w.arena);
-    return code;
 }

@@ -48,6 +48,17 @@ compare() { python3 "$BATS_TEST_DIRNAME/../lib/compare_trees.py" "$@"; }
     [ ! -e "$WORK/out" ]
 }
 
+@test "a source that cannot be made, below a symbolic link that is a source itself, does not stop the rest" {
+    ln -s source/a "$WORK/by"
+    write_config 1 "source = { type = \"files\"; paths = [ \"$WORK/by\", \"$WORK/by/hello\", \"$WORK/source\" ]; };"
+    holdfast -q backup
+    run holdfast restore latest --to "$WORK/out"
+    [ "$status" -eq 1 ]
+    [[ $output == *"$WORK/by/hello: something is in the way"* ]]
+    [ "$(readlink "$WORK/out$WORK/by")" = source/a ]
+    compare "$WORK/source" "$WORK/out$WORK/source"
+}
+
 @test "a path that is not in the snapshot is a failure" {
     run holdfast restore latest /nowhere --to "$WORK/out"
     [ "$status" -eq 1 ]
