@@ -68,6 +68,10 @@ static void load_manifest(struct repository *r, struct object_seen *object, cons
         list->unreadable++;
         return;
     }
+    /* Who signed it counts, not what that host calls itself. */
+    const struct host *host = keyring_find_host(&r->chain.keyring, &snapshot.manifest.host);
+    if (host)
+        snapshot.manifest.host_name = arena_copy_string(&list->arena, host->name);
     uint64_t pin = 0;
     id_map_get(marks->pins, &object->sha256, &pin);
     snapshot.pinned = pin & 1;
