@@ -1,9 +1,11 @@
-/* Messages: what is written comes back, and nothing else is accepted. Sealing: a changed bit is refused. */
+/* Messages: they are those of the vectors, what is written comes back, and nothing else is accepted. Sealing:
+ * a changed bit is refused. */
 #include "base/arena.h"
 #include "crypto/random.h"
 #include "format/seal.h"
 
 #include <check.h>
+#include <jansson.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -37,16 +39,133 @@ static void begin(void)
     memset(secrets.bundle.ids.list[0].secret, 0x22, 32);
 }
 
-/* One message of each kind: made, decoded, encoded again. */
+/* One message of each kind, with each field set, as in tests/vectors/make.py: made, decoded, encoded again.
+ */
 struct kind {
     const char *name;
     void (*make)(struct buffer *out);
     int (*again)(struct bytes data, struct buffer *out);
 };
 
+static void make_config(struct buffer *out)
+{
+    struct repository_config c = {.repository = id16_of(1),
+                                  .chunk_min = 256 << 10,
+                                  .chunk_average = 1 << 20,
+                                  .chunk_max = 4 << 20,
+                                  .frame_group = 128 << 10,
+                                  .pack_size = 16 << 20,
+                                  .created = 2};
+    config_encode(&c, out);
+}
+
+static int again_config(struct bytes data, struct buffer *out)
+{
+    struct repository_config c;
+    int code = config_decode(data, &c, &err);
+    if (code == 0)
+        config_encode(&c, out);
+    return code;
+}
+
+static void make_signed(struct buffer *out)
+{
+    struct signature signatures[2] = {{.signer = id16_of(1)}, {.signer = id16_of(2)}};
+    memset(signatures[0].signature, 3, 64);
+    memset(signatures[1].signature, 4, 64);
+    struct signed_message s = {bytes_of_string("body"), signatures, 2};
+    signed_encode(&s, out);
+}
+
+static int again_signed(struct bytes data, struct buffer *out)
+{
+    struct arena arena = {0};
+    struct signed_message s;
+    int code = signed_decode(data, &arena, &s, &err);
+    if (code == 0)
+        signed_encode(&s, out);
+    arena_free(&arena);
+    return code;
+}
+
+static void make_keyring(struct buffer *out)
+{
+    const struct id key = id_of(9), other = id_of(10);
+    struct bytes public_key = bytes_of(key.b, 32), enc = bytes_of(other.b, 32);
+    struct epoch epochs[] = {{3, 0x20, 1, 2, public_key, 4}, {5, 0x20, 1, 2, enc, 6}};
+    struct person persons[] = {
+        {id16_of(11), "person", ROLE_READER, public_key, enc, bytes_of_string("secrets"), 12}};
+    struct host hosts[] = {{.id = id16_of(13),
+                            .name = "host",
+                            .role = ROLE_WRITE,
+                            .public_key = public_key,
+                            .dedup_group = "group",
+                            .enc = enc,
+                            .bundle = bytes_of_string("more"),
+                            .added = 14,
+                            .removed = true,
+                            .last_sequence = 15,
+                            .last_manifest = id_of(16)}};
+    struct id admin = id_of(17), signing = id_of(18);
+    struct keyring k = {.version = 2,
+                        .has_previous = true,
+                        .previous = id_of(19),
+                        .repository = id16_of(20),
+                        .config_sha256 = id_of(21),
+                        .epochs = epochs,
+                        .epoch_count = 2,
+                        .metadata_generation = 22,
+                        .id_generation = 23,
+                        .persons = persons,
+                        .person_count = 1,
+                        .hosts = hosts,
+                        .host_count = 1,
+                        .created = 24};
+    memcpy(hosts[0].signing_key, signing.b, 32);
+    memcpy(k.admin_key, admin.b, 32);
+    keyring_encode(&k, out);
+}
+
+static int again_keyring(struct bytes data, struct buffer *out)
+{
+    struct arena arena = {0};
+    struct keyring k;
+    int code = keyring_decode(data, &arena, &k, &err);
+    if (code == 0)
+        keyring_encode(&k, out);
+    arena_free(&arena);
+    return code;
+}
+
+static void make_bundle(struct buffer *out)
+{
+    static struct bundle b;
+    struct secret_list *lists[] = {&b.metadata, &b.ids, &b.recovery};
+    for (uint8_t i = 0; i < 3; i++) {
+        lists[i]->count = 2;
+        for (uint8_t k = 0; k < 2; k++) {
+            struct id secret = id_of((uint8_t)(10 * i + k));
+            lists[i]->list[k].number = i + k + 1u;
+            memcpy(lists[i]->list[k].secret, secret.b, 32);
+        }
+    }
+    b.has_admin_seed = true;
+    memset(b.admin_seed, 5, 32);
+    bundle_encode(&b, out);
+}
+
+static int again_bundle(struct bytes data, struct buffer *out)
+{
+    static struct bundle b;
+    int code = bundle_decode(data, &b, &err);
+    if (code == 0)
+        bundle_encode(&b, out);
+    return code;
+}
+
 static void make_manifest(struct buffer *out)
 {
-    struct extent root[] = {{.blob = id_of(1), .length = 100}};
+    struct extent root[] = {{.blob = id_of(1), .length = 100}, {.blob = id_of(30), .length = 101}};
     struct bytes sources[] = {bytes_of_string("/srv"), bytes_of_string("/etc")};
     struct id segments[] = {id_of(2), id_of(3)};
     struct seen seen[] = {{id16_of(4), 9}};
@@ -56,12 +175,19 @@ static void make_manifest(struct buffer *out)
                          .classes = CLASS_DAILY | CLASS_MANUAL,
                          .started = 5,
                          .ended = 6,
-                         .root = {root, 1},
-                         .statistics = {1, 2, 3, 4, 5, 6, 7, 8},
+                         .root = {root, 2},
+                         .statistics = {1, 2, 3, 4, 5, 6, 7, 8, 9},
                          .sources = sources,
                          .source_count = 2,
                          .source_type = "files",
-                         .keep = {.daily = 7, .manual_set = true, .within = 3},
+                         .keep = {.daily = 7,
+                                  .weekly = 8,
+                                  .monthly = 9,
+                                  .yearly = 10,
+                                  .manual = 11,
+                                  .minimum = 12,
+                                  .manual_set = true,
+                                  .within = 13},
                          .configuration = bytes_of_string("text"),
                          .has_parent = true,
                          .parent = id_of(8),
@@ -69,6 +195,8 @@ static void make_manifest(struct buffer *out)
                          .sequence = 2,
                          .has_previous_manifest = true,
                          .previous_manifest = id_of(9),
+                         .has_previous_run = true,
+                         .previous_run = id_of(11),
                          .keyring_version = 1,
                          .keyring_sha256 = id_of(10),
                          .segments = {segments, 2},
@@ -90,13 +218,15 @@ static int again_manifest(struct bytes data, struct buffer *out)
 
 static void make_event(struct buffer *out)
 {
-    struct id ids[] = {id_of(1), id_of(2)};
+    struct id ids[] = {id_of(1), id_of(2)}, snapshots[] = {id_of(6)}, events[] = {id_of(7)};
     struct frame_ref frames[] = {{id_of(3), 4}};
     struct event e = {.host = id16_of(1),
                       .type = EVENT_CONDEMN,
                       .created = 5,
+                      .snapshots = {snapshots, 1},
                       .reason = "expired",
                       .packs = {ids, 2},
+                      .events = {events, 1},
                       .frames = frames,
                       .frame_count = 1};
     event_encode(&e, out);
@@ -141,7 +271,7 @@ static void make_run(struct buffer *out)
                               .message = "",
                               .has_snapshot = true,
                               .snapshot = id_of(7),
-                              .statistics = {.files = 8, .warnings = 2},
+                              .statistics = {8, 9, 10, 11, 12, 13, 14, 2, 15},
                               .warnings = warnings,
                               .warning_count = 2},
                              {.job = "database",
@@ -150,10 +280,9 @@ static void make_run(struct buffer *out)
                               .ended = 6,
                               .exit_status = 1,
                               .message = "the command failed"}};
-    struct run_prune prune = {.started = 6, .ended = 7, .message = "", .expired = 9, .deleted_bytes = 10};
-    struct run_verify verify = {
-        .started = 7, .ended = 8, .message = "", .objects = 11, .first = 0xffffffff, .span = 1ull << 32};
-    struct run_drill drill = {.started = 8, .ended = 8, .message = "", .job = "files", .files = 12};
+    struct run_prune prune = {6, 7, 1, "prune", 9, 10, 11, 12, 13, 14};
+    struct run_verify verify = {7, 8, 5, "verify", 11, 12, 13, 0xffffffff, 1ull << 32};
+    struct run_drill drill = {8, 8, 6, "drill", "files", true, id_of(8), 12, 13};
     struct run_target targets[] = {{"disk", false, "", 13, 14, 15}, {"s3", true, "unreachable", 0, 0, 0}};
     struct run_record r = {.host = id16_of(1),
                            .sequence = 2,
@@ -187,20 +316,48 @@ static int again_run(struct bytes data, struct buffer *out)
     return code;
 }
 
-static void make_contents(struct buffer *out)
+/* A table of contents, or the entry of its pack. */
+static void make_index(struct buffer *out, bool entry)
 {
     struct blob_entry blobs[] = {{id_of(1), 0, 10}, {id_of(2), 10, 20}, {id_of(3), 0, 50}};
     struct frame_entry frames[] = {
         {.counter = 0, .offset = 100, .stored_length = 46, .raw_length = 30, .blob_count = 2},
-        {.counter = 1,
+        {.slot = 1,
+         .counter = 3,
          .offset = 146,
          .stored_length = 40,
          .raw_length = 50,
          .codec = CODEC_ZSTD,
          .first_blob = 2,
          .blob_count = 1}};
-    struct contents c = {1, frames, 2, blobs, 3};
-    contents_encode(&c, out);
+    struct contents c = {2, frames, 2, blobs, 3};
+    if (entry) {
+        struct pack_entry e = {id_of(4), 1000, id16_of(5), 93, 200, c};
+        pack_entry_encode(&e, out);
+    } else {
+        contents_encode(&c, out);
+    }
+}
+
+static void make_contents(struct buffer *out)
+{
+    make_index(out, false);
+}
+
+static void make_entry(struct buffer *out)
+{
+    make_index(out, true);
+}
+
+static int again_entry(struct bytes data, struct buffer *out)
+{
+    struct arena arena = {0};
+    struct pack_entry e;
+    int code = pack_entry_decode(data, &arena, &e, &err);
+    if (code == 0)
+        pack_entry_encode(&e, out);
+    arena_free(&arena);
+    return code;
 }
 
 static int again_contents(struct bytes data, struct buffer *out)
@@ -217,16 +374,16 @@ static int again_contents(struct bytes data, struct buffer *out)
 static void make_segment(struct buffer *out)
 {
     struct id old[] = {id_of(1)};
-    struct bytes packs[] = {bytes_of_string("entry")};
+    struct bytes packs[] = {bytes_of_string("entry"), bytes_of_string("other")};
     struct segment s = {.host = id16_of(1),
                         .created = 2,
                         .kind = BLOB_META,
                         .supersedes = {old, 1},
-                        .part = 0,
-                        .parts = 1,
+                        .part = 1,
+                        .parts = 2,
                         .replacement = id16_of(3),
                         .packs = packs,
-                        .pack_count = 1};
+                        .pack_count = 2};
     segment_encode(&s, out);
 }
 
@@ -245,20 +402,28 @@ static void make_tree(struct buffer *out)
 {
     struct extent content[] = {{.blob = id_of(1), .length = 5}, {.length = 4096, .hole = true}};
     struct extent subtree[] = {{.blob = id_of(2), .length = 7}};
-    struct xattr xattrs[] = {{bytes_of_string("user.a"), bytes_of_string("b")}};
+    struct xattr xattrs[] = {{bytes_of_string("user.a"), bytes_of_string("b")},
+                             {bytes_of_string("user.b"), bytes_of_string("c")}};
     struct node nodes[] = {
         {.name = bytes_of_string("a"),
          .type = NODE_FILE,
          .mode = 0644,
+         .uid = 1000,
+         .gid = 1001,
+         .user = bytes_of_string("user"),
+         .group = bytes_of_string("group"),
          .mtime_seconds = -5,
          .mtime_nanoseconds = 999999999,
          .size = 4101,
          .xattrs = xattrs,
-         .xattr_count = 1,
+         .xattr_count = 2,
+         .flags = 0x10,
          .content = {content, 2}},
         {.name = bytes_of_string("b"), .type = NODE_DIRECTORY, .mode = 0755, .subtree = {subtree, 1}},
-        {.name = bytes_of_string("c"), .type = NODE_SYMLINK, .link_target = bytes_of_string("a")}};
-    tree_encode(nodes, 3, out);
+        {.name = bytes_of_string("c"), .type = NODE_SYMLINK, .link_target = bytes_of_string("a")},
+        {.name = bytes_of_string("d"), .type = NODE_BLOCK_DEVICE, .device_major = 7, .device_minor = 250},
+        {.name = bytes_of_string("e"), .type = NODE_FILE, .hard_link = bytes_of_string("a/b")}};
+    tree_encode(nodes, 5, out);
 }
 
 static int again_tree(struct bytes data, struct buffer *out)
@@ -273,7 +438,12 @@ static int again_tree(struct bytes data, struct buffer *out)
     return code;
 }
 
-static const struct kind kinds[] = {{"manifest", make_manifest, again_manifest},
+static const struct kind kinds[] = {{"config", make_config, again_config},
+                                    {"signed", make_signed, again_signed},
+                                    {"keyring", make_keyring, again_keyring},
+                                    {"bundle", make_bundle, again_bundle},
+                                    {"entry", make_entry, again_entry},
+                                    {"manifest", make_manifest, again_manifest},
                                     {"event", make_event, again_event},
                                     {"lease", make_lease, again_lease},
                                     {"run", make_run, again_run},
@@ -291,6 +461,26 @@ START_TEST(what_is_written_comes_back)
     ck_assert_msg(bytes_equal(buffer_bytes(&data), buffer_bytes(&copy)), "%s is another one", k->name);
     buffer_free(&data);
     buffer_free(&copy);
+}
+END_TEST
+
+/* Those of the vectors, which another program wrote: each field has its number and its type. */
+START_TEST(messages_are_those_of_the_vectors)
+{
+    const struct kind *k = &kinds[_i];
+    char path[4096];
+    snprintf(path, sizeof path, "%s/format.json", getenv("TEST_VECTORS"));
+    json_t *vectors = json_load_file(path, 0, NULL);
+    const char *wanted = json_string_value(json_object_get(json_object_get(vectors, "messages"), k->name));
+    ck_assert_msg(wanted != NULL, "%s has no vector", k->name);
+    struct buffer data = {0};
+    k->make(&data);
+    char *found = calloc(1, 2 * data.size + 1);
+    hex_encode(data.data, data.size, found);
+    ck_assert_str_eq(found, wanted);
+    free(found);
+    buffer_free(&data);
+    json_decref(vectors);
 }
 END_TEST
 
@@ -544,6 +734,7 @@ int main(void)
     Suite *suite = suite_create("format");
     TCase *tcase = tcase_create("format");
     tcase_add_checked_fixture(tcase, begin, NULL);
+    tcase_add_loop_test(tcase, messages_are_those_of_the_vectors, 0, KINDS);
     tcase_add_loop_test(tcase, what_is_written_comes_back, 0, KINDS);
     tcase_add_loop_test(tcase, damage_never_reads_too_far, 0, KINDS);
     tcase_add_test(tcase, unknown_fields_in_parts_of_messages_are_refused);

@@ -183,6 +183,31 @@ START_TEST(slots_and_frames)
 }
 END_TEST
 
+/* From the first byte to the last: slots, a frame, padding, the table of contents and what ends it. */
+START_TEST(a_whole_pack)
+{
+    struct pack_entry entry;
+    enum blob_kind kind;
+    struct bytes pack = bytes("pack"), *slots;
+    struct frame_opener *opener;
+    struct buffer raw = {0};
+    ck_assert_int_eq(pack_read_entry(&secrets, pack, &arena, &kind, &entry, &err), 0);
+    ck_assert(kind == BLOB_META && entry.contents.frame_count == 1 && entry.contents.blob_count == 1);
+    same(bytes_of(entry.contents.blobs[0].id.b, 32), "blob_id_meta");
+    const struct frame_entry *frame = &entry.contents.frames[0];
+    struct bytes area = bytes_of(pack.data + PACK_SLOTS_OFFSET, entry.slots_length);
+    ck_assert_int_eq(pack_split_slots(area, kind, 1, &arena, &slots, &err), 0);
+    same(slots[0], "slot_meta");
+    ck_assert_int_eq(frame_opener_new(&secrets, kind, slots[0], &opener, &err), 0);
+    ck_assert_int_eq(frame_opener_open(opener, frame,
+                                       bytes_of(pack.data + frame->offset, frame->stored_length), &raw, &err),
+                     0);
+    same(buffer_bytes(&raw), "blob");
+    frame_opener_free(opener);
+    buffer_free(&raw);
+}
+END_TEST
+
 START_TEST(person_keys_and_signatures)
 {
     struct person_key key;
@@ -267,14 +292,10 @@ END_TEST
 
 START_TEST(what_a_store_is_sent_to_encrypt_with)
 {
-    struct buffer context = {0};
     uint8_t key[32];
-    buffer_u32(&context, (uint32_t)number("generation"));
-    buffer_lv(&context, bytes("customer_target"));
-    derive(bytes("id_secret").data, (struct bytes){0}, "sse-c", &secrets.repository, buffer_bytes(&context),
-           key, 32);
+    derive_customer_key(&secrets, (uint32_t)number("generation"), (const char *)bytes("customer_target").data,
+                        key);
     same(bytes_of(key, 32), "customer_key");
-    buffer_free(&context);
 }
 END_TEST
 
@@ -287,6 +308,7 @@ int main(void)
     tcase_add_test(tcase, where_a_stream_is_cut);
     tcase_add_test(tcase, sealed_objects);
     tcase_add_test(tcase, slots_and_frames);
+    tcase_add_test(tcase, a_whole_pack);
     tcase_add_test(tcase, person_keys_and_signatures);
     tcase_add_test(tcase, what_a_host_signs);
     tcase_add_test(tcase, a_keyring_and_its_bundles);

@@ -99,6 +99,20 @@ for name, kind, key, codec, raw, payload in (
     assert h.decompress(payload, codec, len(raw)) == raw
 out["frame_counter"] = COUNTER
 
+# A whole pack of one listing, "contents", as above.
+aad = h.frame_aad(R, h.META, own, COUNTER, 0, 8)
+frame = AESGCM(h.frame_key(meta_key, own, R, h.META)).encrypt(h.frame_nonce(COUNTER), b"contents", aad)
+begin = 7 + len(out["slot_meta"])
+plain = h.MESSAGES["Contents"](
+    slot_count=1, frames=struct.pack(">HQIIII", 0, COUNTER, begin, len(frame), 8, 1),
+    blobs=out["blob_id_meta"] + struct.pack(">II", 0, 8)).SerializeToString(deterministic=True)
+before = b"HFPK" + h.u16(h.VERSION) + h.u8(h.META) + out["slot_meta"] + frame + bytes(100)
+bound = h.sha256(before)
+salt = h.hmac_sha256(h.derive(MS, b"", "salt", R, b""), h.u8(h.CONTENTS) + seq(0x80) + h.sha256(plain) + bound)
+header = b"HFST" + h.u16(h.VERSION) + h.u8(h.CONTENTS) + h.u8(0) + h.u32(GENERATION) + R + salt
+sealed = header + AESGCM(h.sealed_key(MS, salt, R, h.CONTENTS)).encrypt(bytes(12), plain, header + bound)
+out["pack"] = before + sealed + h.u32(len(sealed)) + b"KPFH"
+
 # A person key, signatures and the root fingerprint.
 person, private, root, salt, passphrase = seq(0xd0, 16), seq(0x01), seq(0xe0), seq(0xf0), b"a passphrase"
 header = b"HFPS" + h.u16(h.VERSION) + R + person + h.lv(h.public_of(private)) + bytes([15, 8, 1]) + salt
@@ -143,6 +157,78 @@ out["keyring"] = signed.SerializeToString(deterministic=True)
 
 # The key that a target named "bucket" is sent with each request when its setting sse is "customer".
 out.update(customer_target=b"bucket", customer_key=h.derive(IDS, b"", "sse-c", R, h.u32(GENERATION) + h.lv(b"bucket")))
+
+# A message of each kind, with each of its fields.
+def short(first):
+    return bytes([first]) * 16
+
+
+def made(kind, /, **fields):
+    return message[kind](**fields)
+
+
+statistics = ("files", "directories", "others", "bytes", "files_new", "bytes_new", "bytes_stored", "warnings", "bytes_read")
+contents = made("Contents", slot_count=2, frames=struct.pack(">HQIIII", 0, 0, 100, 46, 30, 2) +
+                struct.pack(">HQIIII", 1, 3, 146, 40, 50, 1 << 24 | 1),
+                blobs=b"".join(seq(i) + struct.pack(">II", *at) for i, at in ((1, (0, 10)), (2, (10, 20)), (3, (0, 50)))))
+secret = message["NumberedSecret"]
+examples = {
+    "config": made("Config", repository_id=short(1), chunk_min=256 << 10, chunk_average=1 << 20, chunk_max=4 << 20,
+                   frame_group=128 << 10, pack_size=16 << 20, created=2),
+    "signed": made("Signed", body=b"body", signatures=[
+        made("Signature", signer=short(1), signature=bytes([3]) * 64),
+        made("Signature", signer=short(2), signature=bytes([4]) * 64)]),
+    "keyring": made(
+        "Keyring", version=2, previous=seq(19), repository_id=short(20), config_sha256=seq(21), admin_key=seq(17),
+        epochs=[made("Epoch", number=3, kem=0x20, kdf=1, aead=2, public_key=seq(9), created=4),
+                made("Epoch", number=5, kem=0x20, kdf=1, aead=2, public_key=seq(10), created=6)],
+        metadata_generation=22, id_generation=23, created=24,
+        persons=[made("Person", id=short(11), name="person", role=1, public_key=seq(9), enc=seq(10), bundle=b"secrets", added=12)],
+        hosts=[made("Host", id=short(13), name="host", role=3, public_key=seq(9), signing_key=seq(18), dedup_group="group",
+                    enc=seq(10), bundle=b"more", added=14, removed=True, last_sequence=15, last_manifest=seq(16))]),
+    "bundle": made("Bundle", admin_seed=bytes([5]) * 32, **{
+        name: [secret(number=i + k + 1, secret=seq(10 * i + k)) for k in (0, 1)]
+        for i, name in enumerate(("metadata_secrets", "id_secrets", "recovery_keys"))}),
+    "contents": contents,
+    "entry": made("PackEntry", sha256=seq(4), size=1000, author=short(5), slots_length=93, contents_length=200, contents=contents),
+    "segment": made("Segment", host=short(1), created=2, kind=h.META, supersedes=[seq(1)], packs=[b"entry", b"other"], part=1,
+                    parts=2, replacement=short(3)),
+    "tree": made("Tree", nodes=[
+        made("Node", name=b"a", type=h.FILE, mode=0o644, uid=1000, gid=1001, user=b"user", group=b"group", mtime_seconds=-5,
+             mtime_nanoseconds=999999999, size=4101, flags=0x10,
+             xattrs=[made("Xattr", name=b"user.a", value=b"b"), made("Xattr", name=b"user.b", value=b"c")],
+             content=[made("Extent", blob=seq(1), length=5), made("Extent", length=4096)]),
+        made("Node", name=b"b", type=h.DIRECTORY, mode=0o755, subtree=[made("Extent", blob=seq(2), length=7)]),
+        made("Node", name=b"c", type=h.SYMLINK, link_target=b"a"),
+        made("Node", name=b"d", type=h.BLOCK, device_major=7, device_minor=250),
+        made("Node", name=b"e", type=h.FILE, hard_link=b"a/b")]),
+    "manifest": made(
+        "Manifest", host=short(1), host_name="host", job="job", classes=["daily", "manual"], started=5, ended=6,
+        root=[made("Extent", blob=seq(1), length=100), made("Extent", blob=seq(30), length=101)],
+        statistics=made("Statistics", **dict(zip(statistics, range(1, 10)))), sources=[b"/srv", b"/etc"], source_type="files",
+        keep=made("Keep", daily=7, weekly=8, monthly=9, yearly=10, manual=11, minimum=12, manual_set=True, within=13),
+        configuration=b"text", parent=seq(8), software="holdfast 0", sequence=2, previous_manifest=seq(9), previous_run=seq(11),
+        keyring_version=1, keyring_sha256=seq(10), segments=[seq(2), seq(3)], seen=[made("Seen", host=short(4), sequence=9)]),
+    "run": made(
+        "Run", host=short(1), sequence=2, previous=seq(3), command="run", started=4, ended=8, exit_status=1,
+        message="job database failed", interrupted=True, software="holdfast 0",
+        jobs=[made("JobRun", job="files", classes=["daily", "monthly"], started=4, ended=6, exit_status=3, snapshot=seq(7),
+                   statistics=made("Statistics", **dict(zip(statistics, (8, 9, 10, 11, 12, 13, 14, 2, 15)))),
+                   warnings=["one", "two"]),
+              made("JobRun", job="database", classes=["daily"], started=6, ended=6, exit_status=1, message="the command failed",
+                   statistics=made("Statistics"))],
+        prune=made("PruneRun", started=6, ended=7, exit_status=1, message="prune", expired=9, held=10, deleted_packs=11,
+                   deleted_bytes=12, delayed_packs=13, locked_objects=14),
+        verify=made("VerifyRun", started=7, ended=8, exit_status=5, message="verify", objects=11, bytes=12, damaged=13,
+                    first=0xffffffff, span=1 << 32),
+        drill=made("DrillRun", started=8, ended=8, exit_status=6, message="drill", job="files", snapshot=seq(8), files=12, bytes=13),
+        targets=[made("TargetRun", name="disk", stored_bytes=13, objects=14, bytes=15),
+                 made("TargetRun", name="s3", behind=True, message="unreachable")]),
+    "event": made("Event", host=short(1), type=4, created=5, snapshots=[seq(6)], reason="expired", packs=[seq(1), seq(2)],
+                  frames=[made("FrameRef", pack=seq(3), frame=4)], events=[seq(7)]),
+    "lease": made("Lease", host=short(1), writer=short(2), started=3, refreshed=4, purpose="backup"),
+}
+out["messages"] = {name: m.SerializeToString(deterministic=True).hex() for name, m in examples.items()}
 
 json.dump({k: v.hex() if isinstance(v, bytes) else v for k, v in out.items()}, sys.stdout, indent=1)
 print()
