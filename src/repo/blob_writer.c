@@ -9,9 +9,6 @@
 #include <stdlib.h>
 #include <time.h>
 
-/* So that the entry of a pack always fits an index segment. */
-#define PACK_BLOBS_MAX 100000
-
 /* Owners whose small blobs wait in one group at the same time. */
 #define GROUP_OWNERS_MAX 4
 

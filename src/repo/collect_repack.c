@@ -88,8 +88,8 @@ static int copy_frames(struct repacker *p, const struct catalog_pack *pack, stru
         const struct frame_entry *frame = &entry->contents.frames[f];
         if (!frame_is_live(p->c, pack, frame))
             continue;
-        if (p->builder &&
-            (pack_builder_size(p->builder) + frame->stored_length > r->config.pack_size || p->blobs > 100000))
+        if (p->builder && (pack_builder_size(p->builder) + frame->stored_length > r->config.pack_size ||
+                           p->blobs > PACK_BLOBS_MAX))
             code = finish(p, err);
         if (code == 0 && !p->builder)
             p->builder = pack_builder_new_copy(&r->secrets, p->kind, r->config.pack_size / 4);

@@ -25,6 +25,9 @@ struct object_seen {
     struct id16 person; /* person keys */
 };
 
+/* So that the entry of a pack always fits an index segment, and takes little memory while it is made. */
+#define PACK_BLOBS_MAX 20000u
+
 #define PACK_CURRENT 1u   /* listed by a segment that is not obsolete, or pending */
 #define PACK_CONDEMNED 2u /* about to be deleted: its blobs count as absent */
 #define PACK_FOREIGN 4u   /* its author is not in our dedup group */

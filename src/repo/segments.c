@@ -248,37 +248,40 @@ int segments_load(struct repository *r, struct error *err)
 
 /* ---- writing segments ---- */
 
-/* Room for the envelope, and for the other fields. */
-#define SEGMENT_BODY_MAX (FORMAT_SEGMENT_MAX - (64u << 10))
+/* Bytes of entries in one segment. A format's segment may be four times as large, but then it, its plaintext
+ * and what it is made of would be the most memory that a backup of many small files takes. */
+#define SEGMENT_ENTRIES_MAX (2u << 20)
 
 struct part {
     size_t first, count;
 };
 
-/* Cuts the packs into parts that fit an object each. */
+/* Cuts the packs into parts for an object each. */
 static int plan_parts(struct repository *r, const uint64_t *packs, size_t count, size_t reserved,
-                      struct buffer *entries, struct part **parts, size_t *part_count, struct error *err)
+                      struct part **parts, size_t *part_count, struct error *err)
 {
-    size_t capacity = 0, size = reserved;
+    struct buffer entry = {0};
+    size_t capacity = 0, size = 0;
+    int code = 0;
     *parts = NULL;
     *part_count = 0;
-    for (size_t i = 0; i < count; i++) {
-        int code = catalog_pack_entry(r->catalog, packs[i], &entries[i], err);
-        if (code != 0)
-            return code;
-        if (*part_count == 0 || size + entries[i].size + 16 > SEGMENT_BODY_MAX) {
+    for (size_t i = 0; i < count && code == 0; i++) {
+        buffer_clear(&entry);
+        code = catalog_pack_entry(r->catalog, packs[i], &entry, err);
+        if (*part_count == 0 || size + entry.size > SEGMENT_ENTRIES_MAX) {
             memory_reserve_one(*parts, *part_count, capacity);
             (*parts)[(*part_count)++] = (struct part){i, 0};
             size = reserved;
         }
         (*parts)[*part_count - 1].count++;
-        size += entries[i].size + 16;
+        size += entry.size;
     }
     if (*part_count == 0) {
         *parts = memory_alloc_array(1, sizeof **parts);
         *part_count = 1;
     }
-    return 0;
+    buffer_free(&entry);
+    return code;
 }
 
 /* Queued, and not yet known to be durable. */
@@ -354,11 +357,39 @@ int segments_settle(struct repository *r, struct error *err)
     return code == 0 ? catalog_commit(r->catalog, err) : code;
 }
 
-int segments_queue(struct repository *r, enum blob_kind kind, const uint64_t *packs, size_t count,
-                   const struct id_list *supersedes, struct error *err)
+static int queue_part(struct repository *r, struct segment *segment, const uint64_t *packs, size_t count,
+                      struct error *err)
 {
     struct buffer *entries = memory_alloc_array(count, sizeof *entries);
     struct bytes *views = memory_alloc_array(count, sizeof *views);
+    struct buffer body = {0};
+    struct id id;
+    size_t size;
+    int code = 0;
+    for (size_t i = 0; i < count && code == 0; i++) {
+        code = catalog_pack_entry(r->catalog, packs[i], &entries[i], err);
+        views[i] = buffer_bytes(&entries[i]);
+    }
+    if (code == 0) {
+        segment->packs = views;
+        segment->pack_count = count;
+        segment_encode(segment, &body);
+    }
+    for (size_t i = 0; i < count; i++)
+        buffer_free(&entries[i]);
+    free(entries);
+    free(views);
+    if (code == 0)
+        code = record_queue(r, OBJECT_INDEX, NULL, 0, buffer_bytes(&body), &id, &size, err);
+    if (code == 0)
+        note_write(r, segment, &id, size, packs);
+    buffer_free(&body);
+    return code;
+}
+
+int segments_queue(struct repository *r, enum blob_kind kind, const uint64_t *packs, size_t count,
+                   const struct id_list *supersedes, struct error *err)
+{
     struct part *parts = NULL;
     size_t part_count = 0;
     size_t reserved = supersedes ? supersedes->count * 36 : 0;
@@ -367,27 +398,12 @@ int segments_queue(struct repository *r, enum blob_kind kind, const uint64_t *pa
         segment.supersedes = *supersedes;
         random_bytes(segment.replacement.b, sizeof segment.replacement.b);
     }
-    int code = plan_parts(r, packs, count, reserved, entries, &parts, &part_count, err);
-    for (size_t i = 0; i < count; i++)
-        views[i] = buffer_bytes(&entries[i]);
+    int code = plan_parts(r, packs, count, reserved, &parts, &part_count, err);
     for (size_t i = 0; i < part_count && code == 0; i++) {
-        struct buffer body = {0};
-        struct id id;
-        size_t size;
         segment.part = (uint32_t)i;
         segment.parts = segment.supersedes.count ? (uint32_t)part_count : 0;
-        segment.packs = views + parts[i].first;
-        segment.pack_count = parts[i].count;
-        segment_encode(&segment, &body);
-        code = record_queue(r, OBJECT_INDEX, NULL, 0, buffer_bytes(&body), &id, &size, err);
-        if (code == 0)
-            note_write(r, &segment, &id, size, packs + parts[i].first);
-        buffer_free(&body);
+        code = queue_part(r, &segment, packs + parts[i].first, parts[i].count, err);
     }
-    for (size_t i = 0; i < count; i++)
-        buffer_free(&entries[i]);
-    free(entries);
-    free(views);
     free(parts);
     return code;
 }
