@@ -4,12 +4,20 @@
 #include <stdlib.h>
 #include <zstd.h>
 
-#define GROUP_SIZE (256u << 10)
-
 struct compressor {
     ZSTD_CCtx *context;
-    int level, table_log;
 };
+
+/* zstd's parameters for level 3 are made for streams of many megabytes. Our frames are short and begin anew
+ * each: tables that stay in the nearer cache, and the same for short frames as for long ones, save a quarter
+ * of the time for less than a hundredth of the size. */
+static void fit_default_level(ZSTD_CCtx *context)
+{
+    ZSTD_CCtx_setParameter(context, ZSTD_c_strategy, ZSTD_dfast);
+    ZSTD_CCtx_setParameter(context, ZSTD_c_hashLog, 15);
+    ZSTD_CCtx_setParameter(context, ZSTD_c_chainLog, 15);
+    ZSTD_CCtx_setParameter(context, ZSTD_c_minMatch, 5);
+}
 
 struct compressor *compressor_new(int level)
 {
@@ -20,7 +28,8 @@ struct compressor *compressor_new(int level)
     ZSTD_CCtx_setParameter(c->context, ZSTD_c_compressionLevel, level);
     /* Sealing authenticates; the entry has the length. */
     ZSTD_CCtx_setParameter(c->context, ZSTD_c_checksumFlag, 0);
-    c->level = level;
+    if (level == ZSTD_CLEVEL_DEFAULT)
+        fit_default_level(c->context);
     return c;
 }
 
@@ -32,24 +41,11 @@ void compressor_free(struct compressor *c)
     free(c);
 }
 
-/* zstd's tables for level 3 are made for streams of many megabytes. Ours begin anew with each frame, and
- * smaller ones stay in the nearer cache: a tenth of the time for a third of a percent of size. */
-static void size_tables(struct compressor *c, size_t raw_size)
-{
-    int log = raw_size <= GROUP_SIZE ? 15 : 16;
-    if (c->level != ZSTD_CLEVEL_DEFAULT || c->table_log == log)
-        return;
-    ZSTD_CCtx_setParameter(c->context, ZSTD_c_hashLog, log);
-    ZSTD_CCtx_setParameter(c->context, ZSTD_c_chainLog, log);
-    c->table_log = log;
-}
-
 uint8_t compressor_run(struct compressor *c, struct bytes raw, struct buffer *out)
 {
     buffer_clear(out);
     if (raw.size == 0)
         return CODEC_RAW;
-    size_tables(c, raw.size);
     size_t bound = ZSTD_compressBound(raw.size);
     size_t n = ZSTD_compress2(c->context, buffer_extend(out, bound), bound, raw.data, raw.size);
     if (ZSTD_isError(n) || n > raw.size - raw.size / 64 - 1) {

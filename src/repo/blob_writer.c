@@ -9,6 +9,9 @@
 #include <stdlib.h>
 #include <time.h>
 
+/* Listings are read one by one, contents rarely: their groups stay small whatever the repository's are. */
+#define META_GROUP_MAX (256u << 10)
+
 /* Owners whose small blobs wait in one group at the same time. */
 #define GROUP_OWNERS_MAX 4
 
@@ -44,6 +47,8 @@ struct waiting {
 struct blob_group {
     struct blob_writer *writer;
     enum blob_kind kind;
+    size_t limit; /* bytes of plaintext in a group */
+    size_t alone; /* blobs from this size on have a frame each: it is dead when they are */
     struct compressor *compressor;
     struct buffer compressed;
     struct waiting owners[GROUP_OWNERS_MAX];
@@ -263,6 +268,10 @@ struct blob_group *blob_group_new(struct blob_writer *w, enum blob_kind kind)
     struct blob_group *g = memory_new(struct blob_group);
     g->writer = w;
     g->kind = kind;
+    g->limit = w->r->config.frame_group;
+    if (kind == BLOB_META && g->limit > META_GROUP_MAX)
+        g->limit = META_GROUP_MAX;
+    g->alone = g->limit < w->r->config.chunk_min ? g->limit : w->r->config.chunk_min;
     g->compressor = compressor_new(w->r->parameters.compression);
     return g;
 }
@@ -321,13 +330,12 @@ static int place_of(struct blob_group *g, uint32_t owner, struct waiting **place
 int blob_group_add(struct blob_group *g, uint32_t owner, const struct id *id, struct bytes plain,
                    struct error *err)
 {
-    size_t limit = g->writer->r->config.frame_group;
     struct blob_entry blob = {.id = *id, .length = (uint32_t)plain.size};
-    if (plain.size >= limit)
+    if (plain.size >= g->alone)
         return seal_frame(g, plain, &blob, 1, err);
     struct waiting *waiting;
     int code = place_of(g, owner, &waiting, err);
-    if (code == 0 && waiting->raw.size + plain.size > limit)
+    if (code == 0 && waiting->raw.size + plain.size > g->limit)
         code = flush_owner(g, waiting, err);
     if (code != 0)
         return code;

@@ -12,7 +12,9 @@
 #include <unistd.h>
 
 #define DEFAULT_PACK_SIZE (16u << 20)
-#define DEFAULT_FRAME_GROUP (256u << 10)
+/* As large as an average chunk: what small files have in common is found, and one of them is read as quickly
+ * as a part of a large file. */
+#define DEFAULT_FRAME_GROUP (1u << 20)
 
 static const struct chunker_parameters default_chunker = {256u << 10, 1u << 20, 4u << 20};
 
