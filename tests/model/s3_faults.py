@@ -34,7 +34,8 @@ sys.path.insert(0, LIB)
 import sigv4
 
 SETTINGS = ('lease_refresh = "1s"; lease_recheck = "2s"; lease_live = "3s"; checkpoint_interval = "1s"; target_lag = "2s"; '
-            'stall_timeout = "1s"; chunk_average = "16K"; pack_size = "64K"; workers = 2; ')
+            'chunk_average = "16K"; pack_size = "64K"; workers = 2; ')
+PATIENT, STALLED = (60, 30), (60, 1)  # seconds: retry_budget, stall_timeout
 # Kinds of requests: what names them to the proxy, and the command that makes them.
 KINDS = {
     "config": ({"method": "GET", "path": "/config$"}, "backup"),
@@ -153,21 +154,29 @@ class Store:
 class World:
     """A repository on some targets, and all that was committed to it."""
 
-    def __init__(self, options, seed, stores, folders, retry_budget):
+    def __init__(self, options, seed, stores, folders, hasty):
         self.program = os.path.abspath(options.holdfast)
         self.rng, self.stores, self.folders, self.prefix = random.Random(seed), stores, folders, f"p{seed}"
         self.work = tempfile.mkdtemp(prefix="holdfast-faults-", dir="/dev/shm" if os.path.isdir("/dev/shm") else None)
-        self.source, self.config, self.key = f"{self.work}/source", f"{self.work}/holdfast.conf", f"{self.work}/person.key"
+        self.source, self.key = f"{self.work}/source", f"{self.work}/person.key"
+        # Where a store answers for good, or after one fault, the program has all the time that a busy machine may take.
+        self.hasty, self.patience = hasty, PATIENT
         self.snapshots = {}  # id: the source as it was
         self.log = collections.deque(maxlen=60)
         os.mkdir(self.source)
-        targets = [s.target(self.prefix) for s in stores]
-        targets += [f'{{ name = "{name}"; type = "local"; path = "{self.work}/{name}"; }}' for name in folders]
-        with open(self.config, "w") as f:
-            f.write(f'repository = {{ name = "faults"; key_file = "{self.work}/host.key"; state_dir = "{self.work}/state"; '
-                    f'retry_budget = "{retry_budget}s"; {SETTINGS} }};\n'
-                    f'targets = ( {", ".join(targets)} );\n'
-                    f'jobs = ( {{ name = "files"; source = {{ type = "files"; paths = [ "{self.source}" ]; }}; }} );\n')
+
+    def config(self):
+        targets = [s.target(self.prefix) for s in self.stores]
+        targets += [f'{{ name = "{name}"; type = "local"; path = "{self.work}/{name}"; }}' for name in self.folders]
+        budget, stall = self.patience
+        path = f"{self.work}/{budget}-{stall}.conf"
+        if not os.path.exists(path):
+            with open(path, "w") as f:
+                f.write(f'repository = {{ name = "faults"; key_file = "{self.work}/host.key"; state_dir = "{self.work}/state"; '
+                        f'retry_budget = "{budget}s"; stall_timeout = "{stall}s"; {SETTINGS} }};\n'
+                        f'targets = ( {", ".join(targets)} );\n'
+                        f'jobs = ( {{ name = "files"; source = {{ type = "files"; paths = [ "{self.source}" ]; }}; }} );\n')
+        return path
 
     def end(self, keep):
         for store in self.stores:
@@ -180,7 +189,7 @@ class World:
     def run(self, *arguments, expect=(0,), kill=None):
         """Status, output and messages. Whoever fails must say what can be done, and soon."""
         began = time.monotonic()
-        process = subprocess.Popen([self.program, "-c", self.config, "--json", *arguments], stdin=subprocess.DEVNULL,
+        process = subprocess.Popen([self.program, "-c", self.config(), "--json", *arguments], stdin=subprocess.DEVNULL,
                                    stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=dict(os.environ, TMPDIR=self.work))
         out = None
         try:
@@ -206,6 +215,7 @@ class World:
     def clear(self):
         for store in self.stores:
             store.faults()
+        self.patience = PATIENT
 
     # ---- what there is ----
 
@@ -292,7 +302,7 @@ class Sweep(World):
     def __init__(self, options, store, seed, fault):
         # Longer than the longest wait before the first further try: up to a second where the store asks for less.
         seconds = {"stall": 5, "slow_down": 3, "too_many": 3}.get(fault["fault"], 1)
-        super().__init__(options, seed, [store], [], seconds)
+        super().__init__(options, seed, [store], [], (seconds, 1))
         self.fault, self.store = fault, store
 
     def applies(self, kind):
@@ -304,8 +314,9 @@ class Sweep(World):
             return method == "GET" and not (fault == "flip" and "query" in KINDS[kind][0])
         return True
 
-    def set_faults(self, kinds, **more):
+    def set_faults(self, kinds, patience, **more):
         self.store.suffered()
+        self.patience = patience
         self.store.faults(rules=[{**KINDS[kind][0], **self.fault, **more} for kind in kinds])
 
     def do(self, command, expect):
@@ -324,7 +335,7 @@ class Sweep(World):
     def once(self):
         for command in dict.fromkeys(by for _, by in KINDS.values()):
             kinds = [kind for kind, (_, by) in KINDS.items() if by == command and self.applies(kind)]
-            self.set_faults(kinds, nth=[1])
+            self.set_faults(kinds, STALLED, nth=[1])
             self.do(command, (0,))
             suffered = self.store.suffered()
             if len(suffered) < (1 if self.fault["fault"] == "redirect" else len(kinds)):
@@ -342,8 +353,10 @@ class Sweep(World):
         command = KINDS[kind][1]
         if command == "prune":
             self.forget(min(self.listed()))
-        self.set_faults([kind])
-        self.do(command, (self.expected(kind),))
+        expected = self.expected(kind)
+        # What does not come to an end by giving up is not to be given up for anything else.
+        self.set_faults([kind], (5, 1) if kind == "end of lease" else self.hasty if expected == 1 else STALLED)
+        self.do(command, (expected,))
         suffered = collections.Counter(self.store.suffered())
         again = max(suffered.values(), default=0)
         if not again:
@@ -375,7 +388,7 @@ class Schedule(World):
     """Two buckets and a local folder."""
 
     def __init__(self, options, stores, seed):
-        super().__init__(options, seed, stores, ["disk"], 1)
+        super().__init__(options, seed, stores, ["disk"], (1, 1))
         self.lies = False
 
     def draw_rule(self):
@@ -389,7 +402,7 @@ class Schedule(World):
         return {**which, **fault, **when}
 
     def bad_day(self):
-        self.lies = False
+        self.lies, self.patience = False, self.hasty
         for store in self.stores:
             script = {"seed": self.rng.randrange(1 << 30)}
             if self.rng.random() < 0.7:
