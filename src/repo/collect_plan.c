@@ -15,6 +15,9 @@
 /* So many small packs of one author and kind are joined. */
 #define SMALL_PACKS_MAX 16
 
+/* So many leases that have expired are removed at a time. */
+#define EXPIRED_MAX 10000
+
 /* Clocks of hosts and stores differ: so much is allowed for. */
 static int64_t tolerance(const struct collection *c)
 {
@@ -52,6 +55,8 @@ static int note_lease(const struct storage_object *object, void *context)
         strcmp(object->name, r->lease_name) == 0)
         return 0;
     if (object->time + r->parameters.lease_live < c->now) {
+        if (l->expired_count == EXPIRED_MAX)
+            return 0; /* the next prune goes on */
         memory_reserve_one(l->expired, l->expired_count, l->expired_capacity);
         memcpy(l->expired[l->expired_count++], object->name, strlen(object->name) + 1);
         return 0;

@@ -7,6 +7,9 @@
 
 #include <stdlib.h>
 
+/* Each takes about 100 bytes. */
+#define OBJECTS_MAX ((size_t)4 << 20)
+
 /* One target's. */
 struct listing {
     struct repository *r;
@@ -15,6 +18,7 @@ struct listing {
     size_t count, capacity;
     bool independent; /* the store's clock is not this machine's */
     bool rest;        /* everything but snapshots */
+    bool endless;
     int code;
     struct error why;
 };
@@ -25,6 +29,23 @@ static int compare_seen(const void *a, const void *b)
     if (x->folder != y->folder)
         return x->folder < y->folder ? -1 : 1;
     return memcmp(&x->sha256, &y->sha256, sizeof x->sha256);
+}
+
+/* One more entry of the same object. */
+static void join(struct object_seen *known, const struct object_seen *o)
+{
+    known->mask |= o->mask;
+    if (o->store_time > known->store_time)
+        known->store_time = o->store_time;
+    if (o->arrival && (!known->arrival || o->arrival < known->arrival))
+        known->arrival = o->arrival;
+    if (o->size != known->size)
+        known->size = 0;
+}
+
+static size_t most_objects(const struct repository *r)
+{
+    return r->parameters.objects_max ? r->parameters.objects_max : OBJECTS_MAX;
 }
 
 static int note_object(const struct storage_object *object, void *context)
@@ -38,8 +59,7 @@ static int note_object(const struct storage_object *object, void *context)
     }
     if (l->rest && name.folder == FOLDER_SNAPSHOTS)
         return 0;
-    memory_reserve_one(l->objects, l->count, l->capacity);
-    l->objects[l->count++] = (struct object_seen){
+    struct object_seen seen = {
         .sha256 = name.sha256,
         .folder = (uint8_t)name.folder,
         .mask = 1u << l->target,
@@ -50,7 +70,26 @@ static int note_object(const struct storage_object *object, void *context)
         .version = name.version,
         .person = name.person,
     };
+    /* Versions of one object follow one another: whoever makes many must not fill the memory. */
+    if (l->count && compare_seen(&l->objects[l->count - 1], &seen) == 0) {
+        join(&l->objects[l->count - 1], &seen);
+        return 0;
+    }
+    l->endless = l->count == most_objects(l->r);
+    if (l->endless)
+        return ERROR_FAILED;
+    memory_reserve_one(l->objects, l->count, l->capacity);
+    l->objects[l->count++] = seen;
     return 0;
+}
+
+static int name_endless(const struct listing *l, struct error *err)
+{
+    error_set(err, ERROR_FAILED, "target %s lists more than %zu objects of a repository",
+              storage_label(replicas_storage(l->r->replicas, l->target)), most_objects(l->r));
+    return error_hint(
+        err, "a repository as large as that needs a larger pack_size from the beginning; if this one is "
+             "not, the store is broken, or somebody plants objects there");
 }
 
 /* Snapshots first: while others write, whatever a listed snapshot needs is in the listing that follows. */
@@ -67,6 +106,8 @@ static int list_target(size_t target, void *context, struct error *err)
     l->rest = true;
     if (l->code == 0)
         l->code = storage_list(storage, "", note_object, l, &l->why);
+    if (l->endless)
+        l->code = name_endless(l, &l->why);
     return 0;
 }
 
@@ -77,25 +118,23 @@ static void merge(struct repository *r)
         qsort(r->objects, r->object_count, sizeof *r->objects, compare_seen);
     size_t kept = 0;
     for (size_t i = 0; i < r->object_count; i++) {
-        struct object_seen *o = &r->objects[i];
-        struct object_seen *last = kept ? &r->objects[kept - 1] : NULL;
-        if (!last || compare_seen(last, o) != 0) {
+        const struct object_seen *o = &r->objects[i];
+        if (kept && compare_seen(&r->objects[kept - 1], o) == 0)
+            join(&r->objects[kept - 1], o);
+        else
             r->objects[kept++] = *o;
-            continue;
-        }
-        last->mask |= o->mask;
-        if (o->store_time > last->store_time)
-            last->store_time = o->store_time;
-        if (o->arrival && (!last->arrival || o->arrival < last->arrival))
-            last->arrival = o->arrival;
-        if (o->size != last->size)
-            last->size = 0;
     }
     r->object_count = kept;
 }
 
-static void take_over(struct repository *r, const struct listing *l)
+static void take_over(struct repository *r, struct listing *l)
 {
+    if (!r->objects) { /* what may be the half of all memory is not copied */
+        r->objects = l->objects;
+        r->object_count = l->count;
+        l->objects = NULL;
+        return;
+    }
     r->objects = memory_resize_array(r->objects, r->object_count + l->count, sizeof *r->objects);
     if (l->count)
         memcpy(r->objects + r->object_count, l->objects, l->count * sizeof *r->objects);

@@ -103,19 +103,21 @@ static int open_state(struct repository *r, struct error *err)
 struct fetched_keys {
     struct keyring_candidate *candidates; /* their bytes are allocated one by one */
     size_t count, capacity, damaged;
+    size_t bytes;
     struct storage *storage;
     struct error outage; /* why the target's keyrings cannot be told */
 };
 
 /* Far more than anybody makes; whoever plants more only makes the real ones fail to be found. */
 #define KEYRINGS_MAX 4096
+#define KEYRINGS_BYTES_MAX ((size_t)128 << 20)
 
 static int fetch_keyring(const struct storage_object *object, void *context)
 {
     struct fetched_keys *keys = context;
     struct object_name name;
     if (!object_name_parse(object->name, &name) || name.folder != FOLDER_KEYRING ||
-        keys->count == KEYRINGS_MAX)
+        keys->count == KEYRINGS_MAX || keys->bytes > KEYRINGS_BYTES_MAX)
         return 0;
     struct buffer bytes = {0};
     struct error why;
@@ -139,6 +141,7 @@ static int fetch_keyring(const struct storage_object *object, void *context)
         buffer_free(&bytes);
         return 0;
     }
+    keys->bytes += bytes.size;
     memory_reserve_one(keys->candidates, keys->count, keys->capacity);
     keys->candidates[keys->count++] = (struct keyring_candidate){name.version, buffer_bytes(&bytes)};
     return 0;

@@ -32,6 +32,7 @@ struct repository_parameters {
     int compression;                 /* zstd level */
     int64_t lease_refresh, lease_recheck, lease_live, condemn_grace, checkpoint, stall; /* seconds */
     uint64_t meta_cache_bytes;
+    size_t objects_max;       /* of which a target may consist; 0: as many as holdfast-s3(7) says */
     const volatile int *stop; /* not 0: work on the repository ends with CANCELLED soon; may be NULL */
     bool fill_empty;          /* heal: a target without a good config takes part and gets it */
 };

@@ -7,22 +7,32 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Whoever may put may also put garbage over an object, as often as they like. The good bytes came first. */
-#define VERSIONS_MAX 100000
+/* Whoever may put may also put garbage over an object, as often as they like. The good bytes came first: only
+ * so many of the oldest are looked at. */
+#define VERSIONS_MAX 10000
 
 struct versions {
     const char *name;
-    char **list; /* newest first */
+    char **list; /* newest first, from `count % VERSIONS_MAX` on where there were more */
     size_t count, capacity;
 };
+
+/* The i-th of the oldest. */
+static char **oldest(const struct versions *versions, size_t i)
+{
+    return &versions->list[(versions->count - 1 - i) % VERSIONS_MAX];
+}
 
 static int note_version(const struct storage_version *version, void *context)
 {
     struct versions *versions = context;
-    if (version->marker || strcmp(version->name, versions->name) != 0 || versions->count == VERSIONS_MAX)
+    if (version->marker || strcmp(version->name, versions->name) != 0)
         return 0;
-    memory_reserve_one(versions->list, versions->count, versions->capacity);
-    versions->list[versions->count++] = memory_copy_string(version->version);
+    if (versions->count < VERSIONS_MAX)
+        memory_reserve_one(versions->list, versions->count, versions->capacity);
+    else
+        free(versions->list[versions->count % VERSIONS_MAX]);
+    versions->list[versions->count++ % VERSIONS_MAX] = memory_copy_string(version->version);
     return 0;
 }
 
@@ -41,11 +51,12 @@ int storage_find_version(struct storage *storage, const char *name, const struct
     struct error denied = {0};
     *version = NULL;
     int code = storage_list_versions(storage, name, note_version, &versions, err);
-    for (size_t i = versions.count; i-- > 0 && code == 0 && !*version;) {
+    size_t kept = versions.count < VERSIONS_MAX ? versions.count : VERSIONS_MAX;
+    for (size_t i = 0; i < kept && code == 0 && !*version; i++) {
         struct error why;
-        int got = storage_get_version(storage, name, versions.list[i], max, out, &why);
+        int got = storage_get_version(storage, name, *oldest(&versions, i), max, out, &why);
         if (got == 0 && has_hash(out, start, sha)) {
-            *version = memory_copy_string(versions.list[i]);
+            *version = memory_copy_string(*oldest(&versions, i));
         } else {
             out->size = start;
             /* One that is too long, gone, archived or encrypted by a stranger is one that is not good. */
@@ -58,7 +69,7 @@ int storage_find_version(struct storage *storage, const char *name, const struct
             }
         }
     }
-    for (size_t i = 0; i < versions.count; i++)
+    for (size_t i = 0; i < kept; i++)
         free(versions.list[i]);
     free(versions.list);
     if (code == 0 && !*version && denied.code) {

@@ -11,6 +11,7 @@
 #define DEPTH_MAX 16
 #define NAME_MAX_BYTES 48
 #define TEXT_MAX ((size_t)8192) /* of one element: names of 1,024 bytes, each encoded as three */
+#define VERSION_MAX 1024        /* bytes, as S3 promises */
 
 /* A walk over a document: `leaf` for each element that holds text only, `close` for each that holds others.
  */
@@ -184,8 +185,10 @@ static void take_entry_part(struct listing *listing, const char *name, const cha
     struct s3_entry *entry = &listing->entry;
     if (strcmp(name, "Key") == 0)
         entry->key = arena_copy_string(&listing->page->arena, text);
-    else if (strcmp(name, "VersionId") == 0)
+    else if (strcmp(name, "VersionId") == 0 && strlen(text) <= VERSION_MAX)
         entry->version = arena_copy_string(&listing->page->arena, text);
+    else if (strcmp(name, "VersionId") == 0)
+        listing->bad = true;
     else if (strcmp(name, "Size") == 0)
         listing->bad |= !parse_number(text, &entry->size);
     else if (strcmp(name, "LastModified") == 0)

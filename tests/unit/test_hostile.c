@@ -1,5 +1,6 @@
 /* Whoever can write to a repository, or holds a key, may forge listings: a restore stays below its
- * destination. */
+ * destination. A store may list what it likes: it fills no memory. */
+#include "crypto/digest.h"
 #include "format/messages.h"
 #include "ops/restore.h"
 #include "repo/blob_writer.h"
@@ -213,6 +214,148 @@ START_TEST(a_forged_listing_leads_nowhere)
 }
 END_TEST
 
+/* ---- a store without end ---- */
+
+#define PLANTED_BYTES ((size_t)16 << 20)
+#define OBJECTS_MOST 1000
+
+/* What is in `real`, and behind it, for the names that begin with `planted`, whatever comes to mind. */
+struct liar {
+    struct storage *real;
+    const char *planted; /* "packs/", "keys/" or "runs/" */
+    bool versions;       /* many entries of each name */
+    unsigned listed, got;
+};
+
+static int liar_get(void *driver, const char *name, uint64_t offset, size_t size, bool whole,
+                    struct buffer *out, struct error *error)
+{
+    struct liar *liar = driver;
+    unsigned number;
+    if (!whole)
+        return storage_get_range(liar->real, name, offset, size, out, error);
+    if (storage_get(liar->real, name, size, out, error) == 0)
+        return 0;
+    ck_assert_int_eq(sscanf(name, "keys/%u-", &number), 1);
+    memset(buffer_extend(out, PLANTED_BYTES), (int)number, PLANTED_BYTES);
+    liar->got++;
+    return 0;
+}
+
+static int liar_head(void *driver, const char *name, uint64_t *size, int64_t *time, struct error *error)
+{
+    return storage_head(((struct liar *)driver)->real, name, size, time, error);
+}
+
+static void planted_name(const struct liar *liar, unsigned number, char name[200])
+{
+    char hex[ID_HEX_SIZE];
+    struct id id;
+    struct buffer bytes = {0};
+    if (strcmp(liar->planted, "keys/") == 0) /* of which only good ones count */
+        memset(buffer_extend(&bytes, PLANTED_BYTES), (int)number, PLANTED_BYTES);
+    else
+        buffer_append(&bytes, &number, sizeof number);
+    sha256(buffer_bytes(&bytes), &id);
+    buffer_free(&bytes);
+    id_to_hex(&id, hex);
+    if (strcmp(liar->planted, "keys/") == 0)
+        snprintf(name, 200, "keys/%u-%s", number, hex);
+    else if (strcmp(liar->planted, "runs/") == 0)
+        snprintf(name, 200, "runs/20261101T000000Z-%s", hex);
+    else
+        snprintf(name, 200, "packs/%.2s/%s", hex, hex);
+}
+
+static int liar_list(void *driver, const char *prefix, storage_list_callback *callback, void *context,
+                     struct error *error)
+{
+    struct liar *liar = driver;
+    int code = storage_list(liar->real, prefix, callback, context, error);
+    bool keys = strcmp(liar->planted, "keys/") == 0;
+    unsigned many = keys ? 64 : liar->versions ? OBJECTS_MOST / 2 : OBJECTS_MOST * 10;
+    for (unsigned i = 0; code == 0 && i < many && (!*prefix || strcmp(prefix, liar->planted) == 0); i++) {
+        char name[200];
+        struct storage_object object = {.name = name, .size = 100, .time = 1795000000};
+        planted_name(liar, i + 2, name);
+        for (unsigned k = 0; k < (liar->versions ? 100 : 1) && code == 0; k++) {
+            liar->listed++;
+            code = callback(&object, context);
+        }
+    }
+    return code;
+}
+
+static void liar_free(void *driver)
+{
+    storage_free(((struct liar *)driver)->real);
+}
+
+static const struct storage_driver liar_driver = {
+    .type = "liar", .get = liar_get, .head = liar_head, .list = liar_list, .free = liar_free};
+
+/* The first target lies. */
+static int open_lied_to(struct liar *liar, size_t count, struct repository **r)
+{
+    struct repository_parameters p;
+    parameters(&p);
+    liar->real = p.targets[0];
+    p.targets[0] = storage_new(&liar_driver, liar, "liar", "nowhere");
+    for (size_t t = count; t < p.target_count; t++)
+        storage_free(p.targets[t]);
+    p.target_count = count;
+    p.objects_max = OBJECTS_MOST;
+    int code = repository_open(&p, REPOSITORY_READ, r, &err);
+    return code ? code : repository_sync_records(*r, &err);
+}
+
+START_TEST(a_listing_without_end_is_given_up)
+{
+    static const char *const planted[] = {"packs/", "runs/"};
+    struct liar liar = {.planted = planted[_i]};
+    struct repository *r;
+    struct repository_target target;
+    ck_assert_int_eq(open_lied_to(&liar, 1, &r), ERROR_FAILED);
+    ck_assert_msg(strstr(err.message, "target liar lists more than 1000 objects"), "%s", err.message);
+    ck_assert(*err.hint);
+    ck_assert_uint_le(liar.listed, OBJECTS_MOST + 1);
+    repository_close(r);
+    /* Another that is good is as good as before. */
+    liar = (struct liar){.planted = planted[_i]};
+    MUST(open_lied_to(&liar, 2, &r));
+    repository_describe_target(r, 0, &target);
+    ck_assert(!target.active && strstr(target.why->message, "lists more than"));
+    repository_describe_target(r, 1, &target);
+    ck_assert(target.active && target.objects > 0);
+    repository_close(r);
+}
+END_TEST
+
+START_TEST(many_versions_of_an_object_are_one_object)
+{
+    struct liar liar = {.planted = "packs/", .versions = true};
+    struct repository *r;
+    struct repository_target target;
+    MUST(open_lied_to(&liar, 1, &r));
+    ck_assert_uint_gt(liar.listed, 10 * OBJECTS_MOST);
+    repository_describe_target(r, 0, &target);
+    ck_assert_uint_ge(target.objects, OBJECTS_MOST / 2);
+    ck_assert_uint_lt(target.objects, OBJECTS_MOST);
+    repository_close(r);
+}
+END_TEST
+
+START_TEST(planted_keyrings_fill_no_memory)
+{
+    struct liar liar = {.planted = "keys/"};
+    struct repository *r;
+    MUST(open_lied_to(&liar, 1, &r));
+    ck_assert_uint_ge(liar.got, 2);
+    ck_assert_uint_le(liar.got, 10); /* of 64 */
+    repository_close(r);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("hostile");
@@ -220,6 +363,13 @@ int main(void)
     tcase_set_timeout(tests, 60);
     tcase_add_checked_fixture(tests, hostile_setup, remove_folder);
     tcase_add_loop_test(tests, a_forged_listing_leads_nowhere, 0, VARIANTS);
+    suite_add_tcase(suite, tests);
+    tests = tcase_create("store");
+    tcase_set_timeout(tests, 60);
+    tcase_add_checked_fixture(tests, setup, remove_folder);
+    tcase_add_loop_test(tests, a_listing_without_end_is_given_up, 0, 2);
+    tcase_add_test(tests, many_versions_of_an_object_are_one_object);
+    tcase_add_test(tests, planted_keyrings_fill_no_memory);
     suite_add_tcase(suite, tests);
     SRunner *runner = srunner_create(suite);
     srunner_run_all(runner, CK_NORMAL);
