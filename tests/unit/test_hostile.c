@@ -356,6 +356,64 @@ START_TEST(planted_keyrings_fill_no_memory)
 }
 END_TEST
 
+/* ---- versions without number ---- */
+
+#define GARBAGE_VERSIONS 12000u
+
+/* All but the oldest are garbage. */
+static int many_list(void *driver, const char *prefix, storage_versions_callback *callback, void *context,
+                     struct error *error)
+{
+    (void)driver, (void)error;
+    int code = 0;
+    for (unsigned i = 0; i <= GARBAGE_VERSIONS && code == 0; i++) {
+        char id[16];
+        snprintf(id, sizeof id, "%u", GARBAGE_VERSIONS - i);
+        struct storage_version version = {.name = prefix, .version = id, .newest = i == 0};
+        code = callback(&version, context);
+    }
+    return code;
+}
+
+static int many_get(void *driver, const char *name, const char *version, size_t max, struct buffer *out,
+                    struct error *error)
+{
+    (void)name, (void)max, (void)error;
+    ++*(unsigned *)driver;
+    buffer_append_bytes(out, bytes_of_string(strcmp(version, "0") == 0 ? "good" : "garbage"));
+    return 0;
+}
+
+static void many_free(void *driver)
+{
+    (void)driver;
+}
+
+START_TEST(the_oldest_version_is_found_under_any_number_of_others)
+{
+    static const struct storage_driver many = {
+        .type = "many", .list_versions = many_list, .get_version = many_get, .free = many_free};
+    unsigned gets = 0;
+    struct storage *storage = storage_new(&many, &gets, "many", "nowhere");
+    struct buffer out = {0};
+    struct id id;
+    char *version;
+    sha256(bytes_of_string("good"), &id);
+    MUST(storage_find_version(storage, "packs/00/x", &id, 100, &out, &version, &err));
+    ck_assert_str_eq(version, "0");
+    ck_assert(bytes_equal(buffer_bytes(&out), bytes_of_string("good")));
+    ck_assert_uint_eq(gets, 1);
+    free(version);
+    buffer_clear(&out);
+    sha256(bytes_of_string("other"), &id);
+    ck_assert_int_eq(storage_find_version(storage, "packs/00/x", &id, 100, &out, &version, &err),
+                     ERROR_NOT_FOUND);
+    ck_assert_uint_le(gets, GARBAGE_VERSIONS); /* so many are not even looked at */
+    buffer_free(&out);
+    storage_free(storage);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("hostile");
@@ -370,6 +428,7 @@ int main(void)
     tcase_add_loop_test(tests, a_listing_without_end_is_given_up, 0, 2);
     tcase_add_test(tests, many_versions_of_an_object_are_one_object);
     tcase_add_test(tests, planted_keyrings_fill_no_memory);
+    tcase_add_test(tests, the_oldest_version_is_found_under_any_number_of_others);
     suite_add_tcase(suite, tests);
     SRunner *runner = srunner_create(suite);
     srunner_run_all(runner, CK_NORMAL);
