@@ -472,6 +472,38 @@ versions() {
     [ "$(s3_list versions "$BUCKET" | grep -c ^snapshots/)" -eq 1 ]
 }
 
+@test "run with a bucket as the only target takes what is due, prunes, verifies, and leaves a record, which is locked once" {
+    s3_bucket lock lock
+    s3_proxy front
+    write_targets_config "$(lock_target 1d "" "$PROXY")" "source = { type = \"files\"; paths = [ \"$WORK/source\" ]; };
+        schedule = { yearly = \"jan 1 00:00\"; timezone = \"UTC\"; }; keep = { yearly = 1; manual = 1; };"
+    echo 'verify = { sample = 100; every = "1d"; };' >>"$WORK/holdfast.conf"
+    holdfast -q init
+    holdfast -q backup
+    echo more >"$WORK/source/more"
+    holdfast -q backup
+    run --separate-stderr holdfast --json run
+    [ "$status" -eq 0 ] || { echo "$output$stderr"; false; }
+    jq -e '.exit_status == 0 and [.jobs[] | [.job, .exit_status, (.classes | join(" "))]] == [["files", 0, "yearly"]]' <<<"$output"
+    jq -e '.prune.expired == 1 and .prune.locked_objects >= 1 and .verify.damaged == 0 and .verify.objects > 0' <<<"$output"
+    jq -e '.targets[0].behind == false and .targets[0].bytes_stored > 0' <<<"$output"
+    [ "$(holdfast --json snapshots | jq -r '[.snapshots[].classes[0]] | sort | join(" ")')" = "manual yearly" ]
+    record=$(s3_list list "$BUCKET" | grep ' runs/' | cut -d' ' -f2)
+    [[ $(s3_request GET "/$BUCKET/$record?retention") == *GOVERNANCE* ]]
+    holdfast --json status | jq -e '.repositories[0].last_run.exit_status == 0'
+    holdfast status
+    # Nothing is due: no further record, and not a word.
+    run holdfast run
+    [ "$status" -eq 0 ] && [ -z "$output" ]
+    [ "$(s3_list list "$BUCKET" | grep -c ' runs/')" -eq 1 ]
+    restore_and_compare files:latest
+    # No snapshot needs the record.
+    s3_faults front "{$SEVENTEEN_HOURS}"
+    holdfast -q prune
+    moved_on | grep -q /packs/
+    ! moved_on | grep -q /runs/
+}
+
 @test "locks of what is needed are moved on whatever fails of a prune before" {
     day_locks
     head -c 2000000 /dev/urandom >"$WORK/source/gone"
