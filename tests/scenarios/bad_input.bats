@@ -505,14 +505,11 @@ small_disk() {
     make_repo
     make_small_tree
     holdfast -q backup
-    sed 's|type = "files"; paths = [^}]* }|type = "command"; command = [ "sleep", "15" ]; filename = "x"; }|' \
+    sed 's|type = "files"; paths = [^}]* }|type = "command"; command = [ "sleep", "300" ]; filename = "x"; }|' \
         "$WORK/holdfast.conf" >"$WORK/slow.conf"
     "$HOLDFAST_BIN" -q -c "$WORK/slow.conf" backup >/dev/null 2>&1 3>&- &
     writer=$!
-    for _ in $(seq 100); do
-        [ -n "$(ls "$WORK/repo1/leases" 2>/dev/null)" ] && break
-        sleep 0.05
-    done
+    until [ -n "$(ls "$WORK/repo1/leases" 2>/dev/null)" ]; do kill -0 "$writer"; sleep 0.05; done
     for command in backup prune heal "forget latest"; do
         # shellcheck disable=SC2086
         ends 4 "process $writer since" holdfast $command

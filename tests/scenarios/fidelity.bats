@@ -209,8 +209,8 @@ P
     printf start | dd of="$S/huge" conv=notrunc status=none
     printf middle | dd of="$S/huge" bs=1 seek=512G conv=notrunc status=none
     sync -f "$S"
-    timeout 20 "$HOLDFAST_BIN" -c "$WORK/holdfast.conf" -q backup
-    timeout 20 "$HOLDFAST_BIN" -c "$WORK/holdfast.conf" -q restore latest --to "$WORK/out"
+    timeout 100 "$HOLDFAST_BIN" -c "$WORK/holdfast.conf" -q backup
+    timeout 100 "$HOLDFAST_BIN" -c "$WORK/holdfast.conf" -q restore latest --to "$WORK/out"
     compare "$S" "$WORK/out$S"
     sync -f "$S"
     [ "$(stat -c %b "$WORK/out$S/huge")" -eq "$(stat -c %b "$S/huge")" ]

@@ -280,7 +280,7 @@ J
         [ "$(wc -w <<<"$daemons")" -eq 3 ]
     }
     ended() {
-        for _ in $(seq 100); do
+        for _ in $(seq 600); do
             pgrep -f "$folder/ceph.conf" >/dev/null || return 0
             sleep 0.1
         done

@@ -79,15 +79,15 @@ tell() {
     start_receiver leads redirect
     LEADS=$URL
     start_receiver broken 503
-    configure "{ type = \"webhook\"; url = \"$REFUSES/sesame\"; timeout = \"2s\"; },
-        { type = \"webhook\"; url = \"$HANGS/sesame\"; timeout = \"2s\"; },
-        { type = \"webhook\"; url = \"$LEADS/sesame\"; timeout = \"2s\"; },
-        { type = \"ping\"; url = \"$URL/sesame\"; timeout = \"2s\"; },
-        { type = \"webhook\"; url = \"http://127.0.0.1:1/sesame\"; timeout = \"2s\"; },
-        { type = \"mail\"; to = [ \"root\" ]; command = [ \"sleep\", \"100\" ]; timeout = \"2s\"; }"
+    configure "{ type = \"webhook\"; url = \"$REFUSES/sesame\"; timeout = \"5s\"; },
+        { type = \"webhook\"; url = \"$HANGS/sesame\"; timeout = \"5s\"; },
+        { type = \"webhook\"; url = \"$LEADS/sesame\"; timeout = \"5s\"; },
+        { type = \"ping\"; url = \"$URL/sesame\"; timeout = \"5s\"; },
+        { type = \"webhook\"; url = \"http://127.0.0.1:1/sesame\"; timeout = \"5s\"; },
+        { type = \"mail\"; to = [ \"root\" ]; command = [ \"sleep\", \"100\" ]; timeout = \"5s\"; }"
     SECONDS=0
     tell 1
-    [ "$SECONDS" -le 4 ] # all at the same time
+    [ "$SECONDS" -lt 18 ] # all at the same time: four take five seconds each
     [ "$(grep -c 'not delivered: ' "$WORK/err")" -eq 6 ]
     grep -q "not delivered: webhook $REFUSES/...: $REFUSES/... answers with status 404" "$WORK/err"
     [ "$(requests refuses 'length')" -eq 1 ] # it would be the same again
@@ -96,7 +96,7 @@ tell() {
     grep -q "^hint: redirects are not followed: this one leads to $LEADS;" "$WORK/err"
     [ "$(requests leads 'map(.path) | join(" ")')" = /sesame ]
     grep -q "not delivered: ping $URL/...: after [2-9] tries: $URL/... answers with status 503" "$WORK/err"
-    grep -q 'not delivered: mail to root: command sleep 100 took longer than 2 seconds' "$WORK/err"
+    grep -q 'not delivered: mail to root: command sleep 100 took longer than 5 seconds' "$WORK/err"
     tell 1 --json
     [ "$(jq -r '[.channels[] | select(.delivered == false) | .error] | length' "$WORK/out")" -eq 6 ]
 }
@@ -111,10 +111,10 @@ tell() {
     tell 0
     grep -q "webhook of $WORK/url" "$WORK/out"
     [ "$(requests tls '.[0].path')" = /sesame ]
-    configure "{ type = \"webhook\"; url_file = \"$WORK/url\"; timeout = \"5s\"; }"
+    configure "{ type = \"webhook\"; url_file = \"$WORK/url\"; timeout = \"60s\"; }"
     SECONDS=0
     tell 1
-    [ "$SECONDS" -le 2 ] # an unknown certificate stays unknown
+    [ "$SECONDS" -lt 50 ] # an unknown certificate stays unknown
     grep -q 'certificate' "$WORK/err"
     chmod 644 "$WORK/url"
     tell 1
@@ -155,6 +155,8 @@ P
 }
 
 @test "the system's log gets lines" {
+    exec 8>/var/tmp/holdfast-scenario-log.lock
+    flock 8 # of the other suites that are run at the same time
     [ ! -e /dev/log ] || skip "a daemon listens at /dev/log"
     configure '{ type = "syslog"; facility = "local2"; timeout = "2s"; }'
     tell 1
@@ -174,7 +176,7 @@ with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as s, open(sys.argv[2], "w
 P
     until [ -S "$WORK/log" ]; do sleep 0.02; done
     tell 0
-    for _ in $(seq 50); do [ "$(wc -l <"$WORK/lines")" -lt 2 ] || break; sleep 0.02; done
+    for _ in $(seq 3000); do [ "$(wc -l <"$WORK/lines")" -lt 2 ] || break; sleep 0.02; done
     grep -Eq '^<149>[A-Z][a-z]{2} [ 0-9]{2} [0-9:]{8} holdfast\[[0-9]+\]: Holdfast: test on .*: this is a test$' "$WORK/lines"
 }
 
@@ -238,7 +240,7 @@ run_at() {
     holdfast -q init $KEY
     SECONDS=0
     run_at 0 0
-    [ "$SECONDS" -le 8 ]
+    [ "$SECONDS" -lt 60 ]
     [ "$(grep -c 'warning: not delivered: ' "$WORK/err")" -eq 3 ] # the ping twice
     [ "$(requests slow 'length')" -eq 1 ]
     run_at 2 0 --json
@@ -284,7 +286,7 @@ run_at() {
     kill -TERM "$pid"
     wait "$pid" || got=$?
     [ "$got" -eq 1 ]
-    [ "$SECONDS" -le 8 ]
+    [ "$SECONDS" -lt 25 ] # without the signal, the channel's half a minute
     [ "$(requests hook '.[0].body | fromjson | "\(.level) \(.run.interrupted)"')" = 'failure true' ]
     is_redacted
 }

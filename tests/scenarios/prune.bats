@@ -118,16 +118,20 @@ objects() { store_list 1 | grep -v ' leases/'; }
     echo x >"$WORK/source/x"
     holdfast -q backup
     sed -e 's|host.key|other.key|; s|/state"|/state2"|; s|paths = .*;|&|' "$WORK/holdfast.conf" >"$WORK/other.conf"
-    sed -i "s|source = { type = \"files\"; paths = \\[ \"$WORK/source\" \\]; };|source = { type = \"command\"; command = [ \"sleep\", \"6\" ]; };|" "$WORK/other.conf"
-    sleep 6
-    "$HOLDFAST_BIN" -q -c "$WORK/other.conf" backup &
+    printf '#!/bin/sh\nwhile [ -e %s/slow ]; do sleep 0.1; done\n' "$WORK" >"$WORK/dump"
+    chmod +x "$WORK/dump"
+    sed -i "s|source = { type = \"files\"; paths = \\[ \"$WORK/source\" \\]; };|source = { type = \"command\"; command = [ \"$WORK/dump\" ]; };|" "$WORK/other.conf"
+    touch "$WORK/slow"
+    sleep 6 # what is younger than a writer, by clocks that differ by a 24th of lease_live, is not condemned
+    "$HOLDFAST_BIN" -q -c "$WORK/other.conf" backup 3>&- &
     writer=$!
-    sleep 2
+    until store_list 1 | grep -q ' leases/'; do kill -0 "$writer"; sleep 0.1; done
     holdfast -q forget "$(holdfast --json snapshots | jq -r '.snapshots[0].id')"
     run holdfast --json prune
     [ "$status" -eq 0 ]
     [ "$(jq .delayed_packs <<<"$output")" -gt 0 ]
     [ "$(jq .deleted_packs <<<"$output")" -eq 0 ]
+    rm "$WORK/slow"
     wait "$writer"
     run holdfast --json prune
     [ "$(jq .deleted_packs <<<"$output")" -gt 0 ]
@@ -141,16 +145,20 @@ objects() { store_list 1 | grep -v ' leases/'; }
     holdfast -q host add pruner --out "$WORK/pruner.key" --role prune
     sed -e 's|host.key|pruner.key|; s|/state"|/state2"|' "$WORK/holdfast.conf" >"$WORK/pruner.conf"
     head -c 3000000 /dev/urandom >"$WORK/common"
-    printf '#!/bin/sh\ncat %s/common; [ ! -e %s/slow ] || { rm %s/slow; sleep 8; }; date +%%N\n' "$WORK" "$WORK" "$WORK" >"$WORK/dump"
+    printf '#!/bin/sh\ncat %s/common\nrm -f %s/reading\nwhile [ -e %s/slow ]; do sleep 0.1; done\ndate +%%N\n' "$WORK" "$WORK" "$WORK" >"$WORK/dump"
     chmod +x "$WORK/dump"
     holdfast -q backup
-    touch "$WORK/slow"
-    holdfast backup >"$WORK/log" 2>&1 &
+    touch "$WORK/slow" "$WORK/reading"
+    holdfast backup >"$WORK/log" 2>&1 3>&- &
     writer=$!
-    sleep 5
+    while [ -e "$WORK/reading" ]; do kill -0 "$writer"; sleep 0.1; done
     "$HOLDFAST_BIN" -q -c "$WORK/pruner.conf" forget "$(holdfast --json snapshots | jq -r '.snapshots[0].id')"
-    run "$HOLDFAST_BIN" -c "$WORK/pruner.conf" --json prune
-    [ "$(jq .deleted_packs <<<"$output")" -gt 0 ]
+    # As soon as the lease is too old.
+    until [ "$("$HOLDFAST_BIN" -c "$WORK/pruner.conf" --json prune | jq .deleted_packs)" -gt 0 ]; do
+        kill -0 "$writer"
+        sleep 0.5
+    done
+    rm "$WORK/slow"
     wait "$writer"
     cat "$WORK/log"
     grep -q "taken anew" "$WORK/log"
@@ -181,7 +189,7 @@ objects() { store_list 1 | grep -v ' leases/'; }
 
 @test "a damaged lease protects its writer, however late it was refreshed, until it is too old" {
     make_repo 1 "source = { type = \"command\"; command = [ \"$WORK/dump\" ]; filename = \"all\"; };" \
-        'chunk_average = "16K"; lease_refresh = "1s"; lease_recheck = "15s"; lease_live = "20s";'
+        'chunk_average = "16K"; lease_refresh = "1s"; lease_recheck = "40s"; lease_live = "47s";'
     holdfast -q host add pruner --out "$WORK/pruner.key" --role prune
     sed -e 's|host.key|pruner.key|; s|/state"|/state2"|' "$WORK/holdfast.conf" >"$WORK/pruner.conf"
     pruner() { "$HOLDFAST_BIN" -c "$WORK/pruner.conf" "$@"; }
@@ -195,7 +203,7 @@ while [ ! -e $WORK/end ]; do head -c 300000 /dev/urandom; sleep 0.2; done
 S
     chmod +x "$WORK/dump"
     holdfast -q backup
-    sleep 1.1
+    sleep 2.1
     touch "$WORK/slow"
     "$HOLDFAST_BIN" -c "$WORK/holdfast.conf" backup >"$WORK/log" 2>&1 &
     writer=$!
@@ -224,7 +232,7 @@ S
     holdfast cat files:latest all | cmp -n 3000000 - "$WORK/common"
     # Whatever is too old by the time of the store protects nobody, and goes.
     store_put 1 "$lease" "$WORK/garbage"
-    sed -i 's/lease_recheck = "15s"; lease_live = "20s"/lease_recheck = "2s"; lease_live = "3s"/' "$WORK/holdfast.conf"
+    sed -i 's/lease_recheck = "40s"; lease_live = "47s"/lease_recheck = "2s"; lease_live = "3s"/' "$WORK/holdfast.conf"
     sleep 4
     holdfast -q forget files:latest
     run holdfast --json prune

@@ -16,7 +16,7 @@ fails() {
     : >"$WORK/front.log"
     run holdfast "${@:3}"
     [ "$status" -eq "$1" ] && [[ $output == *"$2"* ]] && [[ $output == *hint:* ]] || { echo "$status: $output"; return 1; }
-    [ $((SECONDS - begin)) -lt 10 ]
+    [ $((SECONDS - begin)) -lt 40 ]
 }
 
 # most_alike FILTER: how often the request was sent that was sent most often.
@@ -54,7 +54,7 @@ most_alike() {
     s3_faults front '{"rules": [{"method": "PUT", "path": "/leases/", "nth": [1], "fault": "slow_down", "retry_after": 3}]}'
     holdfast -q backup
     waited=$(jq -s '[.[] | select(.method == "PUT" and (.path | contains("/leases/")))] | .[1].time - .[0].time' "$WORK/front.log")
-    jq -en "$waited >= 3 and $waited < 6"
+    jq -en "$waited >= 3 and $waited < 20"
     # More patience than there is: it is not waited for at all.
     use_front
     s3_faults front '{"rules": [{"method": "PUT", "path": "/leases/", "fault": "too_many", "retry_after": 600}]}'
@@ -128,7 +128,7 @@ most_alike() {
     begin=$(date +%s%3N)
     holdfast -q verify --all
     took=$(($(date +%s%3N) - begin))
-    [ "$took" -ge 2600 ] && [ "$took" -lt 15000 ]
+    [ "$took" -ge 2600 ] && [ "$took" -lt 60000 ]
 }
 
 @test "temporary keys that expire under way are renewed by the program that gives them" {

@@ -65,23 +65,20 @@ teardown() { drop_work; }
 
 @test "what prune condemned under a writer's feet is copied to a new target, and its index with it" {
     write_config 2 "source = { type = \"command\"; command = [ \"$WORK/dump\" ]; filename = \"all\"; };" \
-        'lease_refresh = "1s"; lease_recheck = "15s"; lease_live = "20s";'
+        'lease_refresh = "1s"; lease_recheck = "40s"; lease_live = "47s";'
     holdfast -q host add pruner --out "$WORK/pruner.key" --role prune
     sed -e 's|host.key|pruner.key|; s|/state"|/state2"|' "$WORK/holdfast.conf" >"$WORK/pruner.conf"
     pruner() { "$HOLDFAST_BIN" -c "$WORK/pruner.conf" "$@"; }
     head -c 3000000 /dev/urandom >"$WORK/common"
-    printf '#!/bin/sh\ncat %s/common\nwhile [ -e %s/slow ]; do sleep 0.1; done\n' "$WORK" "$WORK" >"$WORK/dump"
+    printf '#!/bin/sh\ncat %s/common\nrm -f %s/reading\nwhile [ -e %s/slow ]; do sleep 0.1; done\n' "$WORK" "$WORK" "$WORK" >"$WORK/dump"
     chmod +x "$WORK/dump"
     holdfast -q backup
-    sleep 1.1
-    touch "$WORK/slow"
+    sleep 2.1
+    touch "$WORK/slow" "$WORK/reading"
     # A descriptor that stays open would keep bats waiting.
     holdfast -q backup 3>&- &
-    local writer=$! i
-    for i in $(seq 100); do
-        [ "$(store_list 1 | grep -c ' leases/')" -eq 0 ] || break
-        sleep 0.1
-    done
+    local writer=$!
+    while [ -e "$WORK/reading" ]; do kill -0 "$writer"; sleep 0.1; done
     sleep 1
     pruner -q forget "$(pruner --json snapshots | jq -r '.snapshots[0].id')"
     [ "$(pruner --json prune | jq .delayed_packs)" -gt 0 ]
@@ -141,7 +138,7 @@ teardown() { drop_work; }
 }
 
 @test "a condemned pack that somebody brings to a target stays, also for a prune that sees no other target" {
-    local lease='lease_refresh = "1s"; lease_recheck = "15s"; lease_live = "20s";' pack i
+    local lease='lease_refresh = "1s"; lease_recheck = "40s"; lease_live = "47s";' pack i
     write_config 1 '' "$lease"
     sed -e 's|/state"|/state2"|; s|^\(targets.*\) );|\1, { name = "disk2"; type = "local"; path = "/nowhere"; } );|' \
         "$WORK/holdfast.conf" >"$WORK/one.conf"
@@ -155,18 +152,18 @@ teardown() { drop_work; }
     for i in $(store_list 1 | awk '$2 ~ /^(index|snapshots)\// { print $2 }'); do
         store_remove 1 "$i"
     done
-    sleep 1.1
+    sleep 2.1
     run "$HOLDFAST_BIN" -c "$WORK/one.conf" -q prune
     [ "$status" -eq 6 ]
     [[ $(store_list 1) != *"$pack"* ]]
-    sleep 1.1
+    sleep 2.1
     # A run that brings it back to target 1, seen before it wrote what lists and needs it.
     echo >"$WORK/dumped"
     touch "$WORK/slow"
     # A descriptor that stays open would keep bats waiting.
     holdfast -q backup 3>&- &
     local writer=$!
-    for i in $(seq 100); do
+    for i in $(seq 600); do
         [[ $(store_list 1) != *" snapshots/"* ]] || break
         sleep 0.1
     done

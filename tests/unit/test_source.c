@@ -536,7 +536,7 @@ START_TEST(cancelling_ends_the_whole_process_group)
     ck_assert_int_eq(command_read(command, text, sizeof text, &n, &err), ERROR_CANCELLED);
     ck_assert_int_eq(command_finish(command, &err), ERROR_CANCELLED);
     command_free(command);
-    shell("sleep 0.2; p=$(cat pid); test ! -e /proc/$p || grep -q '^State:.Z' /proc/$p/status");
+    shell("p=$(cat pid); while test -e /proc/$p && ! grep -q '^State:.Z' /proc/$p/status; do sleep 0.1; done");
 }
 END_TEST
 
@@ -547,8 +547,8 @@ START_TEST(a_command_is_given_up_after_its_time)
     char text[100];
     size_t n;
     OK(command_start(argv, NULL, NULL, &command, &err));
-    command_set_timeout(command, 1);
     OK(command_read(command, text, sizeof text, &n, &err));
+    command_set_timeout(command, 1);
     ck_assert_int_eq(command_read(command, text, sizeof text, &n, &err), ERROR_FAILED);
     ck_assert(strstr(err.message, "took longer than 1 seconds") != NULL);
     ck_assert_int_eq(command_finish(command, &err), ERROR_FAILED);
