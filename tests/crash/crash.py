@@ -1,12 +1,12 @@
 #!/usr/bin/env python3
 """Stops the program at every call that changes a file, and looks at what it left.
 
-Each command runs on a copy of a small repository with a preloaded library (stop.c) that kills it before or in the
-midst of the N-th write, fsync, rename, link, unlink, truncation or creation, or makes that call fail; for every N.
+Each command runs on a copy of a small repository with a preloaded library (stop.c) that kills it before the N-th write,
+fsync, rename, link, unlink, truncation or creation, or in the midst of a write, for every N, or makes a call fail that can.
 After each: committed snapshots restore byte for byte, verify is clean, the next run ends well and reuses what was
 uploaded, nothing temporary stays.
 
-Usage: crash.py HOLDFAST STOP_LIBRARY [--only COMMAND]     With HOLDFAST_LONG set, failing calls stop at every N, too.
+Usage: crash.py HOLDFAST STOP_LIBRARY [--only COMMAND]     With HOLDFAST_LONG set, calls fail at every N, too.
 """
 import argparse
 import collections
@@ -20,7 +20,8 @@ import tempfile
 import time
 
 SETTINGS = 'chunk_average = "16K"; pack_size = "64K"; checkpoint_interval = "1d"; workers = 1;'
-KILLS, FAULTS = ("kill", "half"), ("EIO", "ENOSPC", "short")
+# What can happen, and at which calls, see stop.c.
+KILLS, FAULTS = {"kill": "wro", "half": "w"}, {"EIO": "wro", "ENOSPC": "wr", "short": "w"}
 
 
 class Failure(Exception):
@@ -123,12 +124,13 @@ class Place:
         return job["id"]
 
     def count_calls(self, command):
+        """A letter for each call, see stop.c."""
         self.load(command)
         result = self.run(*self.commands[command], stop={"STOP_COUNT": f"{self.work}/calls"})
         if result.returncode != 0:
             raise Failure(f"{command} cannot be counted: {result.stderr}")
         with open(f"{self.work}/calls") as f:
-            return int(f.read())
+            return f.read()
 
     def listed(self):
         return {s["id"] for s in json.loads(self.good("snapshots").stdout)["snapshots"]}
@@ -301,10 +303,11 @@ def main():
         for command in commands:
             stride = 1 if os.environ.get("HOLDFAST_LONG") else 4
             if command == "run" and stride > 1:  # does what backup and prune do; of its own is the record, at its end
-                tasks += [(command, "kill", n) for n in range(counts[command] - 60, counts[command] + 1)]
+                tasks += [(command, "kill", n) for n in range(len(counts[command]) - 60, len(counts[command]) + 1)]
                 continue
-            tasks += [(command, how, n) for how in KILLS for n in range(1, counts[command] + 1)]
-            tasks += [(command, how, n) for i, how in enumerate(FAULTS) for n in range(1 + i % stride, counts[command] + 1, stride)]
+            for how, kinds in (KILLS | FAULTS).items():
+                at = [n for n, kind in enumerate(counts[command], 1) if kind in kinds]
+                tasks += [(command, how, n) for n in (at if how in KILLS else at[list(FAULTS).index(how) % stride::stride])]
         for task, failure in pool.map(attempt, tasks, chunksize=4):
             done[task[:2]] += 1
             if failure:
@@ -314,7 +317,7 @@ def main():
                 break
         pool.shutdown(cancel_futures=True)
     for command in commands:
-        print(f"{command}: {counts[command]} calls; " + ", ".join(f"{done[command, how]} x {how}" for how in KILLS + FAULTS))
+        print(f"{command}: {len(counts[command])} calls; " + ", ".join(f"{done[command, how]} x {how}" for how in KILLS | FAULTS))
     print(f"{sum(done.values())} stops, {len(failures)} failures")
     if not failures:
         for work in works:

@@ -2,11 +2,12 @@
  * Preloaded into the program: counts the calls that change files, and at the one numbered STOP_AT does what
  * STOP_HOW says:
  *   kill    the process dies before the call
- *   half    it dies after half of a write, or right after any other call
+ *   half    it dies after half of a write, or right after any other call: what the next one's kill shows, too
  *   short   half of a write is done, and the program goes on
  *   EIO     this call fails
  *   ENOSPC  this call and all later ones that need room fail
- * STOP_COUNT names a file that gets the number of calls when the program ends.
+ * STOP_COUNT names a file that gets a letter for each call when the program ends: w(rite), r (needs room),
+ * o(ther).
  */
 /* Both names of each call, and neither in place of the other. */
 #undef _FILE_OFFSET_BITS
@@ -23,7 +24,10 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
+enum kind { OTHER, ROOM, WRITING };
+
 static atomic_long calls;
+static char kinds[1 << 16];
 static long stop_at;
 static const char *how = "";
 
@@ -40,7 +44,7 @@ __attribute__((destructor)) static void end(void)
     FILE *file = path ? fopen(path, "w") : NULL;
     if (!file)
         return;
-    fprintf(file, "%ld\n", atomic_load(&calls));
+    fwrite(kinds, 1, (size_t)atomic_load(&calls), file);
     fclose(file);
 }
 
@@ -53,15 +57,18 @@ static void die(void)
 
 enum action { GO, FAIL, HALF, DIE_AFTER };
 
-/* What to do at this call; needs_room: a full disk makes it fail. */
-static enum action next(int needs_room)
+/* What to do at this call. */
+static enum action next(enum kind kind)
 {
     long n = atomic_fetch_add(&calls, 1) + 1;
+    if (n > (long)sizeof kinds)
+        abort();
+    kinds[n - 1] = "orw"[kind];
     if (!stop_at || n < stop_at)
         return GO;
     if (strcmp(how, "ENOSPC") == 0) {
         errno = ENOSPC;
-        return needs_room ? FAIL : GO;
+        return kind == OTHER ? GO : FAIL;
     }
     if (n > stop_at)
         return GO;
@@ -78,14 +85,14 @@ static enum action next(int needs_room)
 #define REAL(type, name) ((type)dlsym(RTLD_NEXT, name))
 
 /* Anything but a write. */
-#define CALL(result_type, name, needs_room, parameters, arguments)                                           \
+#define CALL(result_type, name, kind, parameters, arguments)                                                 \
     result_type name parameters;                                                                             \
     result_type name parameters                                                                              \
     {                                                                                                        \
         static result_type(*real) parameters;                                                                \
         if (!real)                                                                                           \
             real = REAL(result_type(*) parameters, #name);                                                   \
-        enum action action = next(needs_room);                                                               \
+        enum action action = next(kind);                                                                     \
         if (action == FAIL)                                                                                  \
             return -1;                                                                                       \
         result_type result = real arguments;                                                                 \
@@ -103,7 +110,7 @@ static enum action next(int needs_room)
             real = REAL(ssize_t(*) parameters, #name);                                                       \
         if (fd == STDOUT_FILENO || fd == STDERR_FILENO)                                                      \
             return real whole;                                                                               \
-        enum action action = next(1);                                                                        \
+        enum action action = next(WRITING);                                                                  \
         if (action == FAIL)                                                                                  \
             return -1;                                                                                       \
         if (action == GO || size < 2)                                                                        \
@@ -120,19 +127,19 @@ WRITE(pwrite, (int fd, const void *data, size_t size, off_t offset), (fd, data, 
 WRITE(pwrite64, (int fd, const void *data, size_t size, off64_t offset), (fd, data, size / 2, offset),
       (fd, data, size, offset))
 
-CALL(int, fsync, 0, (int fd), (fd))
-CALL(int, fdatasync, 0, (int fd), (fd))
-CALL(int, syncfs, 0, (int fd), (fd))
-CALL(int, ftruncate, 1, (int fd, off_t size), (fd, size))
-CALL(int, ftruncate64, 1, (int fd, off64_t size), (fd, size))
-CALL(int, rename, 0, (const char *from, const char *to), (from, to))
-CALL(int, renameat, 0, (int a, const char *from, int b, const char *to), (a, from, b, to))
-CALL(int, link, 1, (const char *from, const char *to), (from, to))
-CALL(int, linkat, 1, (int a, const char *from, int b, const char *to, int flags), (a, from, b, to, flags))
-CALL(int, unlink, 0, (const char *path), (path))
-CALL(int, unlinkat, 0, (int folder, const char *path, int flags), (folder, path, flags))
-CALL(int, mkdir, 1, (const char *path, mode_t mode), (path, mode))
-CALL(int, mkdirat, 1, (int folder, const char *path, mode_t mode), (folder, path, mode))
+CALL(int, fsync, OTHER, (int fd), (fd))
+CALL(int, fdatasync, OTHER, (int fd), (fd))
+CALL(int, syncfs, OTHER, (int fd), (fd))
+CALL(int, ftruncate, ROOM, (int fd, off_t size), (fd, size))
+CALL(int, ftruncate64, ROOM, (int fd, off64_t size), (fd, size))
+CALL(int, rename, OTHER, (const char *from, const char *to), (from, to))
+CALL(int, renameat, OTHER, (int a, const char *from, int b, const char *to), (a, from, b, to))
+CALL(int, link, ROOM, (const char *from, const char *to), (from, to))
+CALL(int, linkat, ROOM, (int a, const char *from, int b, const char *to, int flags), (a, from, b, to, flags))
+CALL(int, unlink, OTHER, (const char *path), (path))
+CALL(int, unlinkat, OTHER, (int folder, const char *path, int flags), (folder, path, flags))
+CALL(int, mkdir, ROOM, (const char *path, mode_t mode), (path, mode))
+CALL(int, mkdirat, ROOM, (int folder, const char *path, mode_t mode), (folder, path, mode))
 
 #define OPEN(name, before_types, before)                                                                     \
     int name(before_types const char *path, int flags, ...);                                                 \
@@ -145,7 +152,7 @@ CALL(int, mkdirat, 1, (int folder, const char *path, mode_t mode), (folder, path
         va_start(list, flags);                                                                               \
         mode_t mode = flags & (O_CREAT | O_TMPFILE) ? va_arg(list, mode_t) : 0;                              \
         va_end(list);                                                                                        \
-        enum action action = flags & O_CREAT ? next(1) : GO;                                                 \
+        enum action action = flags & O_CREAT ? next(ROOM) : GO;                                              \
         if (action == FAIL)                                                                                  \
             return -1;                                                                                       \
         int fd = real(before path, flags, mode);                                                             \
