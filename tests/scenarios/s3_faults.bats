@@ -7,7 +7,7 @@ teardown() { s3_stop; drop_work; }
 
 # use_front [SETTINGS OF THE TARGET] [SETTINGS OF THE REPOSITORY]
 use_front() {
-    write_targets_config "$(s3_target store "$BUCKET" "$PROXY" "${1:-}")" "" "${2:-retry_budget = 2;} stall_timeout = 1;"
+    write_targets_config "$(s3_target store "$BUCKET" "$PROXY" "${1:-}")" "" "${2:-retry_budget = 2;} stall_timeout = 3;"
 }
 
 # fails STATUS TEXT COMMAND...: and does so soon

@@ -536,7 +536,8 @@ START_TEST(cancelling_ends_the_whole_process_group)
     ck_assert_int_eq(command_read(command, text, sizeof text, &n, &err), ERROR_CANCELLED);
     ck_assert_int_eq(command_finish(command, &err), ERROR_CANCELLED);
     command_free(command);
-    shell("p=$(cat pid); while test -e /proc/$p && ! grep -q '^State:.Z' /proc/$p/status; do sleep 0.1; done");
+    shell(
+        "p=$(cat pid); while test -e /proc/$p && ! grep -q '^State:.Z' /proc/$p/status; do sleep 0.1; done");
 }
 END_TEST
 
