@@ -402,7 +402,7 @@ int segments_queue(struct repository *r, enum blob_kind kind, const uint64_t *pa
     for (size_t i = 0; i < part_count && code == 0; i++) {
         segment.part = (uint32_t)i;
         segment.parts = segment.supersedes.count ? (uint32_t)part_count : 0;
-        code = queue_part(r, &segment, packs + parts[i].first, parts[i].count, err);
+        code = queue_part(r, &segment, count ? packs + parts[i].first : NULL, parts[i].count, err);
     }
     free(parts);
     return code;
