@@ -6,8 +6,10 @@
 /* What the run and each part of it share. */
 #define SET_STEP(o, step)                                                                                    \
     do {                                                                                                     \
-        output_json_time(o, "started", (step)->started);                                                     \
-        output_json_time(o, "ended", (step)->ended);                                                         \
+        if ((step)->started) {                                                                               \
+            output_json_time(o, "started", (step)->started);                                                 \
+            output_json_time(o, "ended", (step)->ended);                                                     \
+        }                                                                                                    \
         json_object_set_new(o, "exit_status", json_integer((json_int_t)(step)->exit_status));                \
         if (*(step)->message)                                                                                \
             output_json_bytes(o, "message", bytes_of_string((step)->message));                               \

@@ -42,7 +42,7 @@ static void add_blame(struct buffer *out, enum notify_level level, const struct 
 {
     const char *before = ": ";
     for (size_t i = 0; i < run->job_count; i++) {
-        if (tell_level((int)run->jobs[i].exit_status) != level)
+        if (!run->jobs[i].started || tell_level((int)run->jobs[i].exit_status) != level)
             continue;
         buffer_append_format(out, "%sjob %s", before, run->jobs[i].job);
         before = ", ";

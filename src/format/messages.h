@@ -269,8 +269,8 @@ int manifest_decode(struct bytes body, struct arena *arena, struct manifest *man
 
 struct run_job {
     const char *job;
-    uint32_t classes; /* CLASS_ bits */
-    int64_t started, ended;
+    uint32_t classes;       /* CLASS_ bits */
+    int64_t started, ended; /* 0: the run ended before it came to this job */
     uint32_t exit_status;
     const char *message; /* why it failed */
     bool has_snapshot;

@@ -9,7 +9,7 @@
 
 /* ---- jobs ---- */
 
-/* What took it up last. */
+/* What took it up last; a run that was stopped before it came to it did not. */
 static void find_run(const struct overview_make *m, struct overview_job *job)
 {
     const struct run_list *runs = m->parameters->runs;
@@ -18,7 +18,7 @@ static void find_run(const struct overview_make *m, struct overview_job *job)
         if (!overview_is_own_run(m, &runs->list[i]))
             continue;
         for (size_t k = 0; k < record->job_count; k++) {
-            if (strcmp(record->jobs[k].job, job->name) == 0) {
+            if (record->jobs[k].started && strcmp(record->jobs[k].job, job->name) == 0) {
                 job->run = record;
                 job->run_job = &record->jobs[k];
             }

@@ -230,8 +230,8 @@ static bool failed_as_a_whole(const struct run_record *run)
                   (run->verify && overview_is_failure(run->verify->exit_status)) ||
                   (run->drill && overview_is_failure(run->drill->exit_status));
     for (size_t i = 0; i < run->job_count; i++)
-        blamed |=
-            overview_is_failure(run->jobs[i].exit_status) && strcmp(run->jobs[i].message, run->message) != 0;
+        blamed |= run->jobs[i].started && overview_is_failure(run->jobs[i].exit_status) &&
+                  strcmp(run->jobs[i].message, run->message) != 0;
     return overview_is_failure(run->exit_status) && !blamed;
 }
 

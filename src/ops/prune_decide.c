@@ -112,7 +112,7 @@ static bool last_run_failed(const struct rotation *rotation, const struct manife
             (!entry->waits && entry->record.sequence < sequence))
             continue;
         for (size_t k = 0; k < entry->record.job_count; k++) {
-            if (strcmp(entry->record.jobs[k].job, newest->job) != 0)
+            if (strcmp(entry->record.jobs[k].job, newest->job) != 0 || !entry->record.jobs[k].started)
                 continue;
             last = &entry->record.jobs[k];
             sequence = entry->waits ? UINT64_MAX : entry->record.sequence;

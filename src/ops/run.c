@@ -114,9 +114,9 @@ static void write_draft(struct run *run)
         *job = run->record->jobs[i];
         if (job->ended)
             continue;
-        job->started = job->ended = draft.ended;
+        job->ended = job->started ? draft.ended : 0;
         job->exit_status = STATUS_FAILED;
-        job->message = draft.message;
+        job->message = job->started ? draft.message : "not begun: the run was killed, or the machine stopped";
     }
     if (runs_draft(run->p->state_folder, &draft, &run->draft, &why) != 0)
         log_warning("if this run is killed, no record of it will be left: %s", why.message);
@@ -164,6 +164,7 @@ static void run_job(struct run *run, struct run_job *job)
     struct backup_result backup = {0};
     struct error why;
     job->started = now_seconds();
+    write_draft(run);
     int code = take(run, job, &backup, &why);
     if (code == 0) {
         run_note_backup(job, &backup, run->arena);
@@ -183,9 +184,10 @@ static void run_job(struct run *run, struct run_job *job)
 /* Those that the signal came before. */
 static void skip_job(struct run *run, struct run_job *job)
 {
-    job->started = job->ended = now_seconds();
     job->exit_status = STATUS_FAILED;
     job->message = "not begun: the run was stopped by a signal";
+    if (!*run->record->message)
+        run->record->message = "stopped by a signal";
     run->record->interrupted = true;
     make_worse(&run->record->exit_status, STATUS_FAILED);
 }

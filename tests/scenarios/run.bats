@@ -255,6 +255,7 @@ slow_job() { echo "{ name = \"slow\"; source = { type = \"command\"; command = [
     [ $(($(date +%s) - start)) -lt 60 ]
     [ "$(waiting)" -eq 1 ]
     [ "$(snapshots files) $(snapshots slow) $(snapshots last)" = "1 0 0" ]
+    [ "$(holdfast --json status | jq -r '[.repositories[0].jobs[].health] | join(" ")')" = "ok failing never" ]
     sed -i 's/exec sleep 120/echo/' "$WORK/holdfast.conf"
     holdfast -q run
     [ "$(history | tr '\n' ' ')" = "1 1 interrupted files=0 slow=1 last=1 2 0 slow=0 last=0 " ]
