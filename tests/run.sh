@@ -1,5 +1,6 @@
 #!/bin/sh
-# Installs what the tests need, builds with gcc, clang and the sanitizers, runs everything.
+# Installs what the tests need, builds with gcc, clang and the sanitizers, runs everything. Scenarios wait more than they work:
+# there are more of them at a time than processors, and what is built for later is built meanwhile.
 # Usage: sh tests/run.sh [--long]      Ends with "N passed, N failed"; status 0 only if all passed.
 set -u
 cd "$(dirname "$0")/.." || exit 1
@@ -15,7 +16,9 @@ sh etc/install-packages etc/packages-build etc/packages-test || { echo "0 passed
 
 began=$(date +%s)
 results=$(mktemp -d)
-trap 'rm -rf "$results"' EXIT
+meanwhile=
+trap '[ -z "$meanwhile" ] || kill "$meanwhile"; rm -rf "$results"' EXIT
+at_a_time=$(($(nproc) * 5 / 2))
 passed=0
 failed=0
 count() { # name, status, log
@@ -39,7 +42,7 @@ suite() { # name, folder, meson test arguments...
     name=$1 folder=$2
     shift 2
     rm -f "$folder"/meson-logs/testlog*.json
-    meson test -C "$folder" --print-errorlogs "$@" >"$results/log" 2>&1
+    meson test -C "$folder" --num-processes "$at_a_time" --print-errorlogs "$@" >"$results/log" 2>&1
     status=$?
     python3 - "$folder"/meson-logs/testlog*.json >"$results/counts" <<'P'
 import json, sys
@@ -58,25 +61,42 @@ P
         count "$name: tests could not run" 1 "$results/log"
     fi
 }
-configure() { # folder, setup arguments...
+build() { # folder, setup arguments...
     folder=$1
     shift
     [ -f "$folder/build.ninja" ] || meson setup "$folder" --werror "$@" || return 1
     ninja -C "$folder"
+}
+# In the background, for later; its output is in $results/FOLDER, $! its process.
+build_meanwhile() { # as build
+    (
+        renice -n 10 "$(exec sh -c 'echo $PPID')" >/dev/null
+        build "$@"
+    ) >"$results/$1" 2>&1 &
+}
+wait_for() { # process, its log
+    wait "$1"
+    status=$?
+    cat "$2"
+    return $status
 }
 
 export ASAN_OPTIONS=detect_leaks=1:abort_on_error=1 UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1
 # libconfig 1.5 leaks its scanner's buffer when a text ends inside a string.
 export LSAN_OPTIONS="suppressions=$PWD/tests/lsan.suppressions:print_suppressions=0"
 step "clang-format" sh -c 'find src tests -name "*.[ch]" | xargs clang-format --dry-run -Werror'
-step "build with gcc, release" configure build-release -Dbuildtype=release
-step "build with clang, sanitizers and fuzzers" env CC=clang sh -c "[ -f build-fuzz/build.ninja ] ||
-    meson setup build-fuzz --werror -Dfuzzers=true -Db_sanitize=address,undefined -Db_lundef=false || exit 1; ninja -C build-fuzz"
-step "build with ASan and UBSan" configure build-asan -Db_sanitize=address,undefined
+step "build with gcc, release" build build-release -Dbuildtype=release
+export CC=clang
+build_meanwhile build-sanitizers -Dfuzzers=true -Db_sanitize=address,undefined -Db_lundef=false
+unset CC
+meanwhile=$!
 suite release build-release
-suite asan build-asan --no-suite style
-suite fuzz build-fuzz --suite fuzz
-step "build with ThreadSanitizer" configure build-tsan -Db_sanitize=thread
+step "build with clang, ASan, UBSan and fuzzers" wait_for $meanwhile "$results/build-sanitizers"
+build_meanwhile build-tsan -Db_sanitize=thread
+meanwhile=$!
+suite sanitizers build-sanitizers --no-suite style
+step "build with ThreadSanitizer" wait_for $meanwhile "$results/build-tsan"
+meanwhile=
 suite tsan build-tsan --wrap "setarch -R" --suite thread
 suite valgrind build-release --wrap "valgrind -q --error-exitcode=9 --leak-check=full --suppressions=$PWD/tests/valgrind.suppressions" \
     --suite valgrind --timeout-multiplier 10
