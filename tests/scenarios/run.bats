@@ -2,7 +2,6 @@
 load ../lib/common.bash
 
 READER="$BATS_TEST_DIRNAME/../reader/holdfast_reader.py"
-CRON_ENTRY=/etc/cron.d/holdfast-scenario
 
 setup() { make_work passphrase; }
 teardown() {
@@ -17,7 +16,7 @@ setup_file() {
     local due
     [ "$(id -u)" -eq 0 ] && command -v cron >/dev/null || return 0
     make_work passphrase
-    export CRON_WORK=$WORK
+    export CRON_WORK=$WORK CRON_ENTRY=/etc/cron.d/holdfast-scenario-$$
     make_repo
     make_small_tree
     while [ "$(date +%-S)" -ge 40 ]; do sleep 1; done
@@ -26,15 +25,22 @@ setup_file() {
         schedule = { timezone = \"UTC\"; daily = \"$(date -u -d @$due +%H:%M)\";
             weekly = \"$(LC_ALL=C date -u -d @$due +%a | tr A-Z a-z) $(date -u -d @$due +%H:%M)\";
             monthly = \"$(date -u -d @$due +%-d) $(date -u -d @$due +%H:%M)\"; };"
-    printf '* * * * * root %s -q -c %s run >>%s 2>&1\n' "$HOLDFAST_BIN" "$WORK/holdfast.conf" "$WORK/log" >$CRON_ENTRY
-    # One that runs already reads the entry as well.
-    cron -f 3>&- >/dev/null 2>&1 &
+    printf '* * * * * root %s -q -c %s run >>%s 2>&1\n' "$HOLDFAST_BIN" "$WORK/holdfast.conf" "$WORK/log" >"$CRON_ENTRY"
+    # There is one at a time. One that runs already reads the entry as well; should it end, this one takes its place.
+    (
+        trap 'kill $!; exit' TERM
+        while :; do
+            cron -f &
+            wait $! || true
+            sleep 1
+        done
+    ) 3>&- >/dev/null 2>&1 &
     export CRON_PID=$!
 }
 
 teardown_file() {
     [ -n "${CRON_WORK:-}" ] || return 0
-    rm -f $CRON_ENTRY
+    rm -f "$CRON_ENTRY"
     kill "$CRON_PID" 2>/dev/null || true
     WORK=$CRON_WORK drop_work
 }
