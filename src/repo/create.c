@@ -55,9 +55,7 @@ static int check_empty(struct storage *storage, struct error *err)
     return code;
 }
 
-/* Locks must be possible where they are asked for; and where nothing else is asked, objects must be free to
- * go: keys, leases and events are replaced and removed. */
-static int check_lock(struct storage *storage, int64_t retain, struct error *err)
+int target_check_lock(struct storage *storage, int64_t retain, struct error *err)
 {
     struct storage_facts facts;
     int code = storage_describe(storage, &facts, err);
@@ -155,7 +153,7 @@ static int check_targets(const struct repository_parameters *p, struct error *er
         }
         int code = check_empty(p->targets[t], err);
         if (code == 0)
-            code = check_lock(p->targets[t], p->retain[t], err);
+            code = target_check_lock(p->targets[t], p->retain[t], err);
         if (code != 0)
             return code;
     }

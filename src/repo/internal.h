@@ -135,6 +135,12 @@ void listing_range(struct repository *r, enum object_folder folder, size_t *firs
 void listing_add(struct repository *r, const char *name, uint32_t mask, uint64_t size);
 void object_seen_name(const struct object_seen *object, char name[OBJECT_NAME_MAX]);
 
+/* ---- a new target (create.c) ---- */
+
+/* USAGE unless locks are possible where they are asked for, and objects free to go where nothing is asked:
+ * keys, leases and events are replaced and removed. */
+int target_check_lock(struct storage *storage, int64_t retain, struct error *err);
+
 /* ---- records (record.c) ---- */
 
 /* Signs with the host key, seals, and queues it for the active targets behind what is queued there already.

@@ -253,8 +253,15 @@ static int open_configs(struct repository *r, struct error *err)
         struct buffer bytes = {0};
         struct error why;
         int code = fetch_config(r, storage, &bytes, &why);
-        bool fill = r->parameters.fill_empty &&
-                    (code == ERROR_NOT_FOUND || (code == ERROR_INTEGRITY && holds_keyring(r, storage)));
+        bool empty = code == ERROR_NOT_FOUND;
+        bool fill =
+            r->parameters.fill_empty && (empty || (code == ERROR_INTEGRITY && holds_keyring(r, storage)));
+        if (fill && empty) {
+            struct error locks;
+            fill = target_check_lock(storage, r->parameters.retain[t], &locks) == 0;
+            if (!fill)
+                code = (why = locks).code;
+        }
         if (code == 0 && !found) {
             code = config_decode(buffer_bytes(&bytes), &r->config, &why);
             found = code == 0;

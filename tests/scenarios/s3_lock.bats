@@ -236,7 +236,7 @@ versions() {
     restore_and_compare latest
 }
 
-@test "init refuses a bucket that would lock keys and leases, and one that cannot lock" {
+@test "init and heal refuse a bucket that would lock keys and leases, and init one that cannot lock" {
     s3_bucket lock lock
     s3_request -d '<ObjectLockConfiguration><ObjectLockEnabled>Enabled</ObjectLockEnabled><Rule><DefaultRetention><Mode>GOVERNANCE</Mode><Days>3</Days></DefaultRetention></Rule></ObjectLockConfiguration>' \
         PUT "/$BUCKET?object-lock"
@@ -247,6 +247,18 @@ versions() {
     run holdfast check-config --online
     [ "$status" -eq 1 ]
     [[ $output == *"default retention"*"FAILED"* ]]
+    # Nor does heal fill it as a new target.
+    locking=$BUCKET
+    there=$(s3_list versions "$locking") # what check-config wrote, locked now
+    write_targets_config "{ name = \"disk\"; type = \"local\"; path = \"$WORK/repo1\"; }"
+    holdfast -q init
+    write_targets_config "{ name = \"disk\"; type = \"local\"; path = \"$WORK/repo1\"; }, $(lock_target 1d)"
+    run holdfast heal
+    [ "$status" -eq 6 ]
+    [[ $output == *"locks every new object for 3 days by default"*"left out"*hint:* ]]
+    [ "$(s3_list versions "$locking")" = "$there" ]
+    rm "$WORK/host.key" "$WORK/person.key"
+    rm -rf "$WORK/state"
     s3_bucket plain
     write_targets_config "$(lock_target 1d)"
     run holdfast init
@@ -500,9 +512,13 @@ versions() {
     restore_and_compare files:latest
     # No snapshot needs the record.
     s3_faults front "{$SEVENTEEN_HOURS}"
+    priced=$(holdfast --json prune --dry-run | jq .lock_requests)
+    : >"$WORK/front.log"
     holdfast -q prune
     moved_on | grep -q /packs/
     ! moved_on | grep -q /runs/
+    # What a dry run says that costs: a page of a listing, and this.
+    [ "$(s3_count front '.query | contains("retention")')" -eq $((priced - 1)) ]
 }
 
 @test "locks of what is needed are moved on whatever fails of a prune before" {
