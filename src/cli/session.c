@@ -68,7 +68,7 @@ const struct snapshot *session_snapshot(const struct session *s, const struct op
     unsigned damage = repository_damage(s->wire.repository);
     if (code == 0 && damage && changes && !by_id) {
         code =
-            error_set(&err, ERROR_INTEGRITY,
+            error_set(&err, damage > repository_outages(s->wire.repository) ? ERROR_INTEGRITY : ERROR_FAILED,
                       "which snapshot is \"%s\" cannot be told: there are objects that cannot be read", name);
         error_hint(&err, "name it by its id; see holdfast snapshots, and holdfast heal");
     }

@@ -17,11 +17,15 @@ int collection_new(struct repository *r, struct collection **collection, struct 
         return error_hint(err, "run holdfast prune on a host with the role prune");
     }
     if (r->damage) {
-        error_set(err, ERROR_INTEGRITY,
+        bool outage = r->damage == r->outages;
+        error_set(err, outage ? ERROR_FAILED : ERROR_INTEGRITY,
                   "%u objects of the repository could not be read: what they list might be needed, so "
                   "nothing is removed",
                   r->damage);
-        return error_hint(err, "see the warnings above; holdfast heal repairs what another target still has");
+        return error_hint(
+            err, "%s",
+            outage ? "see that the targets answer, and run the command again"
+                   : "see the warnings above; holdfast heal repairs what another target still has");
     }
     struct collection *c = memory_new(struct collection);
     c->r = r;

@@ -10,8 +10,8 @@
 
 struct collection;
 
-/* For a synced repository. INTEGRITY if some of its objects could not be read: what they list might be
- * needed. */
+/* For a synced repository. INTEGRITY if some of its objects could not be read, FAILED if all of these only
+ * because no target gave them out: what they list might be needed. */
 int collection_new(struct repository *repository, struct collection **collection, struct error *err);
 void collection_free(struct collection *collection);
 

@@ -283,6 +283,27 @@ P
     restore_and_compare latest
 }
 
+@test "a store that gives out nothing is no damage: prune and forget end with 1, not 5" {
+    write_targets_config "$(s3_target store "$BUCKET" "$PROXY"), { name = \"disk\"; type = \"local\"; path = \"$WORK/disk\"; }" "" \
+        "retry_budget = 2; stall_timeout = 10;"
+    holdfast -q init
+    mv "$WORK/disk" "$WORK/away"
+    run holdfast backup
+    [ "$status" -eq 6 ]
+    mv "$WORK/away" "$WORK/disk"
+    # What the disk is to get does not come.
+    s3_faults front '{"rules": [{"method": "GET", "path": "/packs/", "fault": "reset_before"}]}'
+    run holdfast prune --force
+    [ "$status" -eq 1 ] && [[ $output == *"could not be read"*"hint: see that the targets answer"* ]] || { echo "$status: $output"; false; }
+    s3_faults front '{"rules": [{"method": "GET", "path": "/snapshots/", "fault": "reset_before"}]}'
+    rm -rf "$WORK/state"
+    run holdfast forget latest
+    [ "$status" -eq 1 ] && [[ $output == *hint:* ]] || { echo "$status: $output"; false; }
+    s3_faults front
+    holdfast -q prune --force
+    restore_and_compare latest
+}
+
 @test "an older keyring is not used in place of the newest one that does not come" {
     use_front
     holdfast -q init
