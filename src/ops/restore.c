@@ -141,6 +141,8 @@ int restore_run(struct repository *repository, const struct restore_parameters *
     r->total = p->path_count ? 0 : p->snapshot->manifest.statistics.bytes;
     pthread_mutex_init(&r->lock, NULL);
     pthread_cond_init(&r->file_closed, NULL);
+    for (size_t i = 0; i < RESTORE_OPENING; i++)
+        pthread_mutex_init(&r->opening[i], NULL);
     int code =
         selection_make(repository, &p->snapshot->manifest.root, p->paths, p->path_count, &selection, err);
     if (code == 0) {
@@ -151,6 +153,8 @@ int restore_run(struct repository *repository, const struct restore_parameters *
     result->seconds = (double)(to.tv_sec - from.tv_sec) + (double)(to.tv_nsec - from.tv_nsec) / 1e9;
     pthread_mutex_destroy(&r->lock);
     pthread_cond_destroy(&r->file_closed);
+    for (size_t i = 0; i < RESTORE_OPENING; i++)
+        pthread_mutex_destroy(&r->opening[i]);
     free(r);
     return code;
 }

@@ -40,6 +40,8 @@ struct target_file {
     atomic_bool damaged, failed;
 };
 
+#define RESTORE_OPENING 16 /* locks for as many packs */
+
 /* A blob that goes to a place in a file. */
 struct piece {
     struct target_file *file;
@@ -48,11 +50,11 @@ struct piece {
     struct blob_location copy;
 };
 
+/* What one request brings: pieces of one pack, in the order of its frames. */
 struct piece_task {
-    struct piece *pieces; /* of one pack, in the order of its frames */
+    struct piece *pieces;
     size_t count;
     struct pack_reader *reader; /* where it was fetched ahead */
-    size_t loaded;              /* pieces whose frames it has */
 };
 
 struct restore {
@@ -66,6 +68,8 @@ struct restore {
     struct queue *ahead; /* tasks to be fetched first; NULL where a request costs next to nothing */
     pthread_t fetchers[64];
     size_t fetcher_count;
+    /* By number of a pack: whoever opens it first asks for its slots, and the others find them. */
+    pthread_mutex_t opening[RESTORE_OPENING];
     atomic_bool stopped;
     uint64_t total;
     atomic_uint_fast64_t files, bytes, fetched, failed, damaged, warnings, owner_failures;
@@ -85,7 +89,7 @@ struct restore {
 bool restore_stopped(struct restore *r);
 void restore_warn(struct restore *r, const char *format, ...) __attribute__((format(printf, 2, 3)));
 void *restore_worker(void *restore);
-/* From `ahead` to `tasks`, the first frames fetched. */
+/* From `ahead` to `tasks`, the frames fetched. */
 void *restore_fetcher(void *restore);
 /* Hands the pieces gathered so far to the workers. */
 void restore_flush(struct restore *r);

@@ -6,8 +6,9 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-#define READERS_KEPT 2 /* each holds the largest frame of its pack */
-#define LOAD_MAX (4u << 20)
+#define READERS_KEPT 2         /* each holds the largest frame of its pack */
+#define REQUEST_MAX (4u << 20) /* stored bytes that one request brings from far away, */
+#define READ_MAX (1u << 20)    /* and one from a disk: what stays in the processor's cache */
 #define GAP_MAX (128u << 10)
 
 struct kept_reader {
@@ -136,40 +137,28 @@ static void fetch_elsewhere(struct restore_worker_state *w, const struct piece *
     buffer_free_secret(&plain);
 }
 
-/* Where a run of frames that is worth one request ends. */
-static size_t end_of_run(const struct pack_entry *entry, const struct piece *pieces, size_t first,
-                         size_t count)
+/* Its failure shows again, frame by frame, when they are asked for. */
+static bool load(struct pack_reader *reader, const struct piece_task *task)
 {
-    const struct frame_entry *frames = entry->contents.frames;
-    uint64_t start = frames[pieces[first].copy.frame].offset;
-    size_t i = first + 1;
-    for (; i < count; i++) {
-        const struct frame_entry *last = &frames[pieces[i - 1].copy.frame],
-                                 *next = &frames[pieces[i].copy.frame];
-        if (next->offset > (uint64_t)last->offset + last->stored_length + GAP_MAX ||
-            next->offset + (uint64_t)next->stored_length - start > LOAD_MAX)
-            break;
-    }
-    return i;
+    struct error why;
+    int code =
+        pack_reader_load(reader, task->pieces[0].copy.frame, task->pieces[task->count - 1].copy.frame, &why);
+    if (code != 0)
+        log_verbose("%s", why.message);
+    return code == 0;
 }
 
 static void do_pieces(struct restore_worker_state *w, const struct piece_task *task)
 {
-    const struct piece *pieces = task->pieces;
-    size_t count = task->count, loaded_until = task->loaded;
     struct pack_reader *reader = task->reader;
     struct error why;
-    bool opened = reader || get_reader(w, pieces[0].copy.pack, &reader, &why) == 0;
+    bool opened = reader || get_reader(w, task->pieces[0].copy.pack, &reader, &why) == 0;
     uint32_t frame = 0;
     bool have_frame = false;
-    for (size_t i = 0; i < count && !restore_stopped(w->restore); i++) {
-        const struct piece *p = &pieces[i];
-        if (opened && i >= loaded_until) {
-            loaded_until = end_of_run(pack_reader_entry(reader), pieces, i, count);
-            /* Its failure shows again, frame by frame, below. */
-            if (pack_reader_load(reader, p->copy.frame, pieces[loaded_until - 1].copy.frame, &why) != 0)
-                log_verbose("%s", why.message);
-        }
+    if (opened && !task->reader)
+        load(reader, task);
+    for (size_t i = 0; i < task->count && !restore_stopped(w->restore); i++) {
+        const struct piece *p = &task->pieces[i];
         if (opened && (!have_frame || frame != p->copy.frame)) {
             frame = p->copy.frame;
             have_frame = pack_reader_frame(reader, frame, &w->raw, &why) == 0;
@@ -182,8 +171,6 @@ static void do_pieces(struct restore_worker_state *w, const struct piece_task *t
         else
             fetch_elsewhere(w, p);
     }
-    if (opened)
-        pack_reader_unload(reader);
 }
 
 static void warn_metadata(void *context, const char *message)
@@ -224,14 +211,17 @@ void *restore_fetcher(void *context)
     struct restore *r = context;
     struct piece_task *task;
     while ((task = queue_take(r->ahead))) {
+        uint64_t pack = task->pieces[0].copy.pack;
         struct error why;
-        /* What fails here the worker tries again, and elsewhere. */
-        if (!restore_stopped(r) &&
-            pack_reader_open(r->repository, task->pieces[0].copy.pack, &task->reader, &why) == 0) {
-            size_t end = end_of_run(pack_reader_entry(task->reader), task->pieces, 0, task->count);
-            if (pack_reader_load(task->reader, task->pieces[0].copy.frame, task->pieces[end - 1].copy.frame,
-                                 &why) == 0)
-                task->loaded = end;
+        if (!restore_stopped(r)) {
+            pthread_mutex_lock(&r->opening[pack % RESTORE_OPENING]);
+            int code = pack_reader_open(r->repository, pack, &task->reader, &why);
+            pthread_mutex_unlock(&r->opening[pack % RESTORE_OPENING]);
+            /* What fails here the worker tries again, and elsewhere. */
+            if (code == 0 && !load(task->reader, task)) {
+                pack_reader_free(task->reader);
+                task->reader = NULL;
+            }
         }
         queue_put(r->tasks, task);
     }
@@ -250,21 +240,28 @@ static int compare_pieces(const void *a, const void *b)
     return (x->copy.offset > y->copy.offset) - (x->copy.offset < y->copy.offset);
 }
 
-#define TASK_BYTES_MAX (8u << 20)
-#define AHEAD_BYTES_MAX LOAD_MAX /* so that what is fetched ahead is all of it */
+/* Where a run of frames that is worth one request ends. */
+static size_t end_of_run(const struct piece *pieces, size_t first, size_t count, uint64_t max)
+{
+    const struct blob_location *start = &pieces[first].copy;
+    size_t i = first + 1;
+    for (; i < count && pieces[i].copy.pack == start->pack; i++) {
+        const struct blob_location *last = &pieces[i - 1].copy, *next = &pieces[i].copy;
+        if (next->frame != last->frame &&
+            (next->frame_offset > (uint64_t)last->frame_offset + last->frame_stored + GAP_MAX ||
+             (uint64_t)next->frame_offset + next->frame_stored > start->frame_offset + max))
+            break;
+    }
+    return i;
+}
 
 void restore_flush(struct restore *r)
 {
+    uint64_t max = r->ahead ? REQUEST_MAX : READ_MAX;
     if (r->window_count)
         qsort(r->window, r->window_count, sizeof *r->window, compare_pieces);
     for (size_t i = 0, end; i < r->window_count; i = end) {
-        uint64_t bytes = 0;
-        for (end = i; end < r->window_count && r->window[end].copy.pack == r->window[i].copy.pack; end++) {
-            bytes += r->window[end].copy.length;
-            bool new_frame = end > i && r->window[end].copy.frame != r->window[end - 1].copy.frame;
-            if (bytes > (r->ahead ? AHEAD_BYTES_MAX : TASK_BYTES_MAX) && new_frame)
-                break;
-        }
+        end = end_of_run(r->window, i, r->window_count, max);
         struct piece_task *task = memory_new(struct piece_task);
         task->count = end - i;
         task->pieces = memory_copy(&r->window[i], task->count * sizeof *task->pieces);

@@ -7,9 +7,10 @@
 #include "repo/repository.h"
 
 struct blob_location {
-    uint64_t pack;           /* the catalog's number */
-    uint32_t frame;          /* in the pack */
-    uint32_t offset, length; /* in the raw frame */
+    uint64_t pack;                       /* the catalog's number */
+    uint32_t frame;                      /* in the pack */
+    uint32_t offset, length;             /* in the raw frame */
+    uint32_t frame_offset, frame_stored; /* bytes: where the frame lies in the pack */
 };
 
 #define BLOB_COPIES_MAX 8
@@ -46,8 +47,6 @@ const struct pack_entry *pack_reader_entry(const struct pack_reader *reader);
 /* Reads the stored bytes of frames first..last in one request per target tried, for the pack_reader_frame
  * calls that follow. At most a pack's size of memory. */
 int pack_reader_load(struct pack_reader *reader, uint32_t first, uint32_t last, struct error *err);
-/* Gives that memory back. */
-void pack_reader_unload(struct pack_reader *reader);
 /* The raw plaintext of one frame (loaded before, else read now) replaces raw. The ids of the blobs in it are
  * not checked: the caller does, with blob_hasher_matches. On damage the other targets' copies of the pack are
  * tried; INTEGRITY if none is good. */

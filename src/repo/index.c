@@ -142,6 +142,7 @@ void index_free(struct repository *r)
     r->entries = NULL;
     frame_cache_free(r->frames);
     r->frames = NULL;
+    slots_forget(r);
 }
 
 int index_held(struct repository *r, uint32_t *held, struct error *err)
@@ -233,8 +234,10 @@ static int each_copy(struct repository *r, const struct id *id, copy_callback *c
         const struct blob_entry *blob = &entry->contents.blobs[ordinal];
         if (!id_equal(&blob->id, id))
             continue;
-        struct blob_location copy = {pack, contents_frame_of_blob(&entry->contents, ordinal), blob->offset,
-                                     blob->length};
+        uint32_t number = contents_frame_of_blob(&entry->contents, ordinal);
+        const struct frame_entry *frame = &entry->contents.frames[number];
+        struct blob_location copy = {pack,         number,        blob->offset,
+                                     blob->length, frame->offset, frame->stored_length};
         if (callback(r, &copy, numbers[i], context))
             break;
     }

@@ -53,6 +53,12 @@ struct segment_state {
     uint32_t replaced_on;      /* targets that hold the complete replacement */
 };
 
+#define SLOTS_KEPT 32
+struct kept_slots {
+    struct id pack;
+    struct buffer area; /* empty: free */
+};
+
 struct entry_cache;
 struct segment_write;
 struct frame_cache;
@@ -92,6 +98,8 @@ struct repository {
     size_t sparse_count;
     struct entry_cache *entries;
     struct frame_cache *frames;
+    struct kept_slots slots[SLOTS_KEPT]; /* of the packs opened last */
+    size_t slots_next;
 
     struct arena segment_arena;
     struct segment_state *segments;
@@ -249,7 +257,7 @@ void closure_free(struct closure *c);
  */
 bool closure_holds(struct closure *c, struct object_seen *manifest);
 
-/* ---- caches (blobs.c) ---- */
+/* ---- caches (blobs.c, pack_reader.c) ---- */
 
 struct frame_cache *frame_cache_new(const struct secrets *secrets);
 void frame_cache_free(struct frame_cache *cache);
@@ -257,5 +265,6 @@ void frame_cache_free(struct frame_cache *cache);
 bool meta_cache_read(struct repository *r, const struct id *sha256, struct buffer *out);
 /* Keeps a meta pack in the state folder. Errors are ignored: it is a cache. */
 void meta_cache_put(struct repository *r, const struct id *sha256, struct bytes pack);
+void slots_forget(struct repository *r);
 
 #endif

@@ -214,8 +214,59 @@ static int read_anywhere(struct pack_reader *p, uint64_t offset, size_t size, st
     return read_older(p, offset, size, out, tried) ? 0 : code;
 }
 
+/* ---- the slots of packs opened lately ---- */
+
+/* A restore opens a pack once for each few MiB of it: that need not be one more request each time. */
+#define SLOTS_KEPT_BYTES_MAX ((size_t)4096)
+
+static struct kept_slots *find_slots(struct repository *r, const struct id *pack)
+{
+    for (size_t i = 0; i < SLOTS_KEPT; i++)
+        if (r->slots[i].area.size && id_equal(&r->slots[i].pack, pack))
+            return &r->slots[i];
+    return NULL;
+}
+
+static bool slots_kept(struct pack_reader *p, struct buffer *area)
+{
+    pthread_mutex_lock(&p->r->index_lock);
+    const struct kept_slots *kept = find_slots(p->r, &p->entry.sha256);
+    if (kept)
+        buffer_append_bytes(area, buffer_bytes(&kept->area));
+    pthread_mutex_unlock(&p->r->index_lock);
+    return kept && area->size == p->entry.slots_length;
+}
+
+static void keep_slots(struct pack_reader *p, struct bytes area)
+{
+    struct repository *r = p->r;
+    if (area.size > SLOTS_KEPT_BYTES_MAX)
+        return;
+    pthread_mutex_lock(&r->index_lock);
+    struct kept_slots *kept = find_slots(r, &p->entry.sha256);
+    if (!kept)
+        kept = &r->slots[r->slots_next++ % SLOTS_KEPT];
+    kept->pack = p->entry.sha256;
+    buffer_clear(&kept->area);
+    buffer_append_bytes(&kept->area, area);
+    pthread_mutex_unlock(&r->index_lock);
+}
+
+void slots_forget(struct repository *r)
+{
+    for (size_t i = 0; i < SLOTS_KEPT; i++)
+        buffer_free(&r->slots[i].area);
+}
+
 /* ---- opening ---- */
 
+static int split_slots(struct pack_reader *p, struct bytes area, struct error *err)
+{
+    return pack_split_slots(arena_copy(&p->arena, area), p->kind, p->entry.contents.slot_count, &p->arena,
+                            &p->slots, err);
+}
+
+/* From the next copy that was not tried. */
 static int load_slots(struct pack_reader *p, struct error *err)
 {
     struct buffer area = {0};
@@ -229,11 +280,20 @@ static int load_slots(struct pack_reader *p, struct error *err)
         code = read_anywhere(p, PACK_SLOTS_OFFSET, p->entry.slots_length, &area, &p->slots_tried, err);
         if (code != 0)
             break;
-        code = pack_split_slots(arena_copy(&p->arena, buffer_bytes(&area)), p->kind,
-                                p->entry.contents.slot_count, &p->arena, &p->slots, err);
+        code = split_slots(p, buffer_bytes(&area), err);
     } while (code == ERROR_INTEGRITY);
+    if (code == 0)
+        keep_slots(p, buffer_bytes(&area));
     buffer_free(&area);
     return code;
+}
+
+static int open_slots(struct pack_reader *p, struct error *err)
+{
+    struct buffer area = {0};
+    bool kept = slots_kept(p, &area) && split_slots(p, buffer_bytes(&area), NULL) == 0;
+    buffer_free(&area);
+    return kept ? 0 : load_slots(p, err);
 }
 
 int pack_reader_open(struct repository *r, uint64_t number, struct pack_reader **reader, struct error *err)
@@ -252,7 +312,7 @@ int pack_reader_open(struct repository *r, uint64_t number, struct pack_reader *
     if (code == 0) {
         object_name_pack(&p->entry.sha256, p->name);
         p->openers = memory_alloc_array(p->entry.contents.slot_count, sizeof *p->openers);
-        code = load_slots(p, err);
+        code = open_slots(p, err);
     }
     if (code != 0) {
         pack_reader_free(p);
@@ -287,11 +347,6 @@ int pack_reader_load(struct pack_reader *p, uint32_t first, uint32_t last, struc
     buffer_clear(&p->loaded);
     p->loaded_from = a->offset;
     return read_anywhere(p, a->offset, b->offset + b->stored_length - a->offset, &p->loaded, &tried, err);
-}
-
-void pack_reader_unload(struct pack_reader *p)
-{
-    buffer_free(&p->loaded);
 }
 
 static int open_frame(struct pack_reader *p, const struct frame_entry *frame, struct bytes stored,
