@@ -126,6 +126,7 @@ int s3_get_features(struct s3 *s3, unsigned *features, struct error *err)
         *features |= STORAGE_RETENTION;
     pthread_mutex_lock(&s3->lock);
     s3->features = *features;
+    s3->unversioned = facts.versions_known && !(*features & STORAGE_VERSIONS);
     s3->features_known = true;
     pthread_mutex_unlock(&s3->lock);
     return 0;

@@ -41,6 +41,7 @@ struct s3 {
     unsigned features;
     bool features_known;
     bool no_condition; /* the store knows no If-None-Match */
+    bool unversioned;  /* it said so: nothing in it can be locked */
 };
 
 /* ---- s3_request.c ---- */
@@ -58,6 +59,7 @@ struct s3_call {
     size_t header_count;
     struct bytes body;
     const char *body_hash; /* hex SHA-256, or NULL: to be computed */
+    bool no_md5;           /* the signed SHA-256 is enough */
     const uint8_t *customer_key;
     size_t max;       /* bytes of the answer's body */
     bool gives_bytes; /* the answer's body is an object, not XML */

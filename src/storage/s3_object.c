@@ -51,6 +51,11 @@ static int put_once(struct s3 *s3, const char *name, struct bytes data, bool onl
     struct s3_call call = {
         .what = "cannot store", .method = "PUT", .name = name, .body = data, .body_hash = hash_in_name(name)};
     char *storage_class = NULL, *until = NULL;
+    /* AWS demands the MD5 where a lock may come of the put, be it the bucket's default; else it would only be
+     * one more hash of each byte: the signed SHA-256 says as much. */
+    pthread_mutex_lock(&s3->lock);
+    call.no_md5 = s3->unversioned;
+    pthread_mutex_unlock(&s3->lock);
     if (wants_customer_key(s3, name) && s3->customer_key_count == 0)
         return error_set(err, ERROR_DENIED, "cannot store %s: its customer key is not known yet", name);
     if (only_if_absent)

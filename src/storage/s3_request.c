@@ -484,7 +484,7 @@ int s3_send(struct s3 *s3, const struct s3_call *call, struct http_response *res
         sha256(call->body, &hash);
         id_to_hex(&hash, hash_text);
     }
-    if (call->body.size) {
+    if (call->body.size && !call->no_md5) {
         uint8_t digest[16];
         md5(call->body, digest);
         base64_encode(digest, sizeof digest, md5_text);

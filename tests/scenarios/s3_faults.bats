@@ -348,3 +348,19 @@ P
     "$HOLDFAST_BIN" -q -c "$WORK/second.conf" backup
     holdfast -q host add third --out "$WORK/third.key"
 }
+
+@test "a restore asks once for the slots of a pack, and once for every 4 MiB of it" {
+    seq 3000000 >"$WORK/source/numbers" # 23 MB, of which 5 are stored, in one pack
+    use_front
+    holdfast -q init
+    holdfast -q backup
+    # Nothing in a bucket without versions can be locked: one hash of what is sent is enough.
+    [ "$(s3_count front '.headers | has("content-md5")')" -le 1 ] # the first object, put before the bucket was asked
+    : >"$WORK/front.log"
+    holdfast -q restore latest --to "$WORK/out"
+    cmp "$WORK/source/numbers" "$WORK/out$WORK/source/numbers"
+    jq -r 'select(.path | contains("/packs/")) | .headers.range // "all"' "$WORK/front.log" >"$WORK/asked"
+    cat "$WORK/asked"
+    [ "$(grep -c '=7-' "$WORK/asked")" -eq 1 ]
+    [ "$(wc -l <"$WORK/asked")" -le 4 ]
+}
