@@ -6,6 +6,7 @@
 #include "cli/output.h"
 #include "cli/progress.h"
 #include "cli/signals.h"
+#include "repo/snapshots.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -37,9 +38,31 @@ bool job_is_chosen(const struct options *options, const struct config_job *job)
     return options->operand_count == 0;
 }
 
+struct shown {
+    struct progress *progress;
+    uint64_t expected; /* bytes; 0: not known */
+};
+
+/* What was there the last time is about what there is now. */
+static uint64_t last_bytes(struct repository *r, const char *job)
+{
+    struct snapshot_list list;
+    struct error ignored;
+    uint64_t bytes = 0;
+    int code = snapshots_load(r, &list, &ignored);
+    for (size_t i = list.count; code == 0 && i > 0 && bytes == 0; i--) {
+        const struct manifest *m = &list.list[i - 1].manifest;
+        if (strcmp(m->job, job) == 0 && id16_equal(&m->host, &repository_host(r)->host))
+            bytes = m->statistics.bytes;
+    }
+    snapshots_free(&list);
+    return bytes;
+}
+
 static void show_progress(void *context, uint64_t bytes)
 {
-    progress_update(context, bytes, 0);
+    const struct shown *shown = context;
+    progress_update(shown->progress, bytes, bytes < shown->expected ? shown->expected : 0);
 }
 
 /* What lies there is no source: a backup of it would grow by itself. */
@@ -65,7 +88,9 @@ int job_backup(const struct options *options, const struct wire *wire, const str
     const char *own[TARGETS_MAX + 1];
     size_t own_count = own_folders(wire->config, own);
     char *what = memory_format("backup %s", job->name);
-    struct progress *progress = progress_new(options, what);
+    struct shown shown = {.progress = progress_new(options, what)};
+    if (shown.progress)
+        shown.expected = last_bytes(wire->repository, job->name);
     struct backup_parameters p = {.job = job->name,
                                   .source = sources[s->type],
                                   .paths = s->paths.list,
@@ -83,11 +108,11 @@ int job_backup(const struct options *options, const struct wire *wire, const str
                                   .keep = keep_of(&job->keep),
                                   .configuration = wire->config->text,
                                   .workers = (unsigned)wire->config->repository.workers,
-                                  .progress = progress ? show_progress : NULL,
-                                  .progress_context = progress,
+                                  .progress = shown.progress ? show_progress : NULL,
+                                  .progress_context = &shown,
                                   .cancelled = signals_stop()};
     int code = backup_run(wire->repository, &p, result, err);
-    progress_free(progress);
+    progress_free(shown.progress);
     free(what);
     free(command);
     return code;

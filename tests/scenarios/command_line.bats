@@ -238,6 +238,9 @@ W
     [[ $out == *$'\r\033[K' ]] || fail "the line is left behind: $out"
     out=$(on_terminal "$HOLDFAST_BIN" -c "$WORK/holdfast.conf" -q backup)
     [ -z "$out" ] || fail "-q: $out"
+    # How much there will be is known from the last time.
+    out=$(on_terminal "$HOLDFAST_BIN" -c "$WORK/holdfast.conf" backup)
+    grep -qaE 'files: [0-9.]+ [KMG]iB of 17.2 MiB \([0-9]+ %\)' <<<"$out" || fail "no total: $out"
     out=$(TERM=dumb on_terminal "$HOLDFAST_BIN" -c "$WORK/holdfast.conf" backup)
     ! shown "$out" || fail "on a dumb terminal: $out"
     ends 0 holdfast backup
