@@ -103,6 +103,15 @@ static int check_pack(struct repository *r, const struct inspect_object *object,
     return code;
 }
 
+/* Nobody else reads old runs, as everybody reads manifests and events. */
+static int check_run(struct repository *r, struct object_seen *object, struct error *err)
+{
+    struct buffer body = {0};
+    int code = record_load(r, OBJECT_RUN, object, &body, err);
+    buffer_free(&body);
+    return code;
+}
+
 /* *intact: they have the hash in the name, so that no other copy is better. */
 static int check_bytes(struct repository *r, const struct inspect_object *object, size_t target,
                        uint64_t *read, bool *intact, struct error *err)
@@ -120,6 +129,8 @@ static int check_bytes(struct repository *r, const struct inspect_object *object
         code = error_set(err, ERROR_INTEGRITY, "its bytes do not have the hash in its name");
     if (code == 0 && (name.folder == FOLDER_KEYRING || name.folder == FOLDER_PERSON))
         code = key_object_check(r, listing_find(r, name.folder, &name.sha256), err);
+    if (code == 0 && name.folder == FOLDER_RUNS)
+        code = check_run(r, listing_find(r, name.folder, &name.sha256), err);
     if (code == 0 && object->is_pack)
         code = check_pack(r, object, buffer_bytes(&bytes), err);
     buffer_free(&bytes);

@@ -72,6 +72,29 @@ teardown() { drop_work; }
     restore_and_compare latest
 }
 
+@test "compression and meta_cache are as they are set" {
+    local level
+    # Texts of the same kind, and names that make a listing of some size.
+    words() {
+        python3 -c 'import random, sys
+r = random.Random(int(sys.argv[1]))
+known = ["".join(r.choices("abcdefghijklmnop", k=r.randrange(2, 9))) for _ in range(500)]
+print(*r.choices(known, weights=range(1, 501), k=300000))' "$1"
+    }
+    write_config 1 "" 'compression = 1; meta_cache = "8K"; chunk_average = "64K"; pack_size = "64K";'
+    holdfast -q init
+    for level in 1 19; do
+        write_config 1 "" "compression = $level; meta_cache = \"8K\"; chunk_average = \"64K\"; pack_size = \"64K\";"
+        words $level >"$WORK/source/text$level"
+        for i in $(seq 400); do echo "$i" >"$WORK/source/$(md5sum <<<"$i" | tr -d ' -')$i"; done
+        stored[$level]=$(holdfast --json backup | jq '.jobs[0].bytes_stored')
+        [ "$(cat "$WORK"/state/meta/* | wc -c)" -le 8192 ]
+        restore_and_compare latest
+    done
+    [ "${stored[19]}" -lt "$((stored[1] * 95 / 100))" ]
+    holdfast verify --all
+}
+
 @test "the targets and the state folder are left out of what lies around them" {
     write_config 2 "source = { type = \"files\"; paths = [ \"$WORK\" ]; };"
     holdfast -q init

@@ -118,11 +118,11 @@ all_well() {
 
 # ---- objects ----
 
-# Two targets with three snapshots, two events and what a killed run leaves, and a second repository beside it.
+# Two targets with three snapshots, two events, a run and what a killed run leaves, and a second repository beside it.
 make_pair() {
-    make_repo 2
+    make_repo 2 "source = { type = \"files\"; paths = [ \"$WORK/source\" ]; }; schedule = { daily = \"00:00\"; };"
     make_small_tree
-    holdfast -q backup
+    holdfast -q run
     holdfast -q pin latest
     echo more >"$WORK/source/more"
     holdfast -q backup
@@ -131,7 +131,7 @@ make_pair() {
     holdfast -q pin latest
     sed "s|host.key|other.key|; s|/state\"|/state2\"|; s|$WORK/repo|$WORK/other|g" "$WORK/holdfast.conf" >"$WORK/other.conf"
     "$HOLDFAST_BIN" -q -c "$WORK/other.conf" init ${PERSON_KEY:+--person-key "$WORK/other-person.key"}
-    "$HOLDFAST_BIN" -q -c "$WORK/other.conf" backup
+    "$HOLDFAST_BIN" -q -c "$WORK/other.conf" run
     "$HOLDFAST_BIN" -q -c "$WORK/other.conf" pin latest
     cp -a "$WORK/repo1" "$WORK/good1"
     cp -a "$WORK/repo2" "$WORK/good2"
@@ -154,6 +154,7 @@ objects() {
     index) ls "$1"/index/* ;;
     manifest) ls "$1"/snapshots/* ;;
     event) ls "$1"/events/* ;;
+    run) ls "$1"/runs/* ;;
     lease) ls "$1"/leases/* ;;
     esac
 }
@@ -246,9 +247,10 @@ foreign_object() {
 @test "index segment: damaged, cut, replaced" { each_damage index; }
 @test "manifest: damaged, cut, replaced" { each_damage manifest; }
 @test "event: damaged, cut, replaced" { each_damage event; }
+@test "run record: damaged, cut, replaced" { each_damage run; }
 
 @test "objects of another repository under names that fit are told of, do not spread and hide nothing" {
-    for type in keyring person data meta index manifest event; do
+    for type in keyring person data meta index manifest event run; do
         foreign_object "$type"
     done
 }
