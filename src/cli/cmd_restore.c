@@ -10,11 +10,6 @@
 
 #include <stdio.h>
 
-static void show_progress(void *context, uint64_t bytes, uint64_t total)
-{
-    progress_update(context, bytes, total);
-}
-
 static void print_result(const struct options *options, const struct restore_result *r, int status)
 {
     if (options->json) {
@@ -70,7 +65,7 @@ static int restore(const struct options *options, struct wire *wire, struct erro
         return status_worse(status_report(err), session_damage(wire->repository));
     }
     struct progress *progress = progress_new(options, "restore");
-    p.progress = progress ? show_progress : NULL;
+    p.progress = progress_update;
     p.progress_context = progress;
     code = restore_run(wire->repository, &p, &result, err);
     progress_free(progress);

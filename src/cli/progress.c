@@ -98,8 +98,9 @@ static size_t terminal_columns(void)
     return window.ws_col - 1u;
 }
 
-void progress_update(struct progress *p, uint64_t done, uint64_t total)
+void progress_update(void *progress, uint64_t done, uint64_t total)
 {
+    struct progress *p = progress;
     if (!p)
         return;
     pthread_mutex_lock(&p->lock);

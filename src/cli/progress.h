@@ -15,9 +15,9 @@ struct progress;
 /* `what` leads the line ("backup files"); copied. NULL where no line is wanted: the functions below take it.
  * One at a time: it registers itself with the log, so that messages do not mix with it. */
 struct progress *progress_new(const struct options *options, const char *what);
-/* Bytes done, of total (0: not known). From any thread, as often as wanted: redrawn at most 5 times a
- * second. */
-void progress_update(struct progress *progress, uint64_t done, uint64_t total);
+/* Bytes done, of total (0: not known). From any thread, as often as wanted: redrawn at most 5 times a second.
+ * The progress has no type here, so that this can be called back. */
+void progress_update(void *progress, uint64_t done, uint64_t total);
 /* Wipes the line. */
 void progress_free(struct progress *progress);
 

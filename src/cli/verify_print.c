@@ -50,11 +50,6 @@ static void note_lost(void *context, const struct snapshot *snapshot, const char
     json_array_append_new(notes->lost, item);
 }
 
-static void show_progress(void *context, uint64_t bytes, uint64_t total)
-{
-    progress_update(context, bytes, total);
-}
-
 static void print(const struct options *options, const struct verify_result *r, const struct notes *notes,
                   int status)
 {
@@ -108,7 +103,7 @@ int verify_and_print(const struct options *options, struct session *s, struct ve
     p->problem = note_problem;
     p->lost = note_lost;
     p->problem_context = &notes;
-    p->progress = progress ? show_progress : NULL;
+    p->progress = progress_update;
     p->progress_context = progress;
     p->cancelled = signals_stop();
     int code = verify_run(s->wire.repository, &s->snapshots, p, &result, &err);

@@ -36,6 +36,7 @@ struct catch_up {
     uint32_t wanting;         /* targets that lack snapshots */
     pthread_mutex_t lock;     /* what follows */
     uint64_t copied[TARGETS_MAX];
+    uint64_t seen_bytes, all_bytes; /* of the jobs at hand */
 };
 
 static time_t monotonic_seconds(void)
@@ -107,7 +108,10 @@ static int run_job(size_t index, void *context, struct error *err)
     pthread_mutex_lock(&c->lock);
     for (size_t t = 0; t < TARGETS_MAX; t++)
         c->copied[t] += job->to >> t & 1 ? job->object->size : 0;
+    uint64_t seen = c->seen_bytes += job->object->size;
     pthread_mutex_unlock(&c->lock);
+    if (job->pack)
+        repository_show_progress(r, seen, c->all_bytes);
     if (c->dry_run)
         return 0;
     static const size_t maxima[] = {
@@ -155,6 +159,9 @@ static int run_jobs(struct catch_up *c, uint64_t object_bytes, struct error *err
     struct repository *r = c->r;
     uint64_t requests = object_bytes ? READ_BYTES_MAX / object_bytes : REQUESTS_MAX;
     requests = requests < 2 ? 2 : requests > REQUESTS_MAX ? REQUESTS_MAX : requests;
+    c->seen_bytes = c->all_bytes = 0;
+    for (size_t i = 0; i < c->count; i++)
+        c->all_bytes += c->jobs[i].object->size;
     int code = c->count ? parallel_run(c->count, (unsigned)requests, run_job, c, err) : 0;
     if (code == 0)
         code = replicas_flush(r->replicas, err);

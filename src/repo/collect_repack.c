@@ -13,6 +13,7 @@ struct repacker {
     struct id16 author;
     struct pack_builder *builder;
     size_t blobs;
+    uint64_t seen_bytes; /* of packs that are done */
     uint64_t *fresh;
     size_t fresh_count, fresh_capacity;
 };
@@ -144,6 +145,8 @@ static int repack_author(struct repacker *p, bool *done, struct error *err)
             continue;
         done[n] = true;
         code = repack_one(p, &pack, err);
+        p->seen_bytes += pack.size;
+        repository_show_progress(r, p->seen_bytes, p->c->result->repacked_bytes);
         if (code == 0)
             code = lease_keep(r, err);
     }

@@ -84,6 +84,9 @@ struct repository {
     struct catalog *catalog;
     struct chunker *chunker;
 
+    void (*progress)(void *context, uint64_t done, uint64_t total);
+    void *progress_context;
+
     struct object_seen *objects; /* sorted by folder and sha256 */
     size_t object_count;
     unsigned damage;  /* objects that could not be read */
@@ -123,6 +126,8 @@ static inline void sha256_of(struct bytes data, struct id *out)
 
 /* CANCELLED once the work is to stop. Cheap. */
 int repository_stopped(const struct repository *r, struct error *err);
+
+void repository_show_progress(const struct repository *r, uint64_t done, uint64_t total);
 
 /* For the rest of the session, with a warning that says why. */
 void target_leave_out(struct repository *r, size_t target, const struct error *why);

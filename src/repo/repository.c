@@ -628,6 +628,19 @@ int repository_stopped(const struct repository *r, struct error *err)
     return error_hint(err, "run the command again: it goes on from what is done");
 }
 
+void repository_set_progress(struct repository *r,
+                             void (*progress)(void *context, uint64_t done, uint64_t total), void *context)
+{
+    r->progress = progress;
+    r->progress_context = context;
+}
+
+void repository_show_progress(const struct repository *r, uint64_t done, uint64_t total)
+{
+    if (r->progress)
+        r->progress(r->progress_context, done, total);
+}
+
 unsigned repository_damage(const struct repository *r)
 {
     return r->damage;

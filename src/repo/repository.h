@@ -103,6 +103,11 @@ void repository_warn_of_locks(struct repository *repository);
  * to bring them up to date. Those that are still behind then are not active. Syncs if there are any. */
 int repository_recover(struct repository *repository, struct error *err);
 
+/* Who is told how many bytes of packs have been copied, of how many, by catching up and by prune, on any
+ * thread. NULL for nobody. */
+void repository_set_progress(struct repository *repository,
+                             void (*progress)(void *context, uint64_t done, uint64_t total), void *context);
+
 /* How many objects could not be read or verified during the last sync, each with a warning. */
 unsigned repository_damage(const struct repository *repository);
 /* How many of them because no target gave them out: they may be good. */

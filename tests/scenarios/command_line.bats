@@ -248,6 +248,30 @@ W
     [ ! -s "$WORK/err" ] || fail "in a pipe: $(cat "$WORK/err")"
 }
 
+@test "heal and prune show on a terminal how much they have copied" {
+    make_repo 2 "" 'pack_size = "1M";'
+    # The first pack takes a while to read, so that there is something to show.
+    local h='[0-9a-f]'
+    slowly() {
+        on_terminal env LD_PRELOAD="$ON_ACCESS" ASAN_OPTIONS="${ASAN_OPTIONS:+$ASAN_OPTIONS:}verify_asan_link_order=0" \
+            ON_ACCESS_CALL=openat ON_ACCESS_NAME="$h$h$h$h$h$h$h$h$h*" ON_ACCESS_RUN='sleep 0.5' \
+            "$HOLDFAST_BIN" -c "$WORK/holdfast.conf" "$@"
+    }
+    for i in $(seq 40); do head -c 300000 /dev/urandom >"$WORK/source/$i"; done
+    holdfast -q backup
+    [ "$(find "$WORK/repo1/packs" -type f | wc -l)" -gt 8 ] # more than are read at a time
+    for i in $(seq 1 2 40); do rm "$WORK/source/$i"; done
+    holdfast -q backup
+    rm -r "$WORK/repo2"
+    out=$(slowly heal)
+    grep -qaE 'heal: copying: [0-9.]+ [KM]iB of [0-9.]+ [KM]iB \([0-9]+ %\)' <<<"$out" || fail "$out"
+    holdfast -q forget "$(holdfast --json snapshots | jq -r '.snapshots[0].id')"
+    sleep 1.1
+    out=$(slowly prune --force)
+    grep -qaE 'prune: copying: [0-9.]+ [KM]iB of [0-9.]+ [KM]iB \([0-9]+ %\)' <<<"$out" || fail "$out"
+    ends 0 holdfast verify --all
+}
+
 @test "-q prints errors and warnings only, -v says more" {
     make_repo
     echo one >"$WORK/source/one"
