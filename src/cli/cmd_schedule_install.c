@@ -29,7 +29,7 @@ static const char cron_text[] =
     MARK "# Every half hour; which snapshots are taken then is up to the schedules in the configuration.\n"
          "SHELL=/bin/sh\n"
          "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin\n"
-         "0,30 * * * * root %s\n";
+         "0,30 * * * * root %s";
 static const char service_text[] = MARK
     "[Unit]\n"
     "Description=Take the backups that are due\n"
@@ -39,7 +39,7 @@ static const char service_text[] = MARK
     "\n"
     "[Service]\n"
     "Type=oneshot\n"
-    "ExecStart=%s\n"
+    "ExecStart=%s"
     "# Done with warnings, and done while a target is behind: no failures of the unit.\n"
     "SuccessExitStatus=3 6\n"
     "KillMode=mixed\n"
@@ -129,8 +129,10 @@ static int check_path(const char *path, struct error *err)
     return 0;
 }
 
-/* This program, and the configuration unless it is the one that is read anyway. The caller frees *command. */
-static int make_command(const struct options *options, bool cron, char **command, struct error *err)
+/* This program, and the configuration unless it is the one that is read anyway. The caller frees *command;
+ * *arguments are part of it. */
+static int make_command(const struct options *options, bool cron, char **command, const char **arguments,
+                        struct error *err)
 {
     struct buffer out = {0};
     char program[PATH_MAX];
@@ -150,13 +152,15 @@ static int make_command(const struct options *options, bool cron, char **command
     if (code == 0 && config)
         code = check_path(config, err);
     append_word(&out, program, cron);
+    size_t program_size = out.size;
     buffer_append_string(&out, " -q");
     if (config) {
         buffer_append_string(&out, " -c");
         append_word(&out, config, cron);
     }
-    buffer_append_string(&out, " run");
-    *command = code == 0 ? memory_copy_string(buffer_string(&out) + 1) : NULL;
+    buffer_append_string(&out, " run\n");
+    *command = memory_copy_string(buffer_string(&out) + 1);
+    *arguments = *command + program_size - 1;
     buffer_free(&out);
     free(config);
     return code;
@@ -164,15 +168,23 @@ static int make_command(const struct options *options, bool cron, char **command
 
 /* ---- files ---- */
 
-/* *ours: it is there, and written by us. EXISTS: it is there, and somebody else's. */
-static int look(const char *path, bool *ours, struct error *err)
+/* *ours: it is there, and written by us. EXISTS: it is there, and somebody else's, or holds not `arguments`
+ * (unless NULL): whoever installs for another configuration must not end the runs of this one unawares. */
+static int look(const char *path, const char *arguments, bool *ours, struct error *err)
 {
     struct buffer text = {0};
     int code = file_read(path, TEXT_MAX, &text, err);
     *ours = code == 0 && text.size >= strlen(MARK) && memcmp(text.data, MARK, strlen(MARK)) == 0;
+    bool other = *ours && arguments && !strstr(buffer_string(&text), arguments);
     buffer_free(&text);
     if (code == ERROR_NOT_FOUND)
         return 0;
+    if (other) {
+        error_set(err, ERROR_EXISTS, "%s starts runs of another configuration already", path);
+        return error_hint(err,
+                          "for several keep the files in one folder, and name that: -c DIR; to have this "
+                          "one instead, first: holdfast schedule uninstall");
+    }
     if (code == 0 && !*ours) {
         error_set(err, ERROR_EXISTS, "%s was not written by holdfast schedule install", path);
         code = error_hint(err, "look at it, and move it away if it is not needed");
@@ -180,12 +192,12 @@ static int look(const char *path, bool *ours, struct error *err)
     return code;
 }
 
-static int write_one(const struct options *options, const char *name, const char *text, json_t *files,
-                     struct error *err)
+static int write_one(const struct options *options, const char *name, const char *text, const char *arguments,
+                     json_t *files, struct error *err)
 {
     bool ours;
     char *path = path_in_root(options, name), *folder = file_parent(path);
-    int code = look(path, &ours, err);
+    int code = look(path, arguments, &ours, err);
     if (code == 0)
         code = file_make_directories(folder, 0755, err);
     if (code == 0)
@@ -204,7 +216,7 @@ static int remove_one(const struct options *options, const char *name, json_t *f
 {
     bool ours;
     char *path = path_in_root(options, name);
-    int code = look(path, &ours, err);
+    int code = look(path, NULL, &ours, err);
     if (code == 0 && ours && unlink(path) != 0)
         code = error_set_errno(err, errno, "cannot remove %s", path);
     if (code == 0 && ours) {
@@ -244,7 +256,7 @@ static void warn_of_both(const struct options *options, const char *other, const
 {
     bool ours;
     char *path = path_in_root(options, other);
-    if (look(path, &ours, NULL) == 0 && ours) {
+    if (look(path, NULL, &ours, NULL) == 0 && ours) {
         log_warning("%s is there, too: both start runs", path);
         log_hint("one is enough: holdfast schedule uninstall %s", kind);
     }
@@ -253,24 +265,25 @@ static void warn_of_both(const struct options *options, const char *other, const
 
 /* ---- the commands ---- */
 
-static int install_cron(const struct options *options, const char *command, json_t *files, struct error *err)
+static int install_cron(const struct options *options, const char *command, const char *arguments,
+                        json_t *files, struct error *err)
 {
     char *text = memory_format(cron_text, command);
-    int code = write_one(options, cron_path, text, files, err);
+    int code = write_one(options, cron_path, text, arguments, files, err);
     free(text);
     if (code == 0)
         warn_of_both(options, timer_path, "systemd");
     return code;
 }
 
-static int install_systemd(const struct options *options, const char *command, json_t *files,
-                           struct error *err)
+static int install_systemd(const struct options *options, const char *command, const char *arguments,
+                           json_t *files, struct error *err)
 {
     char *text = memory_format(service_text, command);
-    int code = write_one(options, service_path, text, files, err);
+    int code = write_one(options, service_path, text, arguments, files, err);
     free(text);
     if (code == 0)
-        code = write_one(options, timer_path, timer_text, files, err);
+        code = write_one(options, timer_path, timer_text, NULL, files, err);
     if (code == 0)
         code = enable_timer(options, err);
     if (code == 0)
@@ -299,15 +312,16 @@ int cmd_schedule_install(const struct options *options)
 {
     struct error err = {0};
     char *command = NULL;
+    const char *arguments = NULL;
     json_t *files = json_array();
     int code = check_kind(options, &err);
     bool cron = code == 0 && is_kind(options, "cron");
     umask(022); /* nothing here is a secret, and folders of /etc are for all */
     if (code == 0)
-        code = make_command(options, cron, &command, &err);
+        code = make_command(options, cron, &command, &arguments, &err);
     if (code == 0)
-        code = cron ? install_cron(options, command, files, &err)
-                    : install_systemd(options, command, files, &err);
+        code = cron ? install_cron(options, command, arguments, files, &err)
+                    : install_systemd(options, command, arguments, files, &err);
     if (code == 0 && options->json)
         output_json_print(json_pack("{s:O}", "written", files));
     json_decref(files);

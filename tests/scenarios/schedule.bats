@@ -52,12 +52,21 @@ make_scheduled_repo() {
     grep -q '^PATH=.*/usr/sbin' "$entry"
     ! grep -q MAILTO "$entry"
     [ "$(tail -1 "$entry")" = "0,30 * * * * root $(realpath "$HOLDFAST_BIN") -q -c $WORK/holdfast.conf run" ]
-    # Again, by the default: without -c. The command does what it says.
+    # Again. The command does what it says.
     holdfast -q schedule install cron --root "$root"
     sh -c "$(tail -1 "$entry" | cut -d ' ' -f 7-)"
     [ "$(holdfast --json snapshots | jq '.snapshots | length')" -eq 1 ]
+    # Another configuration, or none, does not take its place unawares.
+    run "$HOLDFAST_BIN" schedule install cron --root "$root"
+    [ "$status" -eq 1 ]
+    [[ $output == *"$entry starts runs of another configuration already"*"hint: "*"-c DIR"* ]]
+    [[ "$(tail -1 "$entry")" == *" -c $WORK/holdfast.conf run" ]]
+    holdfast -q schedule uninstall --root "$root"
     "$HOLDFAST_BIN" -q schedule install cron --root "$root"
     [[ "$(tail -1 "$entry")" == *" -q run" ]]
+    run holdfast schedule install cron --root "$root"
+    [ "$status" -eq 1 ]
+    holdfast -q schedule uninstall --root "$root"
     # What is odd in a name is quoted, and % is not the end of the line.
     mkdir "$WORK/it's 100%"
     cp "$WORK/holdfast.conf" "$WORK/it's 100%/a.conf"
