@@ -86,8 +86,12 @@ static int store(struct parser *p, size_t place, const char *text)
 {
     const struct option_entry *o = &p->table[place];
     void *member = (char *)p->options + o->offset;
-    if (p->given[place] && o->type != OPTION_FLAG)
-        return error_set(p->err, ERROR_USAGE, "--%s is given twice", o->name);
+    if (p->given[place] && o->type != OPTION_FLAG) {
+        error_set(p->err, ERROR_USAGE, "--%s is given twice", o->name);
+        return o->letter == 'c'
+                   ? error_hint(p->err, "keep several files in one folder, and name that: -c DIR")
+                   : ERROR_USAGE;
+    }
     p->given[place] = true;
     switch (o->type) {
     case OPTION_FLAG:

@@ -56,6 +56,9 @@ make_scheduled_repo() {
     holdfast -q schedule install cron --root "$root"
     sh -c "$(tail -1 "$entry" | cut -d ' ' -f 7-)"
     [ "$(holdfast --json snapshots | jq '.snapshots | length')" -eq 1 ]
+    run holdfast -c "$WORK/other.conf" run
+    [ "$status" -eq 2 ]
+    [[ $output == *"--config is given twice"*"hint: "*"-c DIR"* ]]
     # Another configuration, or none, does not take its place unawares.
     run "$HOLDFAST_BIN" schedule install cron --root "$root"
     [ "$status" -eq 1 ]
