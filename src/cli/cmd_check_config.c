@@ -5,6 +5,7 @@
 #include "cli/output.h"
 #include "cli/status.h"
 #include "cli/targets.h"
+#include "cli/wire.h"
 #include "config/config.h"
 
 #include <stdio.h>
@@ -76,39 +77,35 @@ static void describe(const struct config *config)
     free(path);
 }
 
-int cmd_check_config(const struct options *options)
+static int check(const struct options *options, const char *file, void *items)
 {
-    struct error err = {0};
-    char **files;
-    size_t count;
-    if (config_list_directory(options->config, &files, &count, &err))
+    struct error err;
+    struct config *config;
+    if (targets_load(file, true, &config, &err) != 0)
         return status_report(&err);
     int status = STATUS_DONE;
-    json_t *items = json_array();
-    for (size_t i = 0; i < count; i++) {
-        struct config *config;
-        if (targets_load(files[i], true, &config, &err)) {
-            status = status_worse(status, status_report(&err));
-            continue;
-        }
-        json_t *item = options->json ? describe_json(config) : NULL;
-        if (!options->json && !options->quiet)
-            describe(config);
-        targets_warn_of_locks(config);
-        if (options->online) {
-            json_t *checks = options->json ? json_array() : NULL;
-            status = status_worse(status, check_online(config, options->quiet, checks));
-            if (checks)
-                json_object_set_new(item, "online", checks);
-        }
-        if (item)
-            json_array_append_new(items, item);
-        config_free(config);
+    json_t *item = options->json ? describe_json(config) : NULL;
+    if (!options->json && !options->quiet)
+        describe(config);
+    targets_warn_of_locks(config);
+    if (options->online) {
+        json_t *checks = options->json ? json_array() : NULL;
+        status = check_online(config, options->quiet, checks);
+        if (checks)
+            json_object_set_new(item, "online", checks);
     }
+    if (item)
+        json_array_append_new(items, item);
+    config_free(config);
+    return status;
+}
+
+int cmd_check_config(const struct options *options)
+{
+    json_t *items = json_array();
+    int status = wire_each_file(options, check, items);
     if (options->json)
-        output_json_print(json_pack("{s:o}", "configurations", items));
-    else
-        json_decref(items);
-    config_free_list(files, count);
+        output_json_print(json_pack("{s:O}", "configurations", items));
+    json_decref(items);
     return status;
 }

@@ -25,7 +25,13 @@
 #include <time.h>
 #include <unistd.h>
 
-/* One repository of those that -c names. */
+/* Of all repositories that -c names. */
+struct process {
+    int nice;    /* when it began */
+    bool waited; /* for jitter */
+};
+
+/* One of them. */
 struct start {
     const struct options *options;
     struct config *config;
@@ -35,7 +41,7 @@ struct start {
     struct run_parameters parameters;
     struct lock *lock; /* of the state folder, while it works */
     struct wire wire;
-    int nice; /* of this process, when it began */
+    struct process *process;
 };
 
 /* ---- what run_all asks for ---- */
@@ -211,7 +217,7 @@ static void set_priorities(const struct start *s)
                                   [CONFIG_IONICE_BEST_EFFORT] = IOPRIO_CLASS(2, 7),
                                   [CONFIG_IONICE_IDLE] = IOPRIO_CLASS(3, 0)};
     const struct config_run *run = &s->config->run;
-    int nice = run->nice ? (int)run->nice : s->nice;
+    int nice = run->nice ? (int)run->nice : s->process->nice;
     if (setpriority(PRIO_PROCESS, 0, nice) != 0)
         log_warning("nice = %d is refused by the system", nice);
     if (syscall(SYS_ioprio_set, IOPRIO_PROCESS, 0, classes[run->ionice]) != 0 && run->ionice)
@@ -271,9 +277,9 @@ static int run_due(struct start *s, const struct run_due *due, int *status, stru
     return 0;
 }
 
-/* Decides, and runs if something is due, or there are no metrics of what is configured; *waited: jitter was
- * waited for. BUSY, or 0 and the exit status. */
-static int try_run(struct start *s, bool *waited, int *status, struct error *err)
+/* Decides, and runs if something is due, or there are no metrics of what is configured. BUSY, or 0 and the
+ * exit status. */
+static int try_run(struct start *s, int *status, struct error *err)
 {
     struct success_list successes;
     struct run_due *due = memory_alloc_array(s->parameters.request_count, sizeof *due);
@@ -287,9 +293,9 @@ static int try_run(struct start *s, bool *waited, int *status, struct error *err
     if (code == 0 && count == 0 && metrics_touch(s->config)) {
         print_nothing(s);
     } else if (code == 0) {
-        if (!*waited && !isatty(STDERR_FILENO))
+        if (!s->process->waited && !isatty(STDERR_FILENO))
             wait_a_little(s->config->run.jitter);
-        *waited = true;
+        s->process->waited = true;
         if (!*signals_stop())
             code = run_due(s, due, status, err);
         else
@@ -299,14 +305,14 @@ static int try_run(struct start *s, bool *waited, int *status, struct error *err
     return code;
 }
 
-static int start(struct start *s, bool *waited)
+static int start(struct start *s)
 {
     struct error err;
     int status = STATUS_DONE;
     bool again = true;
     for (int64_t seconds = 0; again; seconds++) {
         again = false;
-        if (try_run(s, waited, &status, &err) != 0)
+        if (try_run(s, &status, &err) != 0)
             status = behind(s, &err, seconds, &again);
         if (again)
             sleep(1);
@@ -314,11 +320,12 @@ static int start(struct start *s, bool *waited)
     return status;
 }
 
-static int run_file(const struct options *options, const char *file, int nice, bool *waited)
+static int run_file(const struct options *options, const char *file, void *context)
 {
-    struct start s = {.options = options, .nice = nice};
+    struct start s = {.options = options, .process = context};
     struct error err;
     int status;
+    log_verbose("%s:", file);
     int code = targets_load(file, true, &s.config, &err);
     if (code == 0)
         code = job_check_names(options, s.config, &err);
@@ -326,7 +333,7 @@ static int run_file(const struct options *options, const char *file, int nice, b
         code = schedules_load(s.config, (int64_t)time(NULL), &s.schedules, &err);
     if (code == 0) {
         fill_parameters(&s);
-        status = options->dry_run ? run_plan_print(options, s.config, &s.parameters) : start(&s, waited);
+        status = options->dry_run ? run_plan_print(options, s.config, &s.parameters) : start(&s);
     } else {
         status = status_report(&err);
     }
@@ -339,20 +346,8 @@ static int run_file(const struct options *options, const char *file, int nice, b
 
 int cmd_run(const struct options *options)
 {
-    struct error err;
-    char **files;
-    size_t count;
-    bool waited = false;
-    int status = STATUS_DONE, nice = getpriority(PRIO_PROCESS, 0);
-    if (config_list_directory(options->config, &files, &count, &err) != 0)
-        return status_report(&err);
+    struct process process = {.nice = getpriority(PRIO_PROCESS, 0)};
     if (!options->dry_run)
         signals_install();
-    for (size_t i = 0; i < count && !*signals_stop(); i++) {
-        if (count > 1)
-            log_verbose("%s:", files[i]);
-        status = status_worse(status, run_file(options, files[i], nice, &waited));
-    }
-    config_free_list(files, count);
-    return *signals_stop() ? status_worse(status, STATUS_FAILED) : status;
+    return wire_each_file(options, run_file, &process);
 }

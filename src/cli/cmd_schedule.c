@@ -8,8 +8,6 @@
 #include "cli/status.h"
 #include "cli/targets.h"
 #include "cli/wire.h"
-#include "repo/runs.h"
-#include "repo/snapshots.h"
 #include "repo/successes.h"
 
 #include <stdio.h>
@@ -27,20 +25,12 @@ static int ask_repository(const struct options *options, struct config *config,
                           struct success_list *successes, struct error *err)
 {
     struct wire wire = {0};
-    struct snapshot_list snapshots = {0};
-    struct run_list runs = {0};
     int code = wire_open_config(options, config, NULL, REPOSITORY_READ, WIRE_HOST, &wire, err);
     if (code != 0)
         return code;
     code = repository_sync_records(wire.repository, err);
     if (code == 0)
-        code = snapshots_load(wire.repository, &snapshots, err);
-    if (code == 0)
-        code = runs_load(wire.repository, &runs, err);
-    if (code == 0)
         code = successes_load(wire.repository, successes, err);
-    runs_free(&runs);
-    snapshots_free(&snapshots);
     wire_close(&wire);
     return code;
 }
@@ -97,8 +87,9 @@ static void add_jobs(struct listing *l, const struct config *config, const struc
     }
 }
 
-static int add_file(const struct options *options, const char *file, struct listing *l)
+static int add_file(const struct options *options, const char *file, void *context)
 {
+    struct listing *l = context;
     struct config *config = NULL;
     struct schedules schedules = {0};
     struct success_list successes = {0};
@@ -131,15 +122,8 @@ out:
 int cmd_schedule(const struct options *options)
 {
     static const char *const headings[] = {"REPOSITORY", "JOB", "CLASS", "LAST SUCCESS", "NEXT", "", NULL};
-    struct error err = {0};
-    char **files;
-    size_t count;
-    if (config_list_directory(options->config, &files, &count, &err) != 0)
-        return status_report(&err);
     struct listing l = {(int64_t)time(NULL), output_table_new(headings), json_array()};
-    int status = STATUS_DONE;
-    for (size_t i = 0; i < count; i++)
-        status = status_worse(status, add_file(options, files[i], &l));
+    int status = wire_each_file(options, add_file, &l);
     if (options->json)
         output_json_print(json_pack("{s:O}", "schedules", l.list));
     else if (json_array_size(l.list))
@@ -148,6 +132,5 @@ int cmd_schedule(const struct options *options)
         puts("no job has a schedule");
     json_decref(l.list);
     output_table_free(l.table);
-    config_free_list(files, count);
     return status;
 }

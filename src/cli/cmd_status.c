@@ -73,14 +73,24 @@ static int gather(const struct options *options, const char *file, struct facts 
     return ask_memory(f, unanswered, err);
 }
 
-static int show(const struct options *options, const char *file, json_t *list)
+/* What all of them come to. */
+struct shown {
+    json_t *list; /* NULL: text */
+    size_t count;
+};
+
+static int show(const struct options *options, const char *file, void *context)
 {
+    struct shown *shown = context;
+    json_t *list = shown->list;
     struct facts f = {0};
     struct error err = {0}, unanswered = {0};
     enum log_level level = log_get_level();
     /* The overview says it all, in its order. */
     if (level < LOG_LEVEL_VERBOSE)
         log_set_level(LOG_LEVEL_ERRORS);
+    if (shown->count++ > 0 && !list && !options->quiet)
+        putchar('\n');
     int code = gather(options, file, &f, &unanswered, &err);
     log_set_level(level);
     int status = code == 0 ? overview_status(&f.of.overview) : status_report(&err);
@@ -103,20 +113,9 @@ static int show(const struct options *options, const char *file, json_t *list)
 
 int cmd_status(const struct options *options)
 {
-    struct error err = {0};
-    char **files;
-    size_t count;
-    if (config_list_directory(options->config, &files, &count, &err) != 0)
-        return status_report(&err);
-    int status = STATUS_DONE;
-    json_t *list = options->json ? json_array() : NULL;
-    for (size_t i = 0; i < count; i++) {
-        if (i > 0 && !list && !options->quiet)
-            putchar('\n');
-        status = status_worse(status, show(options, files[i], list));
-    }
-    if (list)
-        output_json_print(json_pack("{s:i, s:o}", "exit_status", status, "repositories", list));
-    config_free_list(files, count);
+    struct shown shown = {.list = options->json ? json_array() : NULL};
+    int status = wire_each_file(options, show, &shown);
+    if (shown.list)
+        output_json_print(json_pack("{s:i, s:o}", "exit_status", status, "repositories", shown.list));
     return status;
 }

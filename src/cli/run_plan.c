@@ -26,8 +26,10 @@ static int make_plan(struct repository *r, struct plan *plan, struct error *err)
     int code = repository_sync(r, err);
     if (code == 0)
         code = run_decide_by_repository(plan->parameters, r, (int64_t)time(NULL), plan->due, &plan->due_count,
-                                        &plan->snapshots, err);
+                                        err);
     plan->prunes = plan->due_count > 0 && repository_may_prune(r);
+    if (code == 0 && plan->prunes)
+        code = snapshots_load(r, &plan->snapshots, err);
     if (code == 0 && plan->prunes)
         code = prune_run(r, &plan->snapshots, &prune, &plan->prune, err);
     return code;

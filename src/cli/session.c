@@ -81,8 +81,7 @@ const struct snapshot *session_snapshot(const struct session *s, const struct op
     return snapshot;
 }
 
-int session_run_single(const struct options *options,
-                       int (*command)(const struct options *options, const char *config_file))
+int session_run_single(const struct options *options, wire_command *command)
 {
     struct error err = {0};
     char **files;

@@ -27,7 +27,6 @@ int session_damage(const struct repository *repository);
 const struct snapshot *session_snapshot(const struct session *session, const struct options *options,
                                         size_t index, int *status);
 /* For commands on one repository: -c must name a file, not a folder of several. */
-int session_run_single(const struct options *options,
-                       int (*command)(const struct options *options, const char *config_file));
+int session_run_single(const struct options *options, wire_command *command);
 
 #endif

@@ -250,22 +250,31 @@ void wire_close(struct wire *wire)
     memset(wire, 0, sizeof *wire);
 }
 
-int wire_each_config(const struct options *options,
-                     int (*command)(const struct options *options, const char *config_file))
+int wire_each_file(const struct options *options,
+                   int (*command)(const struct options *options, const char *file, void *context),
+                   void *context)
 {
     struct error err;
     char **files;
     size_t count;
-    if (options->target)
-        return command(options, NULL);
+    int status = STATUS_DONE;
     if (config_list_directory(options->config, &files, &count, &err) != 0)
         return status_report(&err);
-    int status = STATUS_DONE;
-    for (size_t i = 0; i < count; i++) {
-        if (count > 1)
-            log_info("%s:", files[i]);
-        status = status_worse(status, command(options, files[i]));
-    }
+    for (size_t i = 0; i < count && !*signals_stop(); i++)
+        status = status_worse(status, command(options, files[i], context));
     config_free_list(files, count);
-    return status;
+    return *signals_stop() ? status_worse(status, STATUS_FAILED) : status;
+}
+
+static int announce(const struct options *options, const char *file, void *context)
+{
+    wire_command *const *command = context;
+    if (strcmp(file, options->config) != 0)
+        log_info("%s:", file);
+    return (*command)(options, file);
+}
+
+int wire_each_config(const struct options *options, wire_command *command)
+{
+    return options->target ? command(options, NULL) : wire_each_file(options, announce, &command);
 }

@@ -42,8 +42,13 @@ void wire_close(struct wire *wire);
 int wire_parameters(const struct config *config, bool create, bool writing,
                     struct repository_parameters *parameters, struct error *err);
 
-/* Runs `command` for the configuration file that -c names, or for each of a folder; the worst exit status. */
-int wire_each_config(const struct options *options,
-                     int (*command)(const struct options *options, const char *config_file));
+typedef int wire_command(const struct options *options, const char *config_file);
+/* Runs `command` for the configuration file that -c names, or for each of a folder, announced; the worst exit
+ * status. A signal ends it. */
+int wire_each_config(const struct options *options, wire_command *command);
+/* The same unannounced, for what gathers in the context. */
+int wire_each_file(const struct options *options,
+                   int (*command)(const struct options *options, const char *file, void *context),
+                   void *context);
 
 #endif

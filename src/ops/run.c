@@ -66,20 +66,13 @@ size_t run_decide(const struct run_parameters *p, const struct success_list *suc
 }
 
 int run_decide_by_repository(const struct run_parameters *p, struct repository *r, int64_t now,
-                             struct run_due *due, size_t *count, struct snapshot_list *snapshots,
-                             struct error *err)
+                             struct run_due *due, size_t *count, struct error *err)
 {
-    struct run_list runs = {0};
-    struct success_list successes = {0};
-    int code = snapshots_load(r, snapshots, err);
-    if (code == 0)
-        code = runs_load(r, &runs, err);
-    if (code == 0)
-        code = successes_load(r, &successes, err);
+    struct success_list successes;
+    int code = successes_load(r, &successes, err);
     if (code == 0)
         *count = run_decide(p, &successes, now, due);
     successes_free(&successes);
-    runs_free(&runs);
     return code;
 }
 
@@ -380,14 +373,11 @@ static int catch_up(struct run *run, struct error *err)
 /* The targets know better what is due. */
 static int begin(struct run *run, struct run_due *due, size_t *count, struct error *err)
 {
-    struct snapshot_list snapshots = {0};
     int code = lease_begin(run->repository, "run", err);
     if (code == 0)
         code = repository_sync(run->repository, err);
     if (code == 0)
-        code = run_decide_by_repository(run->p, run->repository, run->record->started, due, count, &snapshots,
-                                        err);
-    snapshots_free(&snapshots);
+        code = run_decide_by_repository(run->p, run->repository, run->record->started, due, count, err);
     if (code == 0)
         list_jobs(run, due);
     if (code == 0 && *count) {

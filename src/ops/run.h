@@ -74,11 +74,9 @@ struct run_due {
 /* What is due of each request, into due[request_count]; returns how many jobs have something. */
 size_t run_decide(const struct run_parameters *parameters, const struct success_list *successes, int64_t now,
                   struct run_due *due);
-/* The same by what the targets hold; *snapshots are loaded for it, the caller frees them. The repository must
- * be synced. */
+/* The same by what the targets hold. The repository must be synced. */
 int run_decide_by_repository(const struct run_parameters *parameters, struct repository *repository,
-                             int64_t now, struct run_due *due, size_t *count, struct snapshot_list *snapshots,
-                             struct error *err);
+                             int64_t now, struct run_due *due, size_t *count, struct error *err);
 
 struct run_result {
     struct arena arena; /* of the record */

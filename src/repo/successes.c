@@ -4,6 +4,8 @@
 #include "base/memory.h"
 #include "repo/internal.h"
 #include "repo/lock.h"
+#include "repo/runs.h"
+#include "repo/snapshots.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -58,10 +60,20 @@ static int read_catalog(struct catalog *catalog, const struct id16 *host, struct
     return code == 0 ? catalog_each_record(catalog, OBJECT_RUN, note_run, &reading, err) : code;
 }
 
+/* The catalog gets what is new to this state folder when it is loaded. */
 int successes_load(struct repository *r, struct success_list *list, struct error *err)
 {
+    struct snapshot_list snapshots = {0};
+    struct run_list runs = {0};
     *list = (struct success_list){0};
-    return r->has_host ? read_catalog(r->catalog, &r->host_key.host, list, err) : 0;
+    int code = snapshots_load(r, &snapshots, err);
+    if (code == 0)
+        code = runs_load(r, &runs, err);
+    if (code == 0 && r->has_host)
+        code = read_catalog(r->catalog, &r->host_key.host, list, err);
+    runs_free(&runs);
+    snapshots_free(&snapshots);
+    return code;
 }
 
 int successes_read_local(const char *state_folder, const char *host_key_file, const char *command,

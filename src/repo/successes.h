@@ -19,8 +19,7 @@ struct success_list {
     size_t count, capacity;
 };
 
-/* For a repository of which snapshots and runs are loaded: else those may be missing that are new to this
- * state folder. */
+/* The repository must be synced (its records suffice), or offline. */
 int successes_load(struct repository *repository, struct success_list *list, struct error *err);
 /* From what the state folder knows, without asking any target: nothing if there is no catalog. BUSY, as
  * lock_take tells it, if another process works. */
