@@ -33,9 +33,9 @@ LIB = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib")
 sys.path.insert(0, LIB)
 import sigv4
 
-SETTINGS = ('lease_refresh = "1s"; lease_recheck = "2s"; lease_live = "3s"; checkpoint_interval = "1s"; target_lag = "2s"; '
+SETTINGS = ('lease_refresh = "1s"; checkpoint_interval = "1s"; target_lag = "2s"; '
             'chunk_average = "16K"; pack_size = "64K"; workers = 2; ')
-PATIENT, STALLED = (60, 30), (60, 1)  # seconds: retry_budget, stall_timeout
+PATIENT = (60, 30)  # seconds: retry_budget, stall_timeout
 # Kinds of requests: what names them to the proxy, and the command that makes them.
 KINDS = {
     "config": ({"method": "GET", "path": "/config$"}, "backup"),
@@ -59,8 +59,8 @@ PASSING = ({"fault": "reset_before"}, {"fault": "reset_after"}, {"fault": "close
            {"fault": "internal_error"}, {"fault": "internal_error", "processed": True}, {"fault": "unavailable"},
            {"fault": "slow_down"}, {"fault": "too_many"}, {"fault": "error", "status": 502, "body": "<html>bad gateway</html>"},
            {"fault": "error_in_200"}, {"fault": "truncate"}, {"fault": "flip_request"},
-           {"fault": "stall", "where": "request", "seconds": 5}, {"fault": "stall", "where": "answer", "seconds": 5},
-           {"fault": "stall", "where": "body", "seconds": 5})
+           {"fault": "stall", "where": "request", "seconds": 10}, {"fault": "stall", "where": "answer", "seconds": 10},
+           {"fault": "stall", "where": "body", "seconds": 10})
 # Not tried again for long: it would be the same.
 FINAL = ({"fault": "access_denied"}, {"fault": "expired_token"}, {"fault": "short"}, {"fault": "flip"})
 HARMLESS = ({"fault": "latency", "ms": 100}, {"fault": "redirect", "region": "eu-central-1"},
@@ -153,6 +153,7 @@ class Store:
 
 class World:
     """A repository on some targets, and all that was committed to it."""
+    recheck = 2  # seconds: how soon a backup takes itself for dead; a prune does so in 3
 
     def __init__(self, options, seed, stores, folders, hasty):
         self.program = os.path.abspath(options.holdfast)
@@ -165,15 +166,17 @@ class World:
         self.log = collections.deque(maxlen=60)
         os.mkdir(self.source)
 
-    def config(self):
+    def config(self, command):
         targets = [s.target(self.prefix) for s in self.stores]
         targets += [f'{{ name = "{name}"; type = "local"; path = "{self.work}/{name}"; }}' for name in self.folders]
         budget, stall = self.patience
-        path = f"{self.work}/{budget}-{stall}.conf"
+        recheck = self.recheck if command == "backup" else 2
+        path = f"{self.work}/{budget}-{stall}-{recheck}.conf"
         if not os.path.exists(path):
             with open(path, "w") as f:
                 f.write(f'repository = {{ name = "faults"; key_file = "{self.work}/host.key"; state_dir = "{self.work}/state"; '
-                        f'retry_budget = "{budget}s"; stall_timeout = "{stall}s"; {SETTINGS} }};\n'
+                        f'retry_budget = "{budget}s"; stall_timeout = "{stall}s"; '
+                        f'lease_recheck = "{recheck}s"; lease_live = "{recheck + 1}s"; {SETTINGS} }};\n'
                         f'targets = ( {", ".join(targets)} );\n'
                         f'jobs = ( {{ name = "files"; source = {{ type = "files"; paths = [ "{self.source}" ]; }}; }} );\n')
         return path
@@ -189,7 +192,7 @@ class World:
     def run(self, *arguments, expect=(0,), kill=None):
         """Status, output and messages. Whoever fails must say what can be done, and soon."""
         began = time.monotonic()
-        process = subprocess.Popen([self.program, "-c", self.config(), "--json", *arguments], stdin=subprocess.DEVNULL,
+        process = subprocess.Popen([self.program, "-c", self.config(arguments[0]), "--json", *arguments], stdin=subprocess.DEVNULL,
                                    stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=dict(os.environ, TMPDIR=self.work))
         out = None
         try:
@@ -199,7 +202,7 @@ class World:
                 except subprocess.TimeoutExpired:
                     process.send_signal(signal.SIGKILL)
             if out is None:
-                out, said = process.communicate(timeout=100)
+                out, said = process.communicate(timeout=300)
         except subprocess.TimeoutExpired:
             process.kill()
             raise Failure(f"{' '.join(arguments)} does not end: {process.communicate()}") from None
@@ -298,11 +301,13 @@ class World:
 
 class Sweep(World):
     """One bucket, and what a fault does that comes once, and one that stays."""
+    recheck = 100  # faults at a lease cost time
 
     def __init__(self, options, store, seed, fault):
         # Longer than the longest wait before the first further try: up to a second where the store asks for less.
-        seconds = {"stall": 5, "slow_down": 3, "too_many": 3}.get(fault["fault"], 1)
-        super().__init__(options, seed, [store], [], (seconds, 1))
+        seconds = {"stall": 8, "slow_down": 4, "too_many": 4}.get(fault["fault"], 2)
+        self.stall = 3 if fault["fault"] == "stall" else 30
+        super().__init__(options, seed, [store], [], (seconds, self.stall))
         self.fault, self.store = fault, store
 
     def applies(self, kind):
@@ -335,7 +340,7 @@ class Sweep(World):
     def once(self):
         for command in dict.fromkeys(by for _, by in KINDS.values()):
             kinds = [kind for kind, (_, by) in KINDS.items() if by == command and self.applies(kind)]
-            self.set_faults(kinds, STALLED, nth=[1])
+            self.set_faults(kinds, (60, self.stall), nth=[1])
             self.do(command, (0,))
             suffered = self.store.suffered()
             if len(suffered) < (1 if self.fault["fault"] == "redirect" else len(kinds)):
@@ -355,7 +360,7 @@ class Sweep(World):
             self.forget(min(self.listed()))
         expected = self.expected(kind)
         # What does not come to an end by giving up is not to be given up for anything else.
-        self.set_faults([kind], (5, 1) if kind == "end of lease" else self.hasty if expected == 1 else STALLED)
+        self.set_faults([kind], (5, self.stall) if kind == "end of lease" else self.hasty if expected == 1 else (60, self.stall))
         self.do(command, (expected,))
         suffered = collections.Counter(self.store.suffered())
         again = max(suffered.values(), default=0)
