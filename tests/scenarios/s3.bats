@@ -261,14 +261,14 @@ P
 
 @test "a heal that takes long keeps its lease" {
     local disk="{ name = \"disk\"; type = \"local\"; path = \"$WORK/repo1\"; }"
-    local settings='pack_size = "1M"; lease_refresh = "1s"; lease_recheck = "50s"; lease_live = "100s";'
+    local settings='pack_size = "1M"; chunk_average = "128K"; lease_refresh = "1s"; lease_recheck = "50s"; lease_live = "100s";'
     s3_bucket long
-    s3_proxy front '{"latency_ms": 250}'
+    s3_proxy front '{"latency_ms": 400}'
     head -c 6000000 /dev/urandom >"$WORK/source/data"
     write_targets_config "$disk" '' "$settings"
     holdfast -q init
     holdfast -q backup
-    write_targets_config "$disk, $(s3_target store "$BUCKET" "$PROXY")" '' "$settings"
+    write_targets_config "$disk, $(s3_target store "$BUCKET" "$PROXY" "connections = 1;")" '' "$settings"
     holdfast -q heal
     [ "$(s3_count front '.method == "PUT" and .status == 200 and (.path | contains("/leases/"))')" -ge 3 ]
     [ -z "$(keys_in "$BUCKET" | grep leases/)" ]
@@ -357,7 +357,7 @@ P
     printf '#!/bin/sh\necho ran >>%s/runs\nexec cat %s/dump\n' "$WORK" "$WORK" >"$WORK/make"
     chmod 700 "$WORK/make"
     write_targets_config "$one, $two, { name = \"disk\"; type = \"local\"; path = \"$WORK/repo1\"; }" \
-        "source = { type = \"command\"; command = [ \"$WORK/make\" ]; filename = \"dump\"; };" 'pack_size = "1M";'
+        "source = { type = \"command\"; command = [ \"$WORK/make\" ]; filename = \"dump\"; };" 'pack_size = "1M"; chunk_average = "128K";'
     holdfast -q init
     holdfast -q backup
     [ "$(cat "$WORK/runs")" = ran ]

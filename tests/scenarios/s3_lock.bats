@@ -34,12 +34,12 @@ locked_until() {
 # Ends the locks that were not moved on: no day passes here.
 end_first_locks() {
     local key version date soon
-    soon=$(date -u -d '+10 seconds' +%FT%TZ)
     while read -r key version; do
         date=$(s3_request GET "/$BUCKET/$key?retention&versionId=$version" |
             sed -n 's/.*<RetainUntilDate>\(.*\)<\/RetainUntilDate>.*/\1/p')
         [ -n "$date" ]
         [ "$(date -d "$date" +%s)" -lt "$(date -d '+30 hours' +%s)" ] || continue
+        soon=$(date -u -d '+6 seconds' +%FT%TZ)
         s3_request -H x-amz-bypass-governance-retention:true -d "<Retention><Mode>GOVERNANCE</Mode><RetainUntilDate>$soon</RetainUntilDate></Retention>" \
             PUT "/$BUCKET/$key?retention&versionId=$version"
     done < <(versions)
