@@ -77,10 +77,8 @@ static size_t find_cut(const uint64_t *table, uint64_t mask, const uint8_t *data
 size_t chunker_next(const struct chunker *c, const uint8_t *data, size_t size, bool last)
 {
     const struct chunker_parameters *p = &c->parameters;
-    if (size < p->max && !last)
-        return 0;
     if (size <= p->min)
-        return size;
+        return last ? size : 0;
     size_t end = size < p->max ? size : p->max;
     size_t middle = end < p->average ? end : p->average;
     uint64_t hash = 0;
@@ -91,5 +89,7 @@ size_t chunker_next(const struct chunker *c, const uint8_t *data, size_t size, b
     if (cut <= middle)
         return cut;
     cut = find_cut(c->table, c->mask_late, data, middle, end, &hash);
-    return cut <= end ? cut : end;
+    if (cut <= end)
+        return cut;
+    return last || size >= p->max ? end : 0;
 }

@@ -24,8 +24,8 @@ int chunker_check_parameters(const struct chunker_parameters *parameters, struct
 /* table: 256 big-endian u64. The parameters must have passed the check. */
 struct chunker *chunker_new(const struct chunker_parameters *parameters, const uint8_t table[2048]);
 void chunker_free(struct chunker *chunker);
-/* The length of the first chunk of data, or 0 if that needs more bytes (size < max and not last). last:
- * nothing follows data. */
+/* The length of the first chunk of data, or 0 if that depends on what follows: never with max bytes. last:
+ * nothing follows data. Each call begins at the first byte anew. */
 size_t chunker_next(const struct chunker *chunker, const uint8_t *data, size_t size, bool last);
 
 #endif

@@ -113,8 +113,23 @@ struct task {
     /* a chunk of a large file */
     struct large_file *file;
     size_t extent;
-    struct buffer data;
+    struct bytes chunk; /* in the block */
+    struct read_block *block;
 };
+
+/* ---- cutting (backup_feeder.c) ---- */
+
+/* What the source is read into. Its chunks lie there until the workers are done with them: they are not
+ * copied. */
+struct read_block {
+    pthread_mutex_t lock;
+    pthread_cond_t idle;
+    size_t chunks; /* with the workers */
+    uint8_t *data;
+};
+
+/* A worker is done with a chunk. */
+void read_block_release(struct read_block *block);
 
 /* ---- the whole ---- */
 
@@ -152,7 +167,8 @@ struct backup {
 
     struct link *links; /* open addressing; the walker's */
     size_t link_count, link_capacity;
-    uint8_t *feeder_data; /* kept from one file to the next; of the thread that reads the source */
+    struct read_block read_blocks[2]; /* one is read into while the workers have the other */
+    size_t read_block, read_end;      /* which, and up to where; of the thread that reads the source */
 };
 
 /* Notes the first failure; everything else stops soon. */
@@ -170,8 +186,10 @@ void *worker_main(void *backup);
 void walk_files(struct backup *b);
 int read_command(struct backup *b, struct error *err);
 int read_archive(struct backup *b, struct error *err);
-/* Reads and cuts a large file's data through this, from whatever source. */
+/* Reads and cuts a large file's data through this, from whatever source. One file at a time. */
 struct chunk_feeder;
+void read_blocks_new(struct backup *b);
+void read_blocks_free(struct backup *b);
 struct chunk_feeder *chunk_feeder_new(struct backup *b, struct large_file *file);
 /* Room for data: at most *size bytes. */
 void *chunk_feeder_room(struct chunk_feeder *f, size_t *size);

@@ -83,8 +83,9 @@ static void do_chunk(struct worker *w, struct task *task)
     struct large_file *file = task->file;
     struct error why;
     struct id id;
-    if (store_blob(w, file->owner, buffer_bytes(&task->data), &id, &why) != 0)
+    if (store_blob(w, file->owner, task->chunk, &id, &why) != 0)
         backup_fail(w->backup, &why);
+    read_block_release(task->block);
     pthread_mutex_lock(&file->lock);
     file->extents[task->extent].blob = id;
     pthread_mutex_unlock(&file->lock);
@@ -244,7 +245,6 @@ void *worker_main(void *context)
             do_chunk(&w, task);
         else
             do_batch(&w, task);
-        buffer_free(&task->data);
         free(task);
     }
     struct error why;
@@ -255,82 +255,4 @@ void *worker_main(void *context)
     metadata_reader_free(w.metadata);
     buffer_free(&w.data);
     return NULL;
-}
-
-/* ---- cutting ---- */
-
-struct chunk_feeder {
-    struct backup *backup;
-    struct large_file *file;
-    const struct chunker *chunker;
-    uint8_t *data; /* twice the largest chunk: what is not cut yet lies from start to end */
-    size_t start, end, max;
-};
-
-struct chunk_feeder *chunk_feeder_new(struct backup *b, struct large_file *file)
-{
-    struct chunk_feeder *f = memory_new(struct chunk_feeder);
-    f->backup = b;
-    f->file = file;
-    f->chunker = repository_chunker(b->repository);
-    f->max = repository_chunker_parameters(b->repository).max;
-    f->data = b->feeder_data ? b->feeder_data : memory_alloc(2 * f->max);
-    b->feeder_data = NULL;
-    return f;
-}
-
-static void hand_over(struct chunk_feeder *f, size_t size)
-{
-    struct task *task = memory_new(struct task);
-    task->is_chunk = true;
-    task->file = f->file;
-    task->extent = large_file_add(f->file, (struct extent){.length = size});
-    buffer_append(&task->data, f->data + f->start, size);
-    f->start += size;
-    atomic_fetch_add(&f->file->pending, 1);
-    backup_count_bytes(f->backup, size);
-    if (!queue_put(f->backup->tasks, task)) {
-        large_file_release(f->file);
-        buffer_free(&task->data);
-        free(task);
-    }
-}
-
-static void cut(struct chunk_feeder *f, bool last)
-{
-    size_t n;
-    while (f->start < f->end && (n = chunker_next(f->chunker, f->data + f->start, f->end - f->start, last)))
-        hand_over(f, n);
-}
-
-void *chunk_feeder_room(struct chunk_feeder *f, size_t *size)
-{
-    cut(f, false);
-    backup_tick(f->backup);
-    if (f->end > f->max) {
-        memmove(f->data, f->data + f->start, f->end - f->start);
-        f->end -= f->start;
-        f->start = 0;
-    }
-    *size = 2 * f->max - f->end;
-    return f->data + f->end;
-}
-
-void chunk_feeder_commit(struct chunk_feeder *f, size_t size)
-{
-    f->end += size;
-}
-
-void chunk_feeder_hole(struct chunk_feeder *f, uint64_t length)
-{
-    cut(f, true);
-    large_file_add(f->file, (struct extent){.length = length, .hole = true});
-}
-
-void chunk_feeder_end(struct chunk_feeder *f)
-{
-    cut(f, true);
-    free(f->backup->feeder_data);
-    f->backup->feeder_data = f->data;
-    free(f);
 }

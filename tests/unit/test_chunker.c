@@ -104,8 +104,13 @@ START_TEST(the_cut_does_not_depend_on_how_much_is_shown)
         ck_assert_uint_ge(cut, small.min);
         ck_assert_uint_eq(cut, chunker_next(chunker, data + at, 2 * small.max, false));
         ck_assert_uint_eq(cut, chunker_next(chunker, data + at, small.max, true));
-        if (cut < small.max) /* what lies behind a cut does not matter */
+        if (cut < small.max) { /* what lies behind a cut does not matter */
             ck_assert_uint_eq(cut, chunker_next(chunker, data + at, cut + 1, true));
+            ck_assert_uint_eq(cut, chunker_next(chunker, data + at, cut, false));
+        }
+        /* What is not decided yet waits for more. */
+        ck_assert_uint_eq(chunker_next(chunker, data + at, cut - 1, false), 0);
+        ck_assert_uint_eq(chunker_next(chunker, data + at, small.min, false), 0);
     }
     free(data);
     chunker_free(chunker);
@@ -118,7 +123,7 @@ START_TEST(short_and_empty_inputs)
     uint8_t *data = calloc(1, small.max);
     ck_assert_uint_eq(chunker_next(chunker, data, 0, true), 0);
     ck_assert_uint_eq(chunker_next(chunker, data, 0, false), 0);
-    ck_assert_uint_eq(chunker_next(chunker, data, small.max - 1, false), 0);
+    ck_assert_uint_eq(chunker_next(chunker, data, small.min, false), 0);
     ck_assert_uint_eq(chunker_next(chunker, data, 1, true), 1);
     ck_assert_uint_eq(chunker_next(chunker, data, small.min, true), small.min);
     /* Zeros never change the hash once it is full of them: one cut at min or none before max. */
