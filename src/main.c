@@ -40,12 +40,14 @@ static int (*const handlers[COMMAND_COUNT])(const struct options *) = {
 
 /* Keys are in memory: no core dump, no other process of the user may read it. A target's file handles are
  * many, and a closed pipe is an error like others. What one thread frees the next can use: heaps of their own
- * held a tenth more memory and saved no time. */
+ * held a tenth more memory and saved no time. Packs and other large blocks stay out of the heap, where they
+ * would leave holes: by itself the limit for that grows with the first of them that is freed. */
 static void prepare_process(void)
 {
     setrlimit(RLIMIT_CORE, &(struct rlimit){0, 0});
     prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
     mallopt(M_ARENA_MAX, 1);
+    mallopt(M_MMAP_THRESHOLD, 1 << 20);
     signal(SIGPIPE, SIG_IGN);
     umask(077);
     struct rlimit files;

@@ -18,7 +18,7 @@ struct chunk_feeder {
 /* Room for the largest chunk, and for a good deal to be read behind the rest of the block before. */
 static size_t block_size(const struct chunk_feeder *f)
 {
-    return (size_t)f->sizes.max + f->sizes.max / 2;
+    return (size_t)f->sizes.max + f->sizes.max / 4;
 }
 
 static struct read_block *block_of(const struct chunk_feeder *f)

@@ -22,9 +22,10 @@ struct open_pack {
 
 struct blob_writer {
     struct repository *r;
-    pthread_mutex_t lock; /* packs, finishing, in_flight, uploaded, totals */
+    pthread_mutex_t lock; /* packs, finishing, no_room, in_flight, uploaded, totals */
     pthread_cond_t finished;
     bool finishing; /* a full pack is on its way to the queues: the next one waits, as its memory counts */
+    bool no_room; /* it is ready, but the queues are full: nothing is added meanwhile, for the same reason */
     struct open_pack packs[2]; /* data, meta */
     struct id_map *in_flight;
     uint64_t *uploaded[2]; /* packs that were queued and that no segment lists yet */
@@ -151,6 +152,14 @@ int blob_writer_claim(struct blob_writer *w, const struct id *id, bool *store, s
 
 /* ---- packs ---- */
 
+static void set_no_room(struct blob_writer *w, bool no_room)
+{
+    pthread_mutex_lock(&w->lock);
+    w->no_room = no_room;
+    pthread_cond_broadcast(&w->finished);
+    pthread_mutex_unlock(&w->lock);
+}
+
 /* Gives a full pack its name, makes the index know it and queues it. No lock is held: hashing takes a while.
  */
 static int finish_pack(struct blob_writer *w, enum blob_kind kind, struct pack_builder *builder,
@@ -195,7 +204,9 @@ static int finish_pack(struct blob_writer *w, enum blob_kind kind, struct pack_b
     if (kind == BLOB_META)
         meta_cache_put(r, &entry.sha256, buffer_bytes(&bytes));
     object_name_pack(&entry.sha256, name);
+    set_no_room(w, true);
     code = replicas_put(r->replicas, ~0u, REPLICAS_ANY_ORDER, name, &bytes, err);
+    set_no_room(w, false);
     if (code == 0) {
         pthread_mutex_lock(&w->lock);
         note_uploaded(w, kind, number);
@@ -241,7 +252,7 @@ static int add_frame(struct blob_writer *w, enum blob_kind kind, struct bytes pa
     struct open_pack *open = &w->packs[kind_index(kind)];
     int code = 0;
     pthread_mutex_lock(&w->lock);
-    while (is_full(w, open))
+    while (is_full(w, open) || w->no_room)
         pthread_cond_wait(&w->finished, &w->lock);
     if (!open->builder) {
         size_t hint = kind == BLOB_DATA ? r->config.pack_size + r->config.chunk_max / 2 : 1u << 20;

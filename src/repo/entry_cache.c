@@ -5,7 +5,7 @@
 #include <stdlib.h>
 
 #define ENTRIES_MAX 64
-#define ENTRIES_BYTES_MAX (12u << 20)
+#define ENTRIES_BYTES_MAX (8u << 20)
 
 struct cached_entry {
     uint64_t number; /* 0: free */
