@@ -168,13 +168,19 @@ static int behind(const struct start *s, const struct error *why, int64_t waited
     int64_t now = (int64_t)time(NULL);
     bool is_run =
         lock_read_holder(s->config->repository.state_dir, &holder) && strcmp(holder.command, "run") == 0;
+    /* Cron needs not know; who sits there wonders. */
+    void (*say)(const char *, ...) = isatty(STDERR_FILENO) ? log_info : log_verbose;
     *again = !is_run && waited < s->config->run.lock_wait && !*signals_stop();
-    if (*again)
+    if (*again) {
+        if (waited == 0)
+            say("%s: waiting for its end, for %s at most", why->message,
+                text_format_duration((double)s->config->run.lock_wait, limit));
         return STATUS_BUSY;
+    }
     if (is_run) {
         text_format_time(holder.since, since);
         if (llabs(now - holder.since) < s->config->run.max_runtime) { /* a clock may have been set back */
-            log_verbose("a run is at work (process %ld since %s): nothing to do", holder.process, since);
+            say("a run is at work (process %ld since %s): nothing to do", holder.process, since);
             return STATUS_DONE;
         }
         error_set(&err, ERROR_BUSY,
@@ -230,7 +236,7 @@ static void print_nothing(const struct start *s)
         output_json_print(json_pack("{s:s, s:i, s:[]}", "repository", s->config->repository.name,
                                     "exit_status", STATUS_DONE, "jobs"));
     else if (!s->options->quiet && isatty(STDOUT_FILENO))
-        puts("nothing is due"); /* who is not there need not know */
+        puts("nothing is due; holdfast schedule shows what is next"); /* who is not there need not know */
 }
 
 /* ---- the run ---- */

@@ -81,6 +81,9 @@ ends() {
     [ "$status" -eq "$wanted" ] || { echo "status $status, not $wanted: $output"; return 1; }
 }
 
+# on_terminal WORDS: of a command, on a terminal of its own.
+on_terminal() { script -qec "$HOLDFAST_BIN -c $WORK/holdfast.conf $*" /dev/null </dev/null; }
+
 # slow_run [COMMAND]: one whose job takes long, in the background; returns when the job has begun.
 slow_run() {
     "$HOLDFAST_BIN" -q -c "$WORK/holdfast.conf" "${1:-run}" >"$WORK/slow.log" 2>&1 3>&- &
@@ -113,6 +116,7 @@ slow_job() { echo "{ name = \"slow\"; source = { type = \"command\"; command = [
     [ "$(history)" = "1 0 files=0 more=0" ]
     ends 0 holdfast run
     [ -z "$output" ]
+    on_terminal run | grep "nothing is due"
     [ "$(records)" -eq 1 ]
     restore_and_compare files:latest
 }
@@ -230,6 +234,7 @@ slow_job() { echo "{ name = \"slow\"; source = { type = \"command\"; command = [
     slow_run
     ends 0 holdfast run
     [ -z "$output" ]
+    on_terminal run | grep "a run is at work (process $SLOW_PID since .*): nothing to do"
     ends 4 holdfast backup
     [[ $output == *"run, process $SLOW_PID since "* ]]
     sed -i 's/"1h"/"1s"/' "$WORK/holdfast.conf"
@@ -240,6 +245,7 @@ slow_job() { echo "{ name = \"slow\"; source = { type = \"command\"; command = [
     wait "$SLOW_PID" || true
     rm "$WORK/begun"
     slow_run backup
+    on_terminal run | grep "works on this repository (backup, process $SLOW_PID .*waiting for its end, for 1.0 s at most"
     ends 4 holdfast run
     [[ $output == *"backup, process $SLOW_PID since "* ]]
     sed -i 's/lock_wait = "1s"/lock_wait = "1m"/' "$WORK/holdfast.conf"
