@@ -400,8 +400,11 @@ int segments_queue(struct repository *r, enum blob_kind kind, const uint64_t *pa
     }
     int code = plan_parts(r, packs, count, reserved, &parts, &part_count, err);
     for (size_t i = 0; i < part_count && code == 0; i++) {
-        segment.part = (uint32_t)i;
-        segment.parts = segment.supersedes.count ? (uint32_t)part_count : 0;
+        /* Only a replacement counts only as a whole. */
+        if (segment.supersedes.count) {
+            segment.part = (uint32_t)i;
+            segment.parts = (uint32_t)part_count;
+        }
         code = queue_part(r, &segment, count ? packs + parts[i].first : NULL, parts[i].count, err);
     }
     free(parts);
