@@ -250,6 +250,77 @@ START_TEST(events_pin_and_forget)
 }
 END_TEST
 
+/* Lists a pack of the most blobs a pack may have, ids from `seed` on, in the catalog alone. */
+static uint64_t list_large_pack(struct repository *r, uint64_t seed)
+{
+    static struct id ids[PACK_BLOBS_MAX];
+    static struct blob_entry blobs[PACK_BLOBS_MAX];
+    struct buffer entry = {0};
+    uint64_t number;
+    for (uint32_t i = 0; i < PACK_BLOBS_MAX; i++) {
+        ids[i] = some_id(seed + i);
+        blobs[i] = (struct blob_entry){.id = ids[i], .offset = i, .length = 1};
+    }
+    struct frame_entry frame = {.offset = 1000,
+                                .stored_length = PACK_BLOBS_MAX + 16,
+                                .raw_length = PACK_BLOBS_MAX,
+                                .codec = CODEC_RAW,
+                                .blob_count = PACK_BLOBS_MAX};
+    struct pack_entry e = {.sha256 = some_id(seed),
+                           .size = 4u << 20,
+                           .author = r->host_key.host,
+                           .contents = {1, &frame, 1, blobs, PACK_BLOBS_MAX}};
+    struct catalog_pack pack = {.sha256 = e.sha256,
+                                .kind = BLOB_DATA,
+                                .size = e.size,
+                                .author = e.author,
+                                .blob_count = PACK_BLOBS_MAX};
+    pack_entry_encode(&e, &entry);
+    MUST(catalog_add_pack(r->catalog, &pack, buffer_bytes(&entry), ids, &number, &err));
+    buffer_free(&entry);
+    return number;
+}
+
+START_TEST(packs_of_many_blobs_take_several_segments_that_are_read_back)
+{
+    uint64_t packs[3];
+    struct index_copy copy;
+    size_t count;
+    struct repository *r = open_synced(REPOSITORY_WRITE);
+    for (size_t i = 0; i < 3; i++)
+        packs[i] = list_large_pack(r, 1000000 * (i + 1));
+    MUST(segments_queue(r, BLOB_DATA, packs, 3, NULL, &err));
+    MUST(segments_settle(r, &err));
+    for (int replaced = 0; replaced < 2; replaced++) {
+        struct id old[8];
+        struct id_list supersedes = {old, 0};
+        size_t written = count_objects(0, "index", NULL);
+        ck_assert_uint_ge(written, replaced ? 4 : 2);
+        repository_close(r);
+        shell("rm -r state"); /* what this machine remembers */
+        r = open_synced(REPOSITORY_WRITE);
+        ck_assert_uint_eq(repository_damage(r), 0);
+        ck_assert_uint_eq(r->segment_count, written);
+        for (size_t i = 0; i < 3; i++) {
+            struct id last = some_id(1000000 * (i + 1) + PACK_BLOBS_MAX - 1);
+            MUST(index_copies(r, &last, &copy, 1, &count, &err));
+            ck_assert_uint_eq(count, 1);
+            packs[i] = copy.pack;
+        }
+        for (size_t i = 0; i < r->segment_count; i++) {
+            ck_assert_int_eq(r->segments[i].obsolete, replaced && r->segments[i].supersedes.count == 0);
+            if (!replaced)
+                old[supersedes.count++] = r->segments[i].sha256;
+        }
+        if (!replaced) {
+            MUST(segments_queue(r, BLOB_DATA, packs, 3, &supersedes, &err));
+            MUST(segments_settle(r, &err));
+        }
+    }
+    repository_close(r);
+}
+END_TEST
+
 START_TEST(a_condemned_pack_counts_as_absent)
 {
     struct id data, meta;
@@ -588,6 +659,7 @@ int main(void)
     tcase_add_test(tests, blobs_are_stored_once_and_known_on_every_target);
     tcase_add_test(tests, manifests_are_chained_and_make_snapshots);
     tcase_add_test(tests, events_pin_and_forget);
+    tcase_add_test(tests, packs_of_many_blobs_take_several_segments_that_are_read_back);
     tcase_add_test(tests, a_condemned_pack_counts_as_absent);
     tcase_add_test(tests, a_lease_is_shown_refreshed_and_taken_back);
     tcase_add_test(tests, a_target_gets_back_what_it_lost);
