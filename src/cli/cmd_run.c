@@ -283,8 +283,18 @@ static int run_due(struct start *s, const struct run_due *due, int *status, stru
     return 0;
 }
 
-/* Decides, and runs if something is due, or there are no metrics of what is configured. BUSY, or 0 and the
- * exit status. */
+/* Records of runs that no target has taken yet. */
+static bool records_wait(const struct start *s)
+{
+    struct run_list runs = {0};
+    struct error ignored;
+    bool wait = runs_load_waiting(s->config->repository.state_dir, &runs, &ignored) == 0 && runs.count > 0;
+    runs_free(&runs);
+    return wait;
+}
+
+/* Decides, and runs if something is due, a record waits, or there are no metrics of what is configured. BUSY,
+ * or 0 and the exit status. */
 static int try_run(struct start *s, int *status, struct error *err)
 {
     struct success_list successes;
@@ -296,7 +306,7 @@ static int try_run(struct start *s, int *status, struct error *err)
     /* What else goes wrong here goes wrong again when the repository is opened. */
     if (code != ERROR_BUSY)
         code = 0;
-    if (code == 0 && count == 0 && metrics_touch(s->config)) {
+    if (code == 0 && count == 0 && !records_wait(s) && metrics_touch(s->config)) {
         print_nothing(s);
     } else if (code == 0) {
         if (!s->process->waited && !isatty(STDERR_FILENO))

@@ -430,6 +430,8 @@ void run_all(const struct run_parameters *p, const struct run_due *due_before, s
     } else {
         result->nothing_due = true;
         runs_drop_draft(run.draft);
+        if (code == 0)
+            code = runs_append_waiting(run.repository, &why);
         if (code != 0) {
             log_warning("%s", why.message);
             log_hint("%s", why.hint);

@@ -175,6 +175,19 @@ slow_job() { echo "{ name = \"slow\"; source = { type = \"command\"; command = [
     [ "$(history | tr '\n' ' ')" = "1 1 files=1 2 1 files=1 3 0 files=0 " ]
 }
 
+@test "a record that waits is stored by the next run that reaches a target, though nothing is due" {
+    make_jobs "{ name = \"files\"; $FILES $(daily) }"
+    mv "$WORK/repo1" "$WORK/elsewhere"
+    ends 1 holdfast -q run
+    mv "$WORK/elsewhere" "$WORK/repo1"
+    holdfast -q backup --class daily
+    [ "$(waiting) $(records)" = "1 0" ]
+    ends 0 holdfast run
+    [ -z "$output" ]
+    [ "$(waiting) $(records) $(snapshots)" = "0 1 1" ]
+    [ "$(history)" = "1 1 files=1" ]
+}
+
 @test "a target that is behind is in the record, and in the exit status" {
     write_config 2 "source = { type = \"files\"; paths = [ \"$WORK/source\" ]; }; $(daily)"
     holdfast -q init
