@@ -38,14 +38,8 @@ export RESTIC_PASSWORD=bench BORG_PASSPHRASE=bench BORG_RELOCATED_REPO_ACCESS_IS
 export RESTIC_CACHE_DIR=$work/restic-cache BORG_BASE_DIR=$work/borg-base
 (umask 077; echo "a passphrase for measuring only" >"$HOLDFAST_PASSPHRASE_FILE")
 
-# measure FILE COMMAND...: appends "wall cpu rss" to FILE.
-measure() {
-    local file=$1
-    shift
-    /usr/bin/time -f '%e %U %S %M' -o "$work/time" "$@" >/dev/null 2>"$work/errors" || { cat "$work/errors" >&2; exit 1; }
-    awk '{print $1, $2 + $3, $4}' "$work/time" >>"$work/results/$file"
-}
 mkdir "$work/results"
+source tests/bench/measure.bash
 # A new folder each time, and nothing is removed between: ext4 passes over inodes freed in the last minutes one by one, which
 # would make whoever comes after a removal look slow.
 outs=0
@@ -53,22 +47,6 @@ fresh() { outs=$((outs + 1)); out=$work/out$outs; mkdir "$out"; }
 
 # warm PATH: reads it once.
 warm() { sync; find "$1" -type f -exec cat {} + >/dev/null; }
-
-# resident FILE COMMAND...: appends the most memory it held from when the first entry was in $out, so that scrypt, which
-# takes its own before, does not count.
-resident() {
-    local file=$1 pages most=0 pid
-    shift
-    "$@" >/dev/null 2>&1 &
-    pid=$!
-    until [ -n "$(ls -A "$out")" ] || ! kill -0 "$pid" 2>/dev/null; do sleep 0.05; done
-    while read -r _ pages _ 2>/dev/null <"/proc/$pid/statm"; do
-        [ "$pages" -le "$most" ] || most=$pages
-        sleep 0.05
-    done
-    wait "$pid"
-    echo "0 0 $((most * $(getconf PAGESIZE) / 1024))" >>"$work/results/$file"
-}
 
 run_holdfast() {
     rm -rf "$work/hf"; mkdir "$work/hf"
