@@ -36,6 +36,11 @@ s3_request() {
     $S3_PYTHON "$S3_LIB/sigv4.py" "${arguments[@]}" "${S3_URL:-$S3_HTTP}${!#}"
 }
 
+# Many of them in one go: a line of arguments each, as for s3_request; prints a line for each, STATUS and the body.
+s3_batch() {
+    $S3_PYTHON "$S3_LIB/sigv4.py" batch "${S3_URL:-$S3_HTTP}"
+}
+
 # s3_list list|versions BUCKET: "SIZE KEY" of each object, "KEY VERSION KIND" of each version; awscli takes ten times as long.
 s3_list() {
     $S3_PYTHON "$S3_LIB/sigv4.py" "$1" "${S3_URL:-$S3_HTTP}/$2"
