@@ -75,7 +75,7 @@ static void add_piece(struct restore *r, struct target_file *f, const struct ext
     struct error why;
     int code = blobs_locate(r->repository, &e->blob, copies, &count, &why);
     if (code == 0 && (count == 0 || copies[0].length != e->length))
-        code = error_set(&why, repository_missing(r->repository),
+        code = error_set(&why, repository_nowhere(r->repository),
                          "a part of it is on no target that can be reached");
     if (code != 0) {
         if (!atomic_exchange(&f->failed, true))

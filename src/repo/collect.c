@@ -132,11 +132,14 @@ int collection_mark(struct collection *c, const struct id *id, bool *was_marked,
         return 0;
     char hex[ID_HEX_SIZE];
     id_to_hex(id, hex);
-    error_set(err, ERROR_INTEGRITY,
-              "blob %.16s, which a snapshot needs, is on no target that can be reached: nothing is removed",
-              hex);
+    code = error_set(
+        err, repository_nowhere(r),
+        "blob %.16s, which a snapshot needs, is on no target that can be reached: nothing is removed", hex);
     return error_hint(
-        err, "run holdfast verify to see which files need it; forget that snapshot if it cannot be healed");
+        err, "%s",
+        error_is_outage(code)
+            ? "see that the targets answer, and run the command again"
+            : "run holdfast verify to see which files need it; forget that snapshot if it cannot be healed");
 }
 
 /* ---- forgotten manifests ---- */

@@ -656,6 +656,12 @@ int repository_missing(const struct repository *r)
     return r->outages ? ERROR_FAILED : ERROR_INTEGRITY;
 }
 
+int repository_nowhere(const struct repository *r)
+{
+    bool elsewhere = r->damage == 0 && replicas_active_count(r->replicas) < r->parameters.target_count;
+    return elsewhere ? ERROR_FAILED : repository_missing(r);
+}
+
 const struct repository_config *repository_config(const struct repository *r)
 {
     return &r->config;

@@ -114,6 +114,9 @@ unsigned repository_damage(const struct repository *repository);
 unsigned repository_outages(const struct repository *repository);
 /* INTEGRITY, which is what it means that something is nowhere; FAILED while there are outages. */
 int repository_missing(const struct repository *repository);
+/* The same for what is on no target that can be reached: FAILED also while one cannot be, which may hold it,
+ * as long as nothing is known to be damaged. */
+int repository_nowhere(const struct repository *repository);
 
 /* How many targets were left out because their config is not the one that the keyring signs. */
 unsigned repository_damaged_targets(const struct repository *repository);

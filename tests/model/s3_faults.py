@@ -33,7 +33,7 @@ LIB = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib")
 sys.path.insert(0, LIB)
 import sigv4
 
-SETTINGS = ('lease_refresh = "1s"; checkpoint_interval = "1s"; target_lag = "2s"; '
+SETTINGS = ('lease_refresh = "1s"; checkpoint_interval = "1s"; '
             'chunk_average = "16K"; pack_size = "64K"; workers = 2; ')
 PATIENT = (60, 30)  # seconds: retry_budget, stall_timeout
 # Kinds of requests: what names them to the proxy, and the command that makes them.
@@ -175,7 +175,7 @@ class World:
         if not os.path.exists(path):
             with open(path, "w") as f:
                 f.write(f'repository = {{ name = "faults"; key_file = "{self.work}/host.key"; state_dir = "{self.work}/state"; '
-                        f'retry_budget = "{budget}s"; stall_timeout = "{stall}s"; '
+                        f'retry_budget = "{budget}s"; stall_timeout = "{stall}s"; target_lag = "{30 if budget == PATIENT[0] else 2}s"; '
                         f'lease_recheck = "{recheck}s"; lease_live = "{recheck + 1}s"; {SETTINGS} }};\n'
                         f'targets = ( {", ".join(targets)} );\n'
                         f'jobs = ( {{ name = "files"; source = {{ type = "files"; paths = [ "{self.source}" ]; }}; }} );\n')

@@ -302,6 +302,24 @@ P
     s3_faults front
     holdfast -q prune --force
     restore_and_compare latest
+    # One snapshot that only the disk has, and one that only the store has, which falls out under way.
+    head -c 300000 /dev/urandom >"$WORK/source/first"
+    s3_faults front '{"rules": [{"method": "PUT", "path": "/leases/", "fault": "access_denied"}]}'
+    run holdfast backup
+    [ "$status" -eq 6 ]
+    s3_faults front
+    mv "$WORK/disk" "$WORK/away"
+    head -c 300000 /dev/urandom >"$WORK/source/second"
+    run holdfast backup
+    [ "$status" -eq 6 ]
+    mv "$WORK/away" "$WORK/disk"
+    s3_faults front '{"rules": [{"method": "PUT", "path": "/packs/", "fault": "access_denied"}, {"method": "GET", "path": "/packs/", "fault": "reset_before"}]}'
+    run holdfast prune --force
+    [ "$status" -eq 1 ] && [[ $output == *"holdfast: "*"hint: see that the targets answer"* ]] || { echo "$status: $output"; false; }
+    s3_faults front
+    holdfast -q prune --force
+    holdfast -q verify --all
+    restore_and_compare latest
 }
 
 @test "an older keyring is not used in place of the newest one that does not come" {
