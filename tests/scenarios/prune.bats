@@ -1,7 +1,11 @@
 bats_require_minimum_version 1.5.0
 load ../lib/common.bash
 setup() { make_work; }
-teardown() { drop_work; }
+# A writer that a test has stopped and not waited for would keep the suite waiting until its time is over.
+teardown() {
+    [ -z "${writer:-}" ] || kill -KILL "$writer" 2>/dev/null || true
+    drop_work
+}
 
 # Names have the hash of the bytes.
 objects() { store_list 1 | grep -v ' leases/'; }
