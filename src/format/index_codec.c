@@ -227,7 +227,7 @@ int segment_decode(struct bytes body, struct arena *arena, struct segment *segme
     else if (m->kind != BLOB_DATA && m->kind != BLOB_META)
         why = "its kind is unknown";
     else if (m->n_supersedes ? !codec_fixed(m->replacement, segment->replacement.b, 16) || m->part >= m->parts
-                             : m->replacement.len || m->parts > 1 || m->part)
+                             : m->replacement.len || m->parts > 1) /* a number was written there once */
         why = "the parts of its replacement do not fit";
     segment->pack_count = m->n_packs;
     segment->packs = arena_alloc_array(arena, m->n_packs, sizeof *segment->packs);

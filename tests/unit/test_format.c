@@ -532,6 +532,23 @@ START_TEST(unknown_fields_in_parts_of_messages_are_refused)
 }
 END_TEST
 
+/* As large backups once wrote them: the number says nothing where nothing is replaced. */
+START_TEST(a_segment_that_replaces_none_may_have_a_number)
+{
+    struct segment s = {.host = id16_of(1), .kind = BLOB_DATA, .part = 3};
+    struct buffer data = {0}, copy = {0};
+    segment_encode(&s, &data);
+    ck_assert_int_eq(again_segment(buffer_bytes(&data), &copy), 0);
+    ck_assert_mem_eq(copy.data, data.data, data.size);
+    buffer_clear(&data);
+    s.parts = 4;
+    segment_encode(&s, &data);
+    ck_assert_int_eq(again_segment(buffer_bytes(&data), &copy), ERROR_INTEGRITY);
+    buffer_free(&data);
+    buffer_free(&copy);
+}
+END_TEST
+
 START_TEST(hostile_listings_are_refused)
 {
     static const char *const names[] = {"", ".", "..", "a/b", "/"};
@@ -738,6 +755,7 @@ int main(void)
     tcase_add_loop_test(tcase, what_is_written_comes_back, 0, KINDS);
     tcase_add_loop_test(tcase, damage_never_reads_too_far, 0, KINDS);
     tcase_add_test(tcase, unknown_fields_in_parts_of_messages_are_refused);
+    tcase_add_test(tcase, a_segment_that_replaces_none_may_have_a_number);
     tcase_add_test(tcase, hostile_listings_are_refused);
     tcase_add_test(tcase, runs_out_of_bounds_are_refused);
     tcase_add_test(tcase, tables_of_contents_that_lie_are_refused);
