@@ -237,5 +237,5 @@ end_mariadb_dump() {
     end_postgres_dump &
     holdfast -q backup
     wait "$!"
-    ! holdfast cat $KEY latest files | zcat | grep -q 'database dump complete'
+    ! holdfast cat $KEY latest files | zcat | grep -q 'database dump complete' || false
 }

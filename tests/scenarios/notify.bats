@@ -142,7 +142,7 @@ S
     configure "{ type = \"mail\"; to = [ \"root\", \"admin@example.org\" ]; command = [ \"$WORK/sendmail\", \"-i\", \"-t\" ]; }"
     AWS_SECRET_ACCESS_KEY=sesame tell 0
     [ "$(cat "$WORK/mail.arguments")" = $'-i\n-t' ]
-    ! grep sesame "$WORK/mail.environment"
+    ! grep sesame "$WORK/mail.environment" || false
     python3 - "$WORK/mail" <<'P'
 import email, email.policy, sys
 m = email.message_from_binary_file(open(sys.argv[1], "rb"), policy=email.policy.default)

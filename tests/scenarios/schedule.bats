@@ -50,7 +50,7 @@ make_scheduled_repo() {
     [ "$(stat -c %a "$entry")" = 644 ]
     grep -qF "$(tail -1 "$entry")" "$WORK/shown"
     grep -q '^PATH=.*/usr/sbin' "$entry"
-    ! grep -q MAILTO "$entry"
+    ! grep -q MAILTO "$entry" || false
     [ "$(tail -1 "$entry")" = "0,30 * * * * root $(realpath "$HOLDFAST_BIN") -q -c $WORK/holdfast.conf run" ]
     # Again. The command does what it says.
     holdfast -q schedule install cron --root "$root"
@@ -100,7 +100,7 @@ make_scheduled_repo() {
     if command -v systemd-analyze >/dev/null; then
         systemd-analyze calendar "$(sed -n 's/^OnCalendar=//p' "$units/holdfast.timer")"
         systemd-analyze --man=no verify "$units/holdfast.timer" "$units/holdfast.service" 2>"$WORK/verified"
-        ! grep holdfast "$WORK/verified"
+        ! grep holdfast "$WORK/verified" || false
     fi
     run "$HOLDFAST_BIN" schedule install cron --root "$WORK/root"
     [[ $output == *"both start runs"*"hint: "*"uninstall systemd"* ]]

@@ -55,6 +55,17 @@ leases() { find "$WORK"/repo*/leases -type f 2>/dev/null | wc -l; }
 stored() { find "$WORK/repo1/packs" -type f -printf '%s\n' 2>/dev/null | awk '{ sum += $1 } END { print sum + 0 }'; }
 data_pack() { find "$WORK/repo1/packs" -type f -printf '%s %f\n' | sort -n | tail -n 1 | cut -d' ' -f2; }
 
+# What the command has started is no more, or waits for nothing but to be forgotten by whoever inherited it.
+ended() {
+    local state i
+    for i in $(seq 300); do
+        state=$(ps -o stat= -p "$(cat "$WORK/child")") || return 0
+        [[ $state != Z* ]] || return 0
+        sleep 0.1
+    done
+    return 1
+}
+
 # A repository of one command that writes much, says so in $WORK/written, and then says nothing more for a long time.
 make_slow_command() {
     printf '#!/bin/sh\n%s\nhead -c 3000000 %s/random\ntouch %s/written\nsleep 1000 & echo $! >%s/child\nwait\n' \
@@ -72,7 +83,7 @@ make_slow_command() {
         wait_for "$WORK/written"
         until [ "$(stored)" -gt 2000000 ]; do sleep 0.1; done
         stop $signal
-        ! kill -0 "$(cat "$WORK/child")"
+        ended
         [ "$(count)" -eq 0 ]
         [ "$(leases)" -eq 0 ]
         printf '#!/bin/sh\ncat %s/random\n' "$WORK" >"$WORK/dump"
@@ -87,7 +98,7 @@ make_slow_command() {
     start backup
     wait_for "$WORK/written"
     stop TERM
-    ! kill -0 "$(cat "$WORK/child")"
+    ended
     [ "$(leases)" -eq 0 ]
 }
 
@@ -96,7 +107,7 @@ make_slow_command() {
     start backup
     wait_for "$WORK/written"
     stop TERM
-    ! kill -0 "$(cat "$WORK/child")"
+    ended
     [ "$(count)" -eq 0 ]
     [ "$(leases)" -eq 0 ]
 }
@@ -105,11 +116,7 @@ make_slow_command() {
     make_slow_command
     start_stalled ".tmp-*-1" backup
     stop TERM
-    for i in $(seq 300); do
-        [ -e "$WORK/child" ] && kill -0 "$(cat "$WORK/child")" 2>/dev/null || break
-        sleep 0.1
-    done
-    [ ! -e "$WORK/child" ] || ! kill -0 "$(cat "$WORK/child")"
+    [ ! -e "$WORK/child" ] || ended
     rm "$WORK/stall"
     [ "$(count)" -eq 0 ]
     printf '#!/bin/sh\ncat %s/random\n' "$WORK" >"$WORK/dump"
