@@ -50,8 +50,8 @@ ssize_t write(int fd, const void *data, size_t size)
     }
     if (strncmp(word, "slow ", 5) == 0) {
         double rate = atof(word + 5);
-        if (size > 100000)
-            size = 100000;
+        if (size > 5000)
+            size = 5000;
         pthread_mutex_lock(&turn);
         usleep((useconds_t)((double)size / rate * 1e6));
         pthread_mutex_unlock(&turn);
