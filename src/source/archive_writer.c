@@ -182,6 +182,17 @@ static const char *text_of(struct arena *arena, struct bytes bytes)
     return bytes.size ? (const char *)arena_copy(arena, bytes).data : NULL;
 }
 
+/* A zip keeps 32 bits of it, and libarchive asks localtime for the rest, which knows no year beyond an int.
+ */
+static int64_t time_of(struct archive_writer *writer, const struct node *node)
+{
+    int64_t time = node->mtime_seconds;
+    if (writer->format != ARCHIVE_WRITER_ZIP || (time >= INT32_MIN && time <= UINT32_MAX))
+        return time;
+    warn(writer, "its time is none that the archive format can hold: the nearest is written");
+    return time < 0 ? INT32_MIN : UINT32_MAX;
+}
+
 static void fill_entry(struct archive_writer *writer, const struct node *node, struct arena *arena)
 {
     struct archive_entry *entry = writer->entry;
@@ -191,7 +202,7 @@ static void fill_entry(struct archive_writer *writer, const struct node *node, s
     archive_entry_set_gid(entry, node->gid);
     archive_entry_copy_uname(entry, text_of(arena, node->user));
     archive_entry_copy_gname(entry, text_of(arena, node->group));
-    archive_entry_set_mtime(entry, node->mtime_seconds, (long)node->mtime_nanoseconds);
+    archive_entry_set_mtime(entry, time_of(writer, node), (long)node->mtime_nanoseconds);
     if (node->type == NODE_SYMLINK)
         archive_entry_copy_symlink(entry, text_of(arena, node->link_target));
     if (node->type == NODE_CHARACTER_DEVICE || node->type == NODE_BLOCK_DEVICE) {

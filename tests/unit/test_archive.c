@@ -366,6 +366,28 @@ START_TEST(an_exported_zip_is_read_by_others)
 }
 END_TEST
 
+/* The years of a zip end, and localtime knows none beyond an int, which libarchive does not expect. */
+START_TEST(times_beyond_those_of_a_zip_become_the_nearest)
+{
+    static const int64_t times[] = {INT64_MIN, INT32_MIN, 0, UINT32_MAX, 2977010601769268717, INT64_MAX};
+    struct archive_writer *archive;
+    int fd = openat(folder_fd, "a.zip", O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+    OK(archive_writer_new(fd, ARCHIVE_WRITER_ZIP, take_warning, NULL, &archive, &err));
+    for (size_t i = 0; i < sizeof times / sizeof *times; i++) {
+        struct node node = {.type = NODE_FILE, .mode = 0600, .mtime_seconds = times[i]};
+        char name[] = {(char)('a' + i), '\0'};
+        OK(archive_writer_entry(archive, bytes_of_string(name), &node, &err));
+        bool fits = times[i] >= INT32_MIN && times[i] <= UINT32_MAX;
+        ck_assert_int_eq(strstr(warnings, "its time") == NULL, fits);
+        warnings[0] = '\0';
+    }
+    OK(archive_writer_finish(archive, &err));
+    archive_writer_free(archive);
+    close(fd);
+    shell("test $(python3 -m zipfile -l a.zip | wc -l) = 7");
+}
+END_TEST
+
 START_TEST(members_that_lie_elsewhere_are_left_out)
 {
     shell("mkdir d; echo x >d/f; ln d/f d/g; "
@@ -506,6 +528,7 @@ int main(void)
     tcase_add_test(tests, the_output_of_a_command_is_an_archive_and_read_to_its_end);
     tcase_add_test(tests, an_exported_tar_is_read_by_us_by_bsdtar_and_by_gnu_tar);
     tcase_add_test(tests, an_exported_zip_is_read_by_others);
+    tcase_add_test(tests, times_beyond_those_of_a_zip_become_the_nearest);
     tcase_add_test(tests, members_that_lie_elsewhere_are_left_out);
     tcase_add_test(tests, names_too_long_for_a_listing_are_left_out);
     tcase_add_test(tests, what_is_no_archive_or_cut_off_is_an_error);
