@@ -61,11 +61,11 @@ P
         count "$name: tests could not run" 1 "$results/log"
     fi
 }
-build() { # folder, setup arguments...
+build() { # folder, setup arguments...; $only: the target, by default everything
     folder=$1
     shift
     [ -f "$folder/build.ninja" ] || meson setup "$folder" --werror "$@" || return 1
-    ninja -C "$folder"
+    ninja -C "$folder" ${only:-}
 }
 # In the background, for later; its output is in $results/FOLDER, $! its process.
 build_meanwhile() { # as build
@@ -92,7 +92,9 @@ unset CC
 meanwhile=$!
 suite release build-release
 step "build with clang, ASan, UBSan and fuzzers" wait_for $meanwhile "$results/build-sanitizers"
+only=threaded
 build_meanwhile build-tsan -Db_sanitize=thread
+only=
 meanwhile=$!
 suite sanitizers build-sanitizers --no-suite style
 step "build with ThreadSanitizer" wait_for $meanwhile "$results/build-tsan"

@@ -1,15 +1,15 @@
 #!/bin/sh
-# Runs a target on its corpus and on what it found before, then looks for more: FUZZ_SECONDS, by default 3,
-# with HOLDFAST_LONG 300. What stops it is left in the folder of the build; run the target with that file.
+# Runs a target on its corpus and on what it found before, then looks for more: FUZZ_SECONDS, by default 2,
+# with HOLDFAST_LONG 300 and another seed each time. What stops it is left in the folder of the build; run the target with that file.
 # Usage: run.sh TARGET CORPUS FOLDER LONGEST
 set -eu
 target=$1 corpus=$2 folder=$3 longest=$4
-seconds=${FUZZ_SECONDS:-3}
-[ -z "${HOLDFAST_LONG:-}" ] || seconds=${FUZZ_SECONDS:-300}
+seconds=${FUZZ_SECONDS:-2} seed=1
+[ -z "${HOLDFAST_LONG:-}" ] || seconds=${FUZZ_SECONDS:-300} seed=0
 mkdir -p "$folder/found" "$folder/failed"
 dictionary="${corpus%/*}/$(basename "$corpus").dict"
 [ -f "$dictionary" ] || dictionary=
 "$target" "$corpus"/* 2>"$folder/corpus.log" || { cat "$folder/corpus.log"; exit 1; }
-"$target" "$folder/found" "$corpus" -max_total_time="$seconds" -max_len="$longest" -timeout=10 -rss_limit_mb=2048 \
+"$target" "$folder/found" "$corpus" -seed="$seed" -max_total_time="$seconds" -max_len="$longest" -timeout=10 -rss_limit_mb=2048 \
     -artifact_prefix="$folder/failed/" -print_final_stats=1 ${dictionary:+-dict="$dictionary"} ||
     exit 1 # not 77, which means skipped
