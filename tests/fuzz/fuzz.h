@@ -10,8 +10,10 @@
 #include "base/error.h"
 #include "format/seal.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -73,6 +75,14 @@ static inline const struct secrets *fuzz_secrets(void)
 static inline struct bytes behind_first(const uint8_t *input, size_t size)
 {
     return bytes_of(input + 1, size - 1);
+}
+
+/* A new folder in memory where there is such a place; the fuzzer removes it. */
+static inline void make_scratch(char *path, size_t size)
+{
+    const char *memory = "/dev/shm";
+    snprintf(path, size, "%s/holdfast-fuzz-XXXXXX", access(memory, W_OK) == 0 ? memory : "/tmp");
+    must(mkdtemp(path) != NULL);
 }
 
 #endif

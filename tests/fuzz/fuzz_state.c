@@ -13,9 +13,7 @@ static char folder[64], path[96];
 
 static void make_folder(void)
 {
-    const char *memory = "/dev/shm";
-    snprintf(folder, sizeof folder, "%s/holdfast-fuzz-XXXXXX", access(memory, W_OK) == 0 ? memory : "/tmp");
-    must(mkdtemp(folder) != NULL);
+    make_scratch(folder, sizeof folder);
     snprintf(path, sizeof path, "%s/runs", folder);
     must(mkdir(path, 0700) == 0);
 }

@@ -17,9 +17,7 @@ static char outside[64], destination[80];
 
 static void make_folders(void)
 {
-    const char *memory = "/dev/shm";
-    snprintf(outside, sizeof outside, "%s/holdfast-fuzz-XXXXXX", access(memory, W_OK) == 0 ? memory : "/tmp");
-    must(mkdtemp(outside) != NULL);
+    make_scratch(outside, sizeof outside);
     snprintf(destination, sizeof destination, "%s/to", outside);
     must(mkdir(destination, 0700) == 0);
 }
