@@ -2,6 +2,7 @@
 #include "cli/job_backup.h"
 #include "cli/listener.h"
 #include "cli/output.h"
+#include "cli/progress.h"
 #include "cli/run_json.h"
 #include "cli/signals.h"
 #include "cli/status.h"
@@ -92,9 +93,17 @@ static void list_jobs(struct by_hand *b)
     }
 }
 
-static int prepare(struct by_hand *b, struct error *err)
+static int catch_up(const struct by_hand *b, struct repository *r, struct error *err)
 {
     uint64_t copied;
+    struct progress *progress = progress_watch(b->options, "backup: copying", r);
+    int code = repository_catch_up(r, false, (unsigned)repository_parameters(r)->stall, &copied, err);
+    progress_leave(progress, r);
+    return code;
+}
+
+static int prepare(struct by_hand *b, struct error *err)
+{
     int code = b->events.prepare(b->events.context, &b->record, err);
     if (code == 0)
         code = wire_open_config(b->options, b->config, b->lock, REPOSITORY_WRITE, WIRE_HOST, &b->wire, err);
@@ -104,20 +113,22 @@ static int prepare(struct by_hand *b, struct error *err)
     if (code == 0)
         code = repository_sync(r, err);
     if (code == 0)
-        code = repository_catch_up(r, false, (unsigned)repository_parameters(r)->stall, &copied, err);
+        code = catch_up(b, r, err);
     if (code == 0)
         repository_warn_of_locks(r);
     return code;
 }
 
 /* When all jobs are done, targets that could not keep up get what they lack. */
-static int recover(const struct wire *wire, json_t *jobs)
+static int recover(const struct by_hand *b, json_t *jobs)
 {
     struct error err = {0};
-    size_t configured = repository_parameters(wire->repository)->target_count;
-    if (!*signals_stop() && repository_recover(wire->repository, &err) != 0)
+    struct repository *r = b->wire.repository;
+    struct progress *progress = progress_watch(b->options, "backup: copying", r);
+    if (!*signals_stop() && repository_recover(r, &err) != 0)
         status_report(&err);
-    size_t behind = configured - replicas_active_count(repository_replicas(wire->repository));
+    progress_leave(progress, r);
+    size_t behind = repository_parameters(r)->target_count - replicas_active_count(repository_replicas(r));
     for (size_t i = 0; i < json_array_size(jobs); i++) {
         json_t *job = json_array_get(jobs, i);
         if (!json_object_get(job, "targets_behind"))
@@ -139,7 +150,7 @@ static int run_jobs(struct by_hand *b, json_t *list)
         else
             status = status_worse(status, run_job(b, &r->jobs[i], list));
     }
-    return status_worse(status, recover(&b->wire, list));
+    return status_worse(status, recover(b, list));
 }
 
 /* None was begun. */

@@ -9,11 +9,9 @@ static int heal(const struct options *options, struct session *s)
     struct error err = {0};
     uint64_t copied;
     struct verify_parameters p = {.sample = 100, .repair = true};
-    struct progress *progress = progress_new(options, "heal: copying");
-    repository_set_progress(s->wire.repository, progress_update, progress);
+    struct progress *progress = progress_watch(options, "heal: copying", s->wire.repository);
     int code = repository_catch_up(s->wire.repository, false, 0, &copied, &err);
-    repository_set_progress(s->wire.repository, NULL, NULL);
-    progress_free(progress);
+    progress_leave(progress, s->wire.repository);
     if (code == 0) {
         snapshots_free(&s->snapshots); /* they are on more targets now */
         code = snapshots_load(s->wire.repository, &s->snapshots, &err);

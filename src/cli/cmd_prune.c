@@ -154,15 +154,13 @@ static int prune(const struct options *options, struct session *s)
                                  .max_removal = (unsigned)config->prune.max_removal,
                                  .dry_run = options->dry_run,
                                  .force = options->force};
-    struct progress *progress = progress_new(options, "prune: copying");
-    repository_set_progress(s->wire.repository, progress_update, progress);
+    struct progress *progress = progress_watch(options, "prune: copying", s->wire.repository);
     int code = options->dry_run ? 0 : repository_catch_up(s->wire.repository, false, 0, &copied, &err);
     if (code == 0)
         code = prune_run(s->wire.repository, &s->snapshots, &p, &result, &err);
     else
         result = (struct prune_result){0};
-    repository_set_progress(s->wire.repository, NULL, NULL);
-    progress_free(progress);
+    progress_leave(progress, s->wire.repository);
     if (code == 0 && options->json)
         print_json(&result, options->dry_run);
     else if (code == 0 && !options->quiet)

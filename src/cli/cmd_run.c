@@ -7,6 +7,7 @@
 #include "cli/listener.h"
 #include "cli/metrics.h"
 #include "cli/output.h"
+#include "cli/progress.h"
 #include "cli/run_json.h"
 #include "cli/run_plan.h"
 #include "cli/schedule_of.h"
@@ -42,6 +43,7 @@ struct start {
     struct lock *lock; /* of the state folder, while it works */
     struct wire wire;
     struct process *process;
+    struct progress *progress;
 };
 
 /* ---- what run_all asks for ---- */
@@ -71,6 +73,21 @@ static void report(void *context, const struct error *err)
 {
     (void)context;
     status_report(err);
+}
+
+static void show_step(void *context, const char *what)
+{
+    struct start *s = context;
+    if (what)
+        s->progress = progress_watch(s->options, what, s->wire.repository);
+    else
+        progress_leave(s->progress, s->wire.repository);
+}
+
+static void show_verify(void *context, uint64_t bytes, uint64_t total)
+{
+    const struct start *s = context;
+    progress_update(s->progress, bytes, total);
 }
 
 static void report_problem(void *context, const char *target, const char *object, const char *what,
@@ -134,6 +151,8 @@ static void fill_parameters(struct start *s)
                                                       .max_removal = (unsigned)c->prune.max_removal},
                                             .verify = {.sample = (double)c->verify.sample,
                                                        .problem = report_problem,
+                                                       .progress = show_verify,
+                                                       .progress_context = s,
                                                        .cancelled = signals_stop()},
                                             .verify_every = c->verify.every,
                                             .stop = signals_stop(),
@@ -141,7 +160,8 @@ static void fill_parameters(struct start *s)
                                             .open = open_repository,
                                             .close = close_repository,
                                             .backup = take_snapshot,
-                                            .report = report};
+                                            .report = report,
+                                            .step = show_step};
 }
 
 /* A run that hangs keeps the others from their work, and leaves no record. */

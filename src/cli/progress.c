@@ -127,3 +127,17 @@ void progress_free(struct progress *p)
     free(p->what);
     free(p);
 }
+
+struct progress *progress_watch(const struct options *options, const char *what,
+                                struct repository *repository)
+{
+    struct progress *p = progress_new(options, what);
+    repository_set_progress(repository, progress_update, p);
+    return p;
+}
+
+void progress_leave(struct progress *p, struct repository *repository)
+{
+    repository_set_progress(repository, NULL, NULL);
+    progress_free(p);
+}

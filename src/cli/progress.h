@@ -6,6 +6,7 @@
 #define CLI_PROGRESS_H
 
 #include "cli/options.h"
+#include "repo/repository.h"
 
 #include <stddef.h>
 #include <stdint.h>
@@ -20,6 +21,11 @@ struct progress *progress_new(const struct options *options, const char *what);
 void progress_update(void *progress, uint64_t done, uint64_t total);
 /* Wipes the line. */
 void progress_free(struct progress *progress);
+
+/* The same line, of what a repository copies until progress_leave(). */
+struct progress *progress_watch(const struct options *options, const char *what,
+                                struct repository *repository);
+void progress_leave(struct progress *progress, struct repository *repository);
 
 /* The line itself, at most `columns` characters, into text. `what` must be printable. */
 void progress_format(const char *what, uint64_t done, uint64_t total, double seconds, size_t columns,

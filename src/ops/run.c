@@ -49,6 +49,11 @@ static void fail_run(struct run *run, struct error *why)
     make_worse(&run->record->exit_status, note_failure(run, &run->record->message, why, NULL, ""));
 }
 
+static void step(struct run *run, const char *what)
+{
+    run->p->step(run->p->context, what);
+}
+
 /* ---- what is due ---- */
 
 size_t run_decide(const struct run_parameters *p, const struct success_list *successes, int64_t now,
@@ -222,7 +227,9 @@ static void run_prune(struct run *run)
     struct error why;
     record->message = "";
     record->started = now_seconds();
+    step(run, "prune: copying");
     int code = prune(run, &list, record, &why);
+    step(run, NULL);
     if (code != 0)
         record->exit_status = (uint32_t)note_failure(run, &record->message, &why, "prune", "");
     record->ended = now_seconds();
@@ -263,9 +270,11 @@ static void run_verify(struct run *run, uint32_t first)
     record->started = now_seconds();
     record->first = parameters.first = first;
     record->span = parameters.span = (uint64_t)(parameters.sample / 100 * 4294967296.0);
+    step(run, "verify");
     int code = snapshots_load(run->repository, &list, &why);
     if (code == 0)
         code = verify_run(run->repository, &list, &parameters, &result, &why);
+    step(run, NULL);
     if (code != 0)
         record->exit_status = (uint32_t)note_failure(run, &record->message, &why, "verify", "");
     record->objects = result.objects;
@@ -362,8 +371,10 @@ static int prepare(struct run *run, struct error *err)
 static int catch_up(struct run *run, struct error *err)
 {
     uint64_t copied;
+    step(run, "run: copying");
     int code = repository_catch_up(run->repository, false,
                                    (unsigned)repository_parameters(run->repository)->stall, &copied, err);
+    step(run, NULL);
     /* One that may prune does it itself. */
     if (code == 0 && !repository_may_prune(run->repository))
         repository_warn_of_locks(run->repository);
@@ -398,7 +409,10 @@ static void work(struct run *run)
         else
             run_job(run, &record->jobs[i]);
     }
-    if (!*run->p->stop && repository_recover(run->repository, &why) != 0)
+    step(run, "run: copying");
+    int code = *run->p->stop ? 0 : repository_recover(run->repository, &why);
+    step(run, NULL);
+    if (code != 0)
         fail_run(run, &why);
     if (!*run->p->stop && run->taken && repository_may_prune(run->repository))
         run_prune(run);

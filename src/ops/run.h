@@ -62,6 +62,9 @@ struct run_parameters {
                   struct error *err);
     /* A failure, as it comes. */
     void (*report)(void *context, const struct error *err);
+    /* Something other than a backup begins that may take long, and of which the repository's progress tells,
+     * or that of verify; NULL: it is done. */
+    void (*step)(void *context, const char *what);
     const struct run_events *events; /* all of them listen, in this order */
     size_t event_count;
 };

@@ -248,7 +248,7 @@ W
     [ ! -s "$WORK/err" ] || fail "in a pipe: $(cat "$WORK/err")"
 }
 
-@test "heal and prune show on a terminal how much they have copied" {
+@test "heal, prune, backup and run show on a terminal how much they have copied" {
     make_repo 2 "" 'pack_size = "1M";'
     # The first pack takes a while to read, so that there is something to show.
     local h='[0-9a-f]'
@@ -269,6 +269,13 @@ W
     sleep 1.1
     out=$(slowly prune --force)
     grep -qaE 'prune: copying: [0-9.]+ [KM]iB of [0-9.]+ [KM]iB \([0-9]+ %\)' <<<"$out" || fail "$out"
+    # Also what comes before a backup. The target does not answer with an error: it has just lost what it had.
+    write_config 2 "source = { type = \"files\"; paths = [ \"$WORK/source\" ]; }; schedule = { daily = \"00:00\"; };"
+    for words in backup run; do
+        rm -r "$WORK"/repo2/packs "$WORK"/repo2/index "$WORK"/repo2/snapshots
+        out=$(slowly "$words")
+        grep -qaE "$words: copying: [0-9.]+ [KM]iB of [0-9.]+ [KM]iB \([0-9]+ %\)" <<<"$out" || fail "$words: $out"
+    done
     ends 0 holdfast verify --all
 }
 
