@@ -156,7 +156,12 @@ int target_check_lock(struct storage *storage, int64_t retain, struct error *err
 
 /* ---- records (record.c) ---- */
 
-/* Signs with the host key, seals, and queues it for the active targets behind what is queued there already.
+/* Signs with the host key and seals: the object, appended. */
+int record_seal(struct repository *r, enum object_type type, struct bytes body, struct id *sha256,
+                struct buffer *object, struct error *err);
+/* Puts it on the active targets and waits until it is durable; takes the bytes of *object. */
+int record_put(struct repository *r, const char *name, struct buffer *object, struct error *err);
+/* Seals it and queues it for the active targets behind what is queued there already.
  */
 int record_queue(struct repository *r, enum object_type type, const char *prefix, int64_t time,
                  struct bytes body, struct id *sha256, size_t *size, struct error *err);

@@ -10,29 +10,21 @@
 
 #define REMOVE_HINT "if it does not belong to this repository, remove it from the target by hand"
 
-/* name has room for OBJECT_NAME_MAX bytes. */
-static int queue_record(struct repository *r, enum object_type type, const char *prefix, int64_t time,
-                        struct bytes body, struct id *sha256, char *name, size_t *size, struct error *err)
+int record_seal(struct repository *r, enum object_type type, struct bytes body, struct id *sha256,
+                struct buffer *object, struct error *err)
 {
+    *sha256 = (struct id){0};
     if (!r->has_host) {
         error_set(err, ERROR_DENIED, "no host key: this machine cannot write to the repository");
         return error_hint(err, "name the host's key in key_file, or add this host with: holdfast host add");
     }
-    struct buffer plain = {0}, object = {0};
+    struct buffer plain = {0};
     struct signature signature;
     sign_body(&r->config.repository, type, &r->host_key.host, r->host_key.signing_seed, body, &signature);
     signed_encode(&(struct signed_message){body, &signature, 1}, &plain);
-    int code = seal_object(&r->secrets, type, NULL, buffer_bytes(&plain), &object, err);
-    if (code == 0) {
-        sha256_of(buffer_bytes(&object), sha256);
-        if (type == OBJECT_INDEX)
-            object_name_index(sha256, name);
-        else
-            object_name_timed(prefix, time, sha256, name);
-        *size = object.size;
-        code = replicas_put(r->replicas, ~0u, REPLICAS_BARRIER, name, &object, err);
-    }
-    buffer_free(&object);
+    int code = seal_object(&r->secrets, type, NULL, buffer_bytes(&plain), object, err);
+    if (code == 0)
+        sha256_of(buffer_bytes(object), sha256);
     buffer_free(&plain);
     return code;
 }
@@ -41,19 +33,40 @@ int record_queue(struct repository *r, enum object_type type, const char *prefix
                  struct bytes body, struct id *sha256, size_t *size, struct error *err)
 {
     char name[OBJECT_NAME_MAX];
-    return queue_record(r, type, prefix, time, body, sha256, name, size, err);
+    struct buffer object = {0};
+    int code = record_seal(r, type, body, sha256, &object, err);
+    *size = object.size;
+    if (type == OBJECT_INDEX)
+        object_name_index(sha256, name);
+    else
+        object_name_timed(prefix, time, sha256, name);
+    if (code == 0)
+        code = replicas_put(r->replicas, ~0u, REPLICAS_BARRIER, name, &object, err);
+    buffer_free(&object);
+    return code;
+}
+
+int record_put(struct repository *r, const char *name, struct buffer *object, struct error *err)
+{
+    size_t size = object->size;
+    int code = replicas_put(r->replicas, ~0u, REPLICAS_BARRIER, name, object, err);
+    if (code == 0)
+        code = replicas_flush(r->replicas, err);
+    if (code == 0)
+        listing_add(r, name, repository_active_mask(r), size);
+    return code;
 }
 
 int record_write(struct repository *r, enum object_type type, const char *prefix, int64_t time,
                  struct bytes body, struct id *sha256, struct error *err)
 {
     char name[OBJECT_NAME_MAX];
-    size_t size = 0;
-    int code = queue_record(r, type, prefix, time, body, sha256, name, &size, err);
+    struct buffer object = {0};
+    int code = record_seal(r, type, body, sha256, &object, err);
+    object_name_timed(prefix, time, sha256, name);
     if (code == 0)
-        code = replicas_flush(r->replicas, err);
-    if (code == 0)
-        listing_add(r, name, repository_active_mask(r), size);
+        code = record_put(r, name, &object, err);
+    buffer_free(&object);
     return code;
 }
 

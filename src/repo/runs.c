@@ -16,6 +16,7 @@
 #define WAITING_END ".run"
 #define DRAFT_END ".draft"
 #define LAST_RUN "last-run"
+#define RUN_ON_ITS_WAY "run-on-its-way"
 /* Of all jobs together, so that no record grows beyond what is accepted. */
 #define WARNINGS_TOTAL 1000
 
@@ -163,38 +164,107 @@ bool run_newest(struct repository *r, struct id *sha256)
     return c.sequence > 0;
 }
 
+/* From its seal until the targets have it. A run that is killed between them must not be sealed again, nor
+ * may another one take its number: some target may have it that does not answer the next time. */
+struct on_its_way {
+    struct id sha256;
+    struct buffer object, body;
+};
+
+static void free_on_its_way(struct on_its_way *o)
+{
+    buffer_free(&o->object);
+    buffer_free(&o->body);
+}
+
+static int keep_on_its_way(struct repository *r, const struct on_its_way *o, struct error *err)
+{
+    struct buffer kept = {0};
+    buffer_lv(&kept, buffer_bytes(&o->object));
+    buffer_lv(&kept, buffer_bytes(&o->body));
+    int code = catalog_put_value(r->catalog, RUN_ON_ITS_WAY, buffer_bytes(&kept), err);
+    buffer_free(&kept);
+    return code == 0 ? catalog_commit(r->catalog, err) : code;
+}
+
+/* False if there is none. */
+static bool load_on_its_way(struct repository *r, struct on_its_way *o)
+{
+    struct buffer kept = {0};
+    bool good = false;
+    if (catalog_get_value(r->catalog, RUN_ON_ITS_WAY, &kept, NULL) == 0) {
+        struct reader reader = reader_of(buffer_bytes(&kept));
+        buffer_append_bytes(&o->object, reader_lv(&reader, FORMAT_RECORD_MAX));
+        buffer_append_bytes(&o->body, reader_lv(&reader, FORMAT_RECORD_MAX));
+        good = reader_finished(&reader);
+        sha256_of(buffer_bytes(&o->object), &o->sha256);
+    }
+    buffer_free(&kept);
+    return good;
+}
+
+/* Moves the chain on. */
+static int store(struct repository *r, struct on_its_way *o, const struct run_record *record, struct chain *c,
+                 struct error *err)
+{
+    char name[OBJECT_NAME_MAX];
+    uint8_t kept[40];
+    object_name_timed("runs", record->ended, &o->sha256, name);
+    int code = record_put(r, name, &o->object, err);
+    if (code == 0)
+        code = catalog_put_record(r->catalog, OBJECT_RUN, &o->sha256, buffer_bytes(&o->body), err);
+    if (code == 0) {
+        *c = (struct chain){c->host, record->sequence, o->sha256};
+        bytes_store_u64(kept, record->sequence);
+        memcpy(kept + 8, o->sha256.b, 32);
+        code = catalog_put_value(r->catalog, LAST_RUN, bytes_of(kept, sizeof kept), err);
+    }
+    if (code == 0)
+        code = catalog_remove_value(r->catalog, RUN_ON_ITS_WAY, err);
+    return code == 0 ? catalog_commit(r->catalog, err) : code;
+}
+
+/* The end of the chain, after what an earlier run could not bring everywhere: the same object, under the same
+ * name. */
+static int begin_chain(struct repository *r, struct chain *c, struct error *err)
+{
+    struct arena arena = {0};
+    struct on_its_way o = {0};
+    struct run_record record;
+    int code = 0;
+    find_newest(r, c);
+    if (load_on_its_way(r, &o) && run_decode(buffer_bytes(&o.body), &arena, &record, NULL) == 0 &&
+        id16_equal(&record.host, &c->host) && record.sequence == c->sequence + 1)
+        code = store(r, &o, &record, c, err);
+    free_on_its_way(&o);
+    arena_free(&arena);
+    return code;
+}
+
 /* Moves the chain on. A file where the record waits gets it as it is stored: so it is known again, should it
  * stay behind. */
 static int append(struct repository *r, struct run_record *run, const char *file, struct chain *c,
                   struct error *err)
 {
     struct arena arena = {0};
-    struct buffer body = {0};
+    struct on_its_way o = {0};
     struct error why;
-    uint8_t kept[40];
-    struct id id;
     run->host = r->host_key.host;
     run->sequence = c->sequence + 1;
     run->has_previous = c->sequence > 0;
     run->previous = c->sha256;
     struct run_record record = fitted(&arena, run);
-    run_encode(&record, &body);
-    if (file && file_write_atomic(file, buffer_bytes(&body), 0600, &why) != 0)
+    run_encode(&record, &o.body);
+    if (file && file_write_atomic(file, buffer_bytes(&o.body), 0600, &why) != 0)
         log_verbose("%s", why.message); /* targets may have room all the same */
-    int code = record_write(r, OBJECT_RUN, "runs", record.ended, buffer_bytes(&body), &id, err);
+    int code = record_seal(r, OBJECT_RUN, buffer_bytes(&o.body), &o.sha256, &o.object, err);
     if (code == 0)
-        code = catalog_put_record(r->catalog, OBJECT_RUN, &id, buffer_bytes(&body), err);
-    if (code == 0) {
-        *c = (struct chain){c->host, record.sequence, id};
-        bytes_store_u64(kept, record.sequence);
-        memcpy(kept + 8, id.b, 32);
-        code = catalog_put_value(r->catalog, LAST_RUN, bytes_of(kept, sizeof kept), err);
-    }
+        code = keep_on_its_way(r, &o, err);
     if (code == 0)
-        code = catalog_commit(r->catalog, err);
+        code = store(r, &o, &record, c, err);
     if (code == 0)
         code = drop_file(file, err);
-    buffer_free(&body);
+    free_on_its_way(&o);
     arena_free(&arena);
     return code;
 }
@@ -375,15 +445,16 @@ static int append_all_waiting(struct repository *r, const char *own, struct chai
 int runs_append_waiting(struct repository *r, struct error *err)
 {
     struct chain c;
-    find_newest(r, &c);
-    return append_all_waiting(r, NULL, &c, err);
+    int code = begin_chain(r, &c, err);
+    return code == 0 ? append_all_waiting(r, NULL, &c, err) : code;
 }
 
 int runs_append(struct repository *r, struct run_record *record, const char *draft, struct error *err)
 {
     struct chain c;
-    find_newest(r, &c);
-    int code = append_all_waiting(r, draft, &c, err);
+    int code = begin_chain(r, &c, err);
+    if (code == 0)
+        code = append_all_waiting(r, draft, &c, err);
     return code == 0 ? append(r, record, draft, &c, err) : code;
 }
 

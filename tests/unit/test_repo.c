@@ -8,6 +8,8 @@
 
 #include <dirent.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 /* A tree in 5000 bytes, of one node, which carries most of the random bytes that are there. */
 static void make_tree(uint8_t blob[5000])
@@ -549,6 +551,92 @@ START_TEST(a_run_that_no_target_took_waits_for_one)
 }
 END_TEST
 
+/* A target that is another one's folder, and takes its time: when the other has a record, the process dies.
+ */
+static int dying_put(void *inner, const char *name, struct bytes data, struct error *e)
+{
+    while (strncmp(name, "runs/", 5) == 0) {
+        if (count_objects(0, "runs", NULL) == 1)
+            _exit(9);
+        usleep(1000);
+    }
+    return storage_put(inner, name, data, e);
+}
+
+static int inner_get(void *inner, const char *name, uint64_t offset, size_t size, bool whole,
+                     struct buffer *out, struct error *e)
+{
+    return whole ? storage_get(inner, name, size, out, e)
+                 : storage_get_range(inner, name, offset, size, out, e);
+}
+
+static int inner_head(void *inner, const char *name, uint64_t *size, int64_t *time, struct error *e)
+{
+    return storage_head(inner, name, size, time, e);
+}
+
+static int inner_list(void *inner, const char *prefix, storage_list_callback *callback, void *context,
+                      struct error *e)
+{
+    return storage_list(inner, prefix, callback, context, e);
+}
+
+static int inner_remove(void *inner, const char *name, struct error *e)
+{
+    return storage_remove(inner, name, e);
+}
+
+static void inner_free(void *inner)
+{
+    storage_free(inner);
+}
+
+static void append_and_die(void)
+{
+    static const struct storage_driver dying = {.type = "dying",
+                                                .put = dying_put,
+                                                .get = inner_get,
+                                                .head = inner_head,
+                                                .list = inner_list,
+                                                .remove = inner_remove,
+                                                .free = inner_free};
+    struct run_record killed = run_of(100, "killed");
+    struct repository_parameters p;
+    struct repository *r;
+    char *draft = NULL;
+    parameters(&p);
+    p.targets[1] = storage_new(&dying, p.targets[1], "two", paths[1]);
+    MUST(repository_open(&p, REPOSITORY_WRITE, &r, &err));
+    MUST(repository_sync(r, &err));
+    MUST(runs_draft(state, &killed, &draft, &err));
+    runs_append(r, &killed, draft, &err);
+    _exit(1);
+}
+
+START_TEST(a_run_that_was_killed_between_two_targets_is_recorded_once)
+{
+    struct run_record earlier = run_of(50, "earlier"), next = run_of(200, "next");
+    int status;
+    pid_t child = fork();
+    if (child == 0)
+        append_and_die();
+    ck_assert_int_eq(waitpid(child, &status, 0), child);
+    ck_assert(WIFEXITED(status) && WEXITSTATUS(status) == 9);
+    ck_assert_uint_eq(count_objects(1, "runs", NULL), 0);
+    /* The target that has it is away, and the clock was ahead when it was written. */
+    MUST(runs_keep_waiting(state, &earlier, NULL, &err));
+    shell("mv target1 elsewhere");
+    struct repository *r = open_synced(REPOSITORY_WRITE);
+    MUST(runs_append(r, &next, NULL, &err));
+    check_runs(r, "1 killed;2 earlier;3 next;");
+    repository_close(r);
+    shell("rm -rf target1; mv elsewhere target1");
+    r = open_synced(REPOSITORY_WRITE);
+    check_runs(r, "1 killed;2 earlier;3 next;");
+    repository_close(r);
+}
+END_TEST
+
 /* However much went wrong, in however many jobs. */
 START_TEST(the_largest_run_fits_into_a_record)
 {
@@ -666,6 +754,7 @@ int main(void)
     tcase_add_test(tests, damage_is_counted_where_no_copy_is_good);
     tcase_add_test(tests, a_target_with_another_config_is_left_out);
     tcase_add_test(tests, runs_are_chained_whatever_happens_to_the_state_folder);
+    tcase_add_test(tests, a_run_that_was_killed_between_two_targets_is_recorded_once);
     tcase_add_test(tests, a_run_that_no_target_took_waits_for_one);
     tcase_add_test(tests, the_largest_run_fits_into_a_record);
     tcase_add_test(tests, a_run_that_was_killed_leaves_its_draft);
