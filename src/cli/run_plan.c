@@ -1,7 +1,7 @@
 #include "cli/run_plan.h"
 
 #include "base/memory.h"
-#include "base/text.h"
+#include "cli/local_time.h"
 #include "cli/output.h"
 #include "cli/status.h"
 #include "cli/wire.h"
@@ -12,6 +12,7 @@
 
 struct plan {
     const struct run_parameters *parameters;
+    int64_t now;
     struct run_due *due;
     size_t due_count;
     struct snapshot_list snapshots;
@@ -25,8 +26,7 @@ static int make_plan(struct repository *r, struct plan *plan, struct error *err)
     prune.dry_run = true;
     int code = repository_sync(r, err);
     if (code == 0)
-        code = run_decide_by_repository(plan->parameters, r, (int64_t)time(NULL), plan->due, &plan->due_count,
-                                        err);
+        code = run_decide_by_repository(plan->parameters, r, plan->now, plan->due, &plan->due_count, err);
     plan->prunes = plan->due_count > 0 && repository_may_prune(r);
     if (code == 0 && plan->prunes)
         code = snapshots_load(r, &plan->snapshots, err);
@@ -35,25 +35,25 @@ static int make_plan(struct repository *r, struct plan *plan, struct error *err)
     return code;
 }
 
-static void print_class(struct output_table *table, const char *job, enum keep_class class,
-                        const struct due_decision *d)
+static void print_class(const struct plan *plan, struct output_table *table, const char *job,
+                        enum keep_class class, const struct due_decision *d)
 {
-    char time[TEXT_TIME_SIZE];
+    char time[LOCAL_TIME_SIZE];
     output_table_cell(table, job);
     output_table_cell(table, keep_class_name(class));
     output_table_cell(table, d->due ? "take" : "wait");
-    output_table_cell(table, d->last_success ? text_format_time(d->last_success, time) : "never");
-    output_table_cell(table, text_format_time(d->due ? d->since : d->next, time));
+    output_table_cell(table, d->last_success ? local_time(d->last_success, plan->now, time) : "never");
+    output_table_cell(table, local_time(d->due ? d->since : d->next, plan->now, time));
 }
 
 static void print_text(const struct plan *plan)
 {
-    static const char *const headings[] = {"JOB", "CLASS", "", "LAST (UTC)", "DUE (UTC)", NULL};
+    static const char *const headings[] = {"JOB", "CLASS", "", "LAST SUCCESS", "DUE", NULL};
     struct output_table *table = output_table_new(headings);
     for (size_t i = 0; i < plan->parameters->request_count; i++) {
         for (unsigned c = 0; c < DUE_CLASS_COUNT; c++) {
             if (plan->due[i].decisions[c].set)
-                print_class(table, plan->parameters->requests[i].job, (enum keep_class)c,
+                print_class(plan, table, plan->parameters->requests[i].job, (enum keep_class)c,
                             &plan->due[i].decisions[c]);
         }
     }
@@ -62,11 +62,11 @@ static void print_text(const struct plan *plan)
     printf("%zu of %zu jobs would take a snapshot\n", plan->due_count, plan->parameters->request_count);
     for (size_t i = 0; i < plan->prune.count; i++) {
         const struct prune_decision *d = &plan->prune.decisions[i];
-        char id[OUTPUT_SHORT_ID_SIZE], time[TEXT_TIME_SIZE];
+        char id[OUTPUT_SHORT_ID_SIZE], time[LOCAL_TIME_SIZE];
         if (!d->keep)
             printf("prune would remove snapshot %s of %s, %s: %s\n",
                    output_short_id(&d->snapshot->sha256, id), d->snapshot->manifest.job,
-                   text_format_time(d->snapshot->manifest.ended, time), d->reason);
+                   local_time(d->snapshot->manifest.ended, plan->now, time), d->reason);
     }
     if (plan->prunes && plan->prune.expired == 0)
         puts("prune would remove no snapshot, as things are now");
@@ -131,6 +131,7 @@ int run_plan_print(const struct options *options, struct config *config,
     struct wire wire;
     struct error err;
     struct plan plan = {.parameters = parameters,
+                        .now = (int64_t)time(NULL),
                         .due = memory_alloc_array(parameters->request_count, sizeof *plan.due)};
     int code = wire_open_config(options, config, NULL, REPOSITORY_READ, WIRE_HOST, &wire, &err);
     if (code == 0) {
