@@ -221,7 +221,7 @@ static void wait_a_little(int64_t jitter)
 {
     uint64_t random;
     random_bytes(&random, sizeof random);
-    int64_t wait = jitter ? (int64_t)(random % (uint64_t)(jitter + 1)) : 0;
+    int64_t wait = due_wait(jitter, random);
     struct timespec start, now;
     if (wait)
         log_verbose("waiting for %lld seconds, see jitter", (long long)wait);

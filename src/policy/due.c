@@ -123,3 +123,8 @@ uint32_t due_decide(const struct due_schedule *s, int64_t now, const struct due_
     }
     return classes;
 }
+
+int64_t due_wait(int64_t jitter, uint64_t random)
+{
+    return jitter > 0 ? (int64_t)(random % ((uint64_t)jitter + 1)) : 0;
+}

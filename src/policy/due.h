@@ -62,4 +62,7 @@ int64_t due_next(const struct due_schedule *schedule, enum keep_class class, int
 uint32_t due_decide(const struct due_schedule *schedule, int64_t now, const struct due_success *successes,
                     size_t count, struct due_decision decisions[DUE_CLASS_COUNT]);
 
+/* For how many seconds a run waits: one of 0 to jitter, drawn by `random`, which is any number. */
+int64_t due_wait(int64_t jitter, uint64_t random);
+
 #endif

@@ -334,6 +334,24 @@ START_TEST(extreme_clocks_end)
 }
 END_TEST
 
+START_TEST(jitter_spreads_runs_evenly_and_is_the_most_that_they_wait)
+{
+    unsigned drawn[5] = {0};
+    ck_assert_int_eq(due_wait(0, UINT64_MAX), 0);
+    for (uint64_t random = 0; random < 500; random++) {
+        int64_t wait = due_wait(4, random);
+        ck_assert(wait >= 0 && wait <= 4);
+        drawn[wait]++;
+    }
+    for (size_t i = 0; i < 5; i++)
+        ck_assert_uint_eq(drawn[i], 100);
+    ck_assert_int_eq(due_wait(DAY, (uint64_t)DAY), DAY);
+    ck_assert_int_eq(due_wait(DAY, (uint64_t)DAY + 1), 0);
+    ck_assert_int_le(due_wait(DAY, UINT64_MAX), DAY);
+    ck_assert_int_eq(due_wait(INT64_MAX, UINT64_MAX), INT64_MAX);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("due");
@@ -351,6 +369,7 @@ int main(void)
     tcase_add_test(tests, another_time_zone_makes_at_most_one_snapshot_more);
     tcase_add_test(tests, snapshots_of_a_wrong_clock_stop_nothing);
     tcase_add_test(tests, extreme_clocks_end);
+    tcase_add_test(tests, jitter_spreads_runs_evenly_and_is_the_most_that_they_wait);
     suite_add_tcase(suite, tests);
     SRunner *runner = srunner_create(suite);
     srunner_run_all(runner, CK_NORMAL);
