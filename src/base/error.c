@@ -95,3 +95,8 @@ int error_hint(struct error *err, const char *format, ...)
     va_end(args);
     return err->code;
 }
+
+const char *error_todo(int code, const char *otherwise)
+{
+    return error_is_outage(code) ? "see that the targets answer, and run the command again" : otherwise;
+}

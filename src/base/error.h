@@ -46,5 +46,8 @@ int error_hint(struct error *err, const char *format, ...) __attribute__((format
 
 /* True where a store did not answer, or would not: what was asked for may be there, and good. */
 bool error_is_outage(int code);
+/* What to do about something that could not be had: what the person can do about an outage, else `otherwise`.
+ */
+const char *error_todo(int code, const char *otherwise);
 
 #endif

@@ -46,13 +46,11 @@ int session_damage(const struct repository *r)
     if (repository_damage(r) == 0)
         return STATUS_DONE;
     log_warning("there are objects that cannot be read, see above: a newer snapshot may be among them");
-    if (repository_damage(r) == repository_outages(r)) {
-        log_hint("see that the targets answer, and run the command again");
-        return STATUS_FAILED;
-    }
-    log_hint(
-        "holdfast snapshots lists those that are there; holdfast heal repairs what another target holds");
-    return STATUS_INTEGRITY;
+    int code = repository_damage(r) == repository_outages(r) ? ERROR_FAILED : ERROR_INTEGRITY;
+    log_hint("%s",
+             error_todo(code, "holdfast snapshots lists those that are there; holdfast heal repairs what "
+                              "another target holds"));
+    return status_of_error(code);
 }
 
 const struct snapshot *session_snapshot(const struct session *s, const struct options *options, size_t index,

@@ -273,19 +273,20 @@ int verify_run(struct repository *r, const struct snapshot_list *list, const str
     clock_gettime(CLOCK_MONOTONIC, &to);
     result->seconds = (double)(to.tv_sec - from.tv_sec) + (double)(to.tv_nsec - from.tv_nsec) / 1e9;
     uint64_t left = result->problems - result->repaired;
-    if (code == 0 && left && left == v.outages) {
-        code = error_set(err, ERROR_FAILED, "%llu object%s could not be read, see the warnings above",
-                         (unsigned long long)left, left == 1 ? "" : "s");
-        error_hint(err, "see that the targets answer, and run the command again");
-    } else if (code == 0 && left) {
-        code = error_set(err, ERROR_INTEGRITY, "%llu problem%s%s found, see the warnings above",
-                         (unsigned long long)left, left == 1 ? "" : "s",
-                         p->repair ? " that cannot be healed" : "");
-        error_hint(err, p->repair
-                            ? "for what is damaged no target has a good copy: run a backup, which stores "
-                              "again what the files still hold, and forget the snapshots that cannot be "
-                              "healed; what does not belong to this repository, remove by hand"
-                            : "run: holdfast heal");
+    if (code == 0 && left) {
+        code = left == v.outages
+                   ? error_set(err, ERROR_FAILED, "%llu object%s could not be read, see the warnings above",
+                               (unsigned long long)left, left == 1 ? "" : "s")
+                   : error_set(err, ERROR_INTEGRITY, "%llu problem%s%s found, see the warnings above",
+                               (unsigned long long)left, left == 1 ? "" : "s",
+                               p->repair ? " that cannot be healed" : "");
+        error_hint(err, "%s",
+                   error_todo(code, p->repair
+                                        ? "for what is damaged no target has a good copy: run a backup, "
+                                          "which stores again what the files still hold, and forget the "
+                                          "snapshots that cannot be healed; what does not belong to this "
+                                          "repository, remove by hand"
+                                        : "run: holdfast heal"));
     }
     return code;
 }

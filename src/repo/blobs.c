@@ -198,10 +198,9 @@ int blobs_read(struct repository *r, enum blob_kind kind, const struct id *id, s
     if (count == 0) {
         code = error_set(err, repository_nowhere(r), "blob %.16s is on no target that can be reached", hex);
         return error_hint(err, "%s",
-                          error_is_outage(code)
-                              ? "see that the targets answer, and run the command again"
-                              : "a pack is missing: run holdfast verify to see which, and holdfast "
-                                "heal to bring it back");
+                          error_todo(code,
+                                     "a pack is missing: run holdfast verify to see which, and holdfast "
+                                     "heal to bring it back"));
     }
     pthread_mutex_lock(&r->frames->lock);
     for (size_t i = 0; i < count; i++) {

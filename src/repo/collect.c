@@ -17,15 +17,14 @@ int collection_new(struct repository *r, struct collection **collection, struct 
         return error_hint(err, "run holdfast prune on a host with the role prune");
     }
     if (r->damage) {
-        bool outage = r->damage == r->outages;
-        error_set(err, outage ? ERROR_FAILED : ERROR_INTEGRITY,
-                  "%u objects of the repository could not be read: what they list might be needed, so "
-                  "nothing is removed",
-                  r->damage);
+        int code =
+            error_set(err, r->damage == r->outages ? ERROR_FAILED : ERROR_INTEGRITY,
+                      "%u objects of the repository could not be read: what they list might be needed, "
+                      "so nothing is removed",
+                      r->damage);
         return error_hint(
             err, "%s",
-            outage ? "see that the targets answer, and run the command again"
-                   : "see the warnings above; holdfast heal repairs what another target still has");
+            error_todo(code, "see the warnings above; holdfast heal repairs what another target still has"));
     }
     struct collection *c = memory_new(struct collection);
     c->r = r;
@@ -137,9 +136,9 @@ int collection_mark(struct collection *c, const struct id *id, bool *was_marked,
         "blob %.16s, which a snapshot needs, is on no target that can be reached: nothing is removed", hex);
     return error_hint(
         err, "%s",
-        error_is_outage(code)
-            ? "see that the targets answer, and run the command again"
-            : "run holdfast verify to see which files need it; forget that snapshot if it cannot be healed");
+        error_todo(code,
+                   "run holdfast verify to see which files need it; forget that snapshot if it cannot be "
+                   "healed"));
 }
 
 /* ---- forgotten manifests ---- */

@@ -217,11 +217,10 @@ int snapshots_resolve(const struct snapshot_list *list, const struct repository 
                       const struct snapshot **snapshot, bool *by_id, struct error *err)
 {
     if (list->count == 0 && list->unreadable) {
-        error_set(err, repository_missing(r),
-                  "none of the repository's snapshots can be read, of %zu that are there", list->unreadable);
-        return error_hint(err, "%s",
-                          r->outages ? "see that the targets answer, and run the command again"
-                                     : "holdfast heal repairs what another target holds");
+        int missing = error_set(err, repository_missing(r),
+                                "none of the repository's snapshots can be read, of %zu that are there",
+                                list->unreadable);
+        return error_hint(err, "%s", error_todo(missing, "holdfast heal repairs what another target holds"));
     }
     if (list->count == 0) {
         error_set(err, ERROR_NOT_FOUND, "the repository holds no snapshots");
