@@ -213,44 +213,17 @@ static int note_pending(const struct catalog_pack *pack, void *context)
     return 0;
 }
 
-typedef int listing_callback(struct catch_up *c, const struct segment_state *segment, uint64_t pack,
-                             struct error *err);
-
-/* Calls back with each pack that each segment lists. */
-static int each_listing(struct catch_up *c, bool obsolete, listing_callback *callback, struct error *err)
+static void note_listed(void *context, const struct segment_state *segment, uint64_t pack)
 {
-    struct repository *r = c->r;
-    int code = 0;
-    for (size_t i = 0; i < r->segment_count && code == 0; i++) {
-        uint64_t *numbers;
-        size_t count;
-        if (r->segments[i].obsolete && !obsolete)
-            continue;
-        code = catalog_segment_packs(r->catalog, &r->segments[i].sha256, &numbers, &count, err);
-        if (code != 0)
-            break;
-        for (size_t k = 0; k < count && code == 0; k++) {
-            if (numbers[k] < r->pack_capacity)
-                code = callback(c, &r->segments[i], numbers[k], err);
-        }
-        free(numbers);
-    }
-    return code;
-}
-
-static int note_listed(struct catch_up *c, const struct segment_state *segment, uint64_t pack,
-                       struct error *err)
-{
+    struct catch_up *c = context;
     (void)segment;
-    (void)err;
     c->has[pack] = 1;
-    return 0;
 }
 
 static int add_listed_packs(struct catch_up *c, struct error *err)
 {
     struct repository *r = c->r;
-    int code = each_listing(c, false, note_listed, err);
+    int code = segments_each_pack(r, false, note_listed, c, err);
     for (uint64_t n = 0; n < r->pack_capacity && code == 0; n++) {
         struct catalog_pack pack;
         if (!c->has[n] || !(repository_active_mask(r) & ~r->packs[n].present))
@@ -361,10 +334,9 @@ static int rescue_packs(struct catch_up *c, struct error *err)
 /* ---- the index, and what it makes whole ---- */
 
 /* Calls come segment by segment. */
-static int add_obsolete(struct catch_up *c, const struct segment_state *segment, uint64_t pack,
-                        struct error *err)
+static void add_obsolete(void *context, const struct segment_state *segment, uint64_t pack)
 {
-    (void)err;
+    struct catch_up *c = context;
     uint32_t to = c->rescued[pack] & repository_active_mask(c->r) & ~segment->mask;
     struct object_seen *object =
         segment->obsolete && to ? listing_find(c->r, FOLDER_INDEX, &segment->sha256) : NULL;
@@ -372,7 +344,6 @@ static int add_obsolete(struct catch_up *c, const struct segment_state *segment,
         c->jobs[c->count - 1].to |= to;
     else if (object)
         add_job(c, object, 0, to);
-    return 0;
 }
 
 static int copy_segments(struct catch_up *c, struct error *err)
@@ -383,7 +354,7 @@ static int copy_segments(struct catch_up *c, struct error *err)
         if (object && !r->segments[i].obsolete)
             add_object(c, object);
     }
-    int code = each_listing(c, true, add_obsolete, err);
+    int code = segments_each_pack(r, true, add_obsolete, c, err);
     return code == 0 ? run_jobs(c, FORMAT_SEGMENT_MAX, err) : code;
 }
 
@@ -408,13 +379,11 @@ static bool index_is_whole(const struct repository *r)
 }
 
 /* A pack counts as absent where nothing lists it: what is written next must not rely on it there. */
-static int drop_unlisted(struct catch_up *c, const struct segment_state *segment, uint64_t pack,
-                         struct error *err)
+static void drop_unlisted(void *context, const struct segment_state *segment, uint64_t pack)
 {
+    struct catch_up *c = context;
     (void)segment;
-    (void)err;
     c->r->packs[pack].present &= c->has[pack] | ~repository_active_mask(c->r);
-    return 0;
 }
 
 /* A snapshot must not exist on a target that lacks what it needs. */
@@ -490,7 +459,7 @@ static int fill_targets(struct catch_up *c, struct error *err)
     if (code == 0 && (c->wanting || !whole))
         code = index_held(r, c->has, err);
     if (code == 0 && !whole)
-        code = each_listing(c, false, drop_unlisted, err);
+        code = segments_each_pack(r, false, drop_unlisted, c, err);
     if (code == 0 && c->wanting)
         add_manifests(c);
     if (code == 0)

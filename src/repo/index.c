@@ -74,23 +74,11 @@ static int note_pack(const struct catalog_pack *pack, void *context)
     return 0;
 }
 
-static int mark_current(struct repository *r, struct error *err)
+static void mark_current(void *context, const struct segment_state *segment, uint64_t pack)
 {
-    for (size_t i = 0; i < r->segment_count; i++) {
-        if (r->segments[i].obsolete)
-            continue;
-        uint64_t *numbers;
-        size_t count;
-        int code = catalog_segment_packs(r->catalog, &r->segments[i].sha256, &numbers, &count, err);
-        if (code != 0)
-            return code;
-        for (size_t k = 0; k < count; k++) {
-            if (numbers[k] < r->pack_capacity)
-                r->packs[numbers[k]].flags |= PACK_CURRENT;
-        }
-        free(numbers);
-    }
-    return 0;
+    struct repository *r = context;
+    (void)segment;
+    r->packs[pack].flags |= PACK_CURRENT;
 }
 
 static int load_packs(struct repository *r, struct error *err)
@@ -100,7 +88,7 @@ static int load_packs(struct repository *r, struct error *err)
     for (size_t i = 0; i < load.dropped_count && code == 0; i++)
         code = catalog_remove_pack(r->catalog, load.dropped[i], err);
     free(load.dropped);
-    return code == 0 ? mark_current(r, err) : code;
+    return code == 0 ? segments_each_pack(r, false, mark_current, r, err) : code;
 }
 
 static void clear(struct repository *r)
@@ -145,23 +133,22 @@ void index_free(struct repository *r)
     slots_forget(r);
 }
 
+struct holding {
+    const struct repository *r;
+    uint32_t *held;
+};
+
+static void note_held(void *context, const struct segment_state *segment, uint64_t pack)
+{
+    const struct holding *h = context;
+    h->held[pack] |= segment->mask & h->r->packs[pack].present;
+}
+
 int index_held(struct repository *r, uint32_t *held, struct error *err)
 {
-    int code = 0;
+    struct holding holding = {r, held};
     memset(held, 0, r->pack_capacity * sizeof *held);
-    for (size_t i = 0; i < r->segment_count && code == 0; i++) {
-        uint64_t *numbers;
-        size_t count;
-        code = catalog_segment_packs(r->catalog, &r->segments[i].sha256, &numbers, &count, err);
-        if (code != 0)
-            break;
-        for (size_t k = 0; k < count; k++) {
-            if (numbers[k] < r->pack_capacity)
-                held[numbers[k]] |= r->segments[i].mask & r->packs[numbers[k]].present;
-        }
-        free(numbers);
-    }
-    return code;
+    return segments_each_pack(r, true, note_held, &holding, err);
 }
 
 /* ---- look-ups ---- */

@@ -230,6 +230,11 @@ int segments_load(struct repository *r, struct error *err);
 struct segment_state *segment_find(struct repository *r, const struct id *id);
 /* Works out which segments are replaced, after segments or masks changed. */
 void segments_find_obsolete(struct repository *r);
+/* Calls back with each known pack that each segment lists, segment by segment: of all of them, or only of
+ * those that are in force. */
+int segments_each_pack(struct repository *r, bool obsolete,
+                       void (*callback)(void *context, const struct segment_state *segment, uint64_t pack),
+                       void *context, struct error *err);
 /* Queues segments for packs (numbers) of one kind, superseding others (may be NULL), behind what is queued
  * already: the packs among it. */
 int segments_queue(struct repository *r, enum blob_kind kind, const uint64_t *packs, size_t count,

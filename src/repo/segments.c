@@ -246,6 +246,28 @@ int segments_load(struct repository *r, struct error *err)
     return code;
 }
 
+int segments_each_pack(struct repository *r, bool obsolete,
+                       void (*callback)(void *context, const struct segment_state *segment, uint64_t pack),
+                       void *context, struct error *err)
+{
+    for (size_t i = 0; i < r->segment_count; i++) {
+        const struct segment_state *s = &r->segments[i];
+        uint64_t *numbers;
+        size_t count;
+        if (s->obsolete && !obsolete)
+            continue;
+        int code = catalog_segment_packs(r->catalog, &s->sha256, &numbers, &count, err);
+        if (code != 0)
+            return code;
+        for (size_t k = 0; k < count; k++) {
+            if (numbers[k] < r->pack_capacity)
+                callback(context, s, numbers[k]);
+        }
+        free(numbers);
+    }
+    return 0;
+}
+
 /* ---- writing segments ---- */
 
 /* Bytes of entries in one segment. A format's segment may be four times as large, but then it, its plaintext
