@@ -74,22 +74,36 @@ static size_t find_cut(const uint64_t *table, uint64_t mask, const uint8_t *data
     return to + 1;
 }
 
-size_t chunker_next(const struct chunker *c, const uint8_t *data, size_t size, bool last)
+size_t chunker_resume(const struct chunker *c, const uint8_t *data, size_t size, bool last, size_t *seen)
 {
     const struct chunker_parameters *p = &c->parameters;
+    size_t from = *seen > p->min ? *seen : p->min;
+    *seen = 0;
     if (size <= p->min)
         return last ? size : 0;
     size_t end = size < p->max ? size : p->max;
     size_t middle = end < p->average ? end : p->average;
     uint64_t hash = 0;
     /* The hash forgets what is 64 bytes back: warm it up before the first place where a cut may be. */
-    for (size_t i = p->min - 64; i < p->min; i++)
+    for (size_t i = from - 64; i < from; i++)
         hash = (hash << 1) + c->table[data[i]];
-    size_t cut = find_cut(c->table, c->mask_early, data, p->min, middle, &hash);
-    if (cut <= middle)
-        return cut;
-    cut = find_cut(c->table, c->mask_late, data, middle, end, &hash);
+    if (from < middle) {
+        size_t cut = find_cut(c->table, c->mask_early, data, from, middle, &hash);
+        if (cut <= middle)
+            return cut;
+        from = middle;
+    }
+    size_t cut = find_cut(c->table, c->mask_late, data, from, end, &hash);
     if (cut <= end)
         return cut;
-    return last || size >= p->max ? end : 0;
+    if (last || size >= p->max)
+        return end;
+    *seen = end;
+    return 0;
+}
+
+size_t chunker_next(const struct chunker *c, const uint8_t *data, size_t size, bool last)
+{
+    size_t seen = 0;
+    return chunker_resume(c, data, size, last, &seen);
 }

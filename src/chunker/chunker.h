@@ -25,7 +25,12 @@ int chunker_check_parameters(const struct chunker_parameters *parameters, struct
 struct chunker *chunker_new(const struct chunker_parameters *parameters, const uint8_t table[2048]);
 void chunker_free(struct chunker *chunker);
 /* The length of the first chunk of data, or 0 if that depends on what follows: never with max bytes. last:
- * nothing follows data. Each call begins at the first byte anew. */
+ * nothing follows data. */
 size_t chunker_next(const struct chunker *chunker, const uint8_t *data, size_t size, bool last);
+/* The same where more comes bit by bit: what a call has looked at for nothing, the next one, for the same
+ * data and what follows it, does not look at again. *seen is between the calls; 0 before the first, and after
+ * each that found a cut. */
+size_t chunker_resume(const struct chunker *chunker, const uint8_t *data, size_t size, bool last,
+                      size_t *seen);
 
 #endif

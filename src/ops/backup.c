@@ -202,7 +202,7 @@ static void backup_free(struct backup *b)
     exclude_free(b->exclude);
     arena_free(&b->root_arena);
     free(b->own);
-    read_blocks_free(b);
+    read_ring_free(&b->ring);
     pthread_mutex_destroy(&b->lock);
     pthread_cond_destroy(&b->root_done);
     free(b);
@@ -270,7 +270,7 @@ static struct backup *backup_new(struct repository *r, const struct backup_param
     pthread_mutex_init(&b->lock, NULL);
     pthread_cond_init(&b->root_done, NULL);
     b->use_cache = p->source == BACKUP_FILES;
-    read_blocks_new(b);
+    read_ring_new(&b->ring);
     return b;
 }
 

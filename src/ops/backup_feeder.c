@@ -1,80 +1,90 @@
-/* Large files and streams are read into blocks and cut there; the workers take the chunks where they lie. */
+/* Large files and streams are read into a ring and cut there; the workers take the chunks where they lie. */
 #include "base/memory.h"
 #include "ops/backup_internal.h"
 
 #include <stdlib.h>
 #include <string.h>
 
+/* What the workers have of the ring. */
+struct read_piece {
+    struct read_piece *next;
+    size_t start;
+    bool done;
+};
+
 struct chunk_feeder {
     struct backup *backup;
+    struct read_ring *ring;
     struct large_file *file;
     const struct chunker *chunker;
     struct chunker_parameters sizes;
-    size_t start, end; /* in the block: what is not cut yet */
+    size_t start, end; /* in the ring: what is not cut yet */
+    size_t seen;       /* of it, where no cut is */
 };
 
-/* ---- blocks ---- */
+/* ---- the ring ---- */
 
-/* Room for the largest chunk, and for a good deal to be read behind the rest of the block before. */
-static size_t block_size(const struct chunk_feeder *f)
+void read_ring_new(struct read_ring *ring)
 {
-    return (size_t)f->sizes.max + f->sizes.max / 4;
+    pthread_mutex_init(&ring->lock, NULL);
+    pthread_cond_init(&ring->freed, NULL);
 }
 
-static struct read_block *block_of(const struct chunk_feeder *f)
+void read_ring_free(struct read_ring *ring)
 {
-    return &f->backup->read_blocks[f->backup->read_block];
+    free(ring->data);
+    pthread_mutex_destroy(&ring->lock);
+    pthread_cond_destroy(&ring->freed);
 }
 
-void read_blocks_new(struct backup *b)
+static struct read_piece *hold(struct read_ring *ring, size_t start)
 {
-    for (size_t i = 0; i < 2; i++) {
-        pthread_mutex_init(&b->read_blocks[i].lock, NULL);
-        pthread_cond_init(&b->read_blocks[i].idle, NULL);
+    struct read_piece *piece = memory_new(struct read_piece);
+    piece->start = start;
+    pthread_mutex_lock(&ring->lock);
+    *(ring->oldest ? &ring->newest->next : &ring->oldest) = piece;
+    ring->newest = piece;
+    pthread_mutex_unlock(&ring->lock);
+    return piece;
+}
+
+void read_ring_release(struct read_ring *ring, struct read_piece *piece)
+{
+    pthread_mutex_lock(&ring->lock);
+    piece->done = true;
+    while (ring->oldest && ring->oldest->done) {
+        struct read_piece *done = ring->oldest;
+        ring->oldest = done->next;
+        free(done);
+        pthread_cond_signal(&ring->freed);
     }
+    pthread_mutex_unlock(&ring->lock);
 }
 
-void read_blocks_free(struct backup *b)
+/* Room behind f->end: up to what the workers have had the longest, or to the end of the ring where that lies
+ * before. The lock is held. */
+static size_t room_of(const struct chunk_feeder *f)
 {
-    for (size_t i = 0; i < 2; i++) {
-        free(b->read_blocks[i].data);
-        pthread_mutex_destroy(&b->read_blocks[i].lock);
-        pthread_cond_destroy(&b->read_blocks[i].idle);
+    const struct read_piece *oldest = f->ring->oldest;
+    return (oldest && oldest->start >= f->end ? oldest->start : f->ring->size) - f->end;
+}
+
+/* Waits until there is this much, going on at the ring's beginning when its end is reached. The lock is held.
+ */
+static void wait_for_room(struct chunk_feeder *f, size_t least)
+{
+    struct read_ring *ring = f->ring;
+    size_t rest = f->end - f->start;
+    while (room_of(f) < least) {
+        bool at_end = !ring->oldest || ring->oldest->start < f->end;
+        if (at_end && (!ring->oldest || ring->oldest->start >= rest + least)) {
+            memmove(ring->data, ring->data + f->start, rest);
+            f->start = 0;
+            f->end = rest;
+        } else {
+            pthread_cond_wait(&ring->freed, &ring->lock);
+        }
     }
-}
-
-static void hold(struct read_block *block)
-{
-    pthread_mutex_lock(&block->lock);
-    block->chunks++;
-    pthread_mutex_unlock(&block->lock);
-}
-
-void read_block_release(struct read_block *block)
-{
-    pthread_mutex_lock(&block->lock);
-    if (--block->chunks == 0)
-        pthread_cond_signal(&block->idle);
-    pthread_mutex_unlock(&block->lock);
-}
-
-/* Goes on in the other block, once the workers are done with what it held. */
-static void change_blocks(struct chunk_feeder *f)
-{
-    struct backup *b = f->backup;
-    const uint8_t *rest = block_of(f)->data + f->start;
-    b->read_block = !b->read_block;
-    struct read_block *block = block_of(f);
-    pthread_mutex_lock(&block->lock);
-    while (block->chunks)
-        pthread_cond_wait(&block->idle, &block->lock);
-    pthread_mutex_unlock(&block->lock);
-    if (!block->data)
-        block->data = memory_alloc_pages(block_size(f));
-    if (f->end > f->start)
-        memcpy(block->data, rest, f->end - f->start);
-    f->end -= f->start;
-    f->start = 0;
 }
 
 /* ---- cutting ---- */
@@ -86,9 +96,13 @@ struct chunk_feeder *chunk_feeder_new(struct backup *b, struct large_file *file)
     f->file = file;
     f->chunker = repository_chunker(b->repository);
     f->sizes = repository_chunker_parameters(b->repository);
-    f->start = f->end = b->read_end;
-    if (!block_of(f)->data)
-        block_of(f)->data = memory_alloc_pages(block_size(f));
+    f->ring = &b->ring;
+    f->start = f->end = b->ring.end;
+    if (!b->ring.data) {
+        /* The longest chunk may be with a worker while the next one is read, and more. */
+        b->ring.size = 5 * (size_t)f->sizes.max / 2;
+        b->ring.data = memory_alloc_pages(b->ring.size);
+    }
     return f;
 }
 
@@ -98,14 +112,13 @@ static void hand_over(struct chunk_feeder *f, size_t size)
     task->is_chunk = true;
     task->file = f->file;
     task->extent = large_file_add(f->file, (struct extent){.length = size});
-    task->block = block_of(f);
-    task->chunk = bytes_of(task->block->data + f->start, size);
+    task->chunk = bytes_of(f->ring->data + f->start, size);
+    task->piece = hold(f->ring, f->start);
     f->start += size;
-    hold(task->block);
     atomic_fetch_add(&f->file->pending, 1);
     backup_count_bytes(f->backup, size);
     if (!queue_put(f->backup->tasks, task)) {
-        read_block_release(task->block);
+        read_ring_release(f->ring, task->piece);
         large_file_release(f->file);
         free(task);
     }
@@ -115,21 +128,23 @@ static void cut(struct chunk_feeder *f, bool last)
 {
     size_t n;
     while (f->start < f->end &&
-           (n = chunker_next(f->chunker, block_of(f)->data + f->start, f->end - f->start, last)))
+           (n = chunker_resume(f->chunker, f->ring->data + f->start, f->end - f->start, last, &f->seen)))
         hand_over(f, n);
 }
 
 void *chunk_feeder_room(struct chunk_feeder *f, size_t *size)
 {
-    /* Seldom, for what is not cut is looked at again with what comes behind it. */
-    bool full = block_size(f) - f->end < f->sizes.max / 16;
-    if (full || f->end - f->start >= f->sizes.max)
-        cut(f, false);
-    if (full)
-        change_blocks(f);
+    /* Much at once, but not so much that the workers would wait for it. */
+    size_t most = f->sizes.max / 2;
+    cut(f, false);
+    pthread_mutex_lock(&f->ring->lock);
+    wait_for_room(f, f->sizes.max / 4);
+    *size = room_of(f);
+    pthread_mutex_unlock(&f->ring->lock);
+    if (*size > most)
+        *size = most;
     backup_tick(f->backup);
-    *size = block_size(f) - f->end;
-    return block_of(f)->data + f->end;
+    return f->ring->data + f->end;
 }
 
 void chunk_feeder_commit(struct chunk_feeder *f, size_t size)
@@ -146,6 +161,6 @@ void chunk_feeder_hole(struct chunk_feeder *f, uint64_t length)
 void chunk_feeder_end(struct chunk_feeder *f)
 {
     cut(f, true);
-    f->backup->read_end = f->end;
+    f->ring->end = f->end;
     free(f);
 }

@@ -113,23 +113,26 @@ struct task {
     /* a chunk of a large file */
     struct large_file *file;
     size_t extent;
-    struct bytes chunk; /* in the block */
-    struct read_block *block;
+    struct bytes chunk; /* in the ring */
+    struct read_piece *piece;
 };
 
 /* ---- cutting (backup_feeder.c) ---- */
 
 /* What the source is read into. Its chunks lie there until the workers are done with them: they are not
  * copied. */
-struct read_block {
-    pthread_mutex_t lock;
-    pthread_cond_t idle;
-    size_t chunks; /* with the workers */
+struct read_ring {
+    pthread_mutex_t lock; /* the pieces */
+    pthread_cond_t freed;
+    struct read_piece *oldest, *newest; /* with the workers, as they were read */
     uint8_t *data;
+    size_t size, end; /* where the reading thread goes on */
 };
 
+void read_ring_new(struct read_ring *ring);
+void read_ring_free(struct read_ring *ring);
 /* A worker is done with a chunk. */
-void read_block_release(struct read_block *block);
+void read_ring_release(struct read_ring *ring, struct read_piece *piece);
 
 /* ---- the whole ---- */
 
@@ -167,8 +170,7 @@ struct backup {
 
     struct link *links; /* open addressing; the walker's */
     size_t link_count, link_capacity;
-    struct read_block read_blocks[2]; /* one is read into while the workers have the other */
-    size_t read_block, read_end;      /* which, and up to where; of the thread that reads the source */
+    struct read_ring ring;
 };
 
 /* Notes the first failure; everything else stops soon. */
@@ -188,8 +190,6 @@ int read_command(struct backup *b, struct error *err);
 int read_archive(struct backup *b, struct error *err);
 /* Reads and cuts a large file's data through this, from whatever source. One file at a time. */
 struct chunk_feeder;
-void read_blocks_new(struct backup *b);
-void read_blocks_free(struct backup *b);
 struct chunk_feeder *chunk_feeder_new(struct backup *b, struct large_file *file);
 /* Room for data: at most *size bytes. */
 void *chunk_feeder_room(struct chunk_feeder *f, size_t *size);

@@ -85,7 +85,7 @@ static void do_chunk(struct worker *w, struct task *task)
     struct id id;
     if (store_blob(w, file->owner, task->chunk, &id, &why) != 0)
         backup_fail(w->backup, &why);
-    read_block_release(task->block);
+    read_ring_release(&w->backup->ring, task->piece);
     pthread_mutex_lock(&file->lock);
     file->extents[task->extent].blob = id;
     pthread_mutex_unlock(&file->lock);

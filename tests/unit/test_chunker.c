@@ -117,6 +117,32 @@ START_TEST(the_cut_does_not_depend_on_how_much_is_shown)
 }
 END_TEST
 
+START_TEST(what_comes_bit_by_bit_is_cut_at_the_same_places)
+{
+    struct chunker *chunker = chunker_of(1);
+    size_t total = 1u << 20;
+    uint8_t *data = random_data(total);
+    memset(data + total / 2, 0, 3 * small.max); /* no cut before the longest chunk */
+    for (size_t step = 1; step < 3 * small.max; step = step * 3 + 1) {
+        size_t at = 0, shown = 0, seen = 0, whole = 0;
+        while (at < total && (step > 100 || at < 4 * small.max)) {
+            size_t cut = chunker_resume(chunker, data + at, shown - at, shown == total, &seen);
+            if (cut == 0) {
+                shown = total - shown < step ? total : shown + step;
+                continue;
+            }
+            ck_assert_uint_eq(seen, 0);
+            whole = chunker_next(chunker, data + at, total - at, true);
+            ck_assert_uint_eq(cut, whole);
+            at += cut;
+        }
+        ck_assert_uint_gt(whole, 0);
+    }
+    free(data);
+    chunker_free(chunker);
+}
+END_TEST
+
 START_TEST(short_and_empty_inputs)
 {
     struct chunker *chunker = chunker_of(1);
@@ -148,5 +174,6 @@ START_TEST(parameters_out_of_bounds_are_refused)
 END_TEST
 
 RUN_TESTS("chunker", chunks_keep_their_bounds, an_insertion_at_the_front_moves_no_later_cut,
-          another_table_cuts_elsewhere, the_cut_does_not_depend_on_how_much_is_shown, short_and_empty_inputs,
+          another_table_cuts_elsewhere, the_cut_does_not_depend_on_how_much_is_shown,
+          what_comes_bit_by_bit_is_cut_at_the_same_places, short_and_empty_inputs,
           parameters_out_of_bounds_are_refused)
