@@ -15,8 +15,13 @@
 
 struct branch {
     struct node node;
+    struct branch *parent; /* NULL: the root */
+    size_t index;          /* among its children */
     struct branch **children;
     size_t count, capacity;
+    struct branch *first;      /* of a hard link: what it leads to, which is none itself */
+    struct bytes path;         /* of a hard link */
+    const struct branch *heir; /* where a later member took its place: which link has its contents now */
 };
 
 struct archive_backup {
@@ -54,22 +59,55 @@ static struct branch *find_child(const struct archive_backup *a, const struct br
     return (struct branch *)(uintptr_t)found;
 }
 
-static struct branch *child(struct archive_backup *a, struct branch *parent, struct bytes name)
+static struct branch *branch_new(struct archive_backup *a, struct branch *parent, size_t index,
+                                 struct bytes name)
 {
-    struct branch *b = find_child(a, parent, name);
-    if (b)
-        return b;
-    b = arena_new(&a->arena, struct branch);
+    struct branch *b = arena_new(&a->arena, struct branch);
     b->node = (struct node){.name = arena_copy(&a->arena, name), .type = NODE_DIRECTORY, .mode = 0755};
-    memory_reserve_one(parent->children, parent->count, parent->capacity);
-    parent->children[parent->count++] = b;
+    b->parent = parent;
+    b->index = index;
+    parent->children[index] = b;
     struct id id = place(parent, name);
     id_map_put(a->places, &id, (uintptr_t)b);
     return b;
 }
 
-/* The branch at a path. With `make`, directories that the archive does not name are made; without, NULL if it
- * is not there. */
+static struct branch *child(struct archive_backup *a, struct branch *parent, struct bytes name)
+{
+    struct branch *b = find_child(a, parent, name);
+    if (b)
+        return b;
+    memory_reserve_one(parent->children, parent->count, parent->capacity);
+    return branch_new(a, parent, parent->count++, name);
+}
+
+static void branch_free(struct branch *b)
+{
+    for (size_t i = 0; i < b->count; i++)
+        branch_free(b->children[i]);
+    free(b->children);
+    b->children = NULL;
+    b->count = b->capacity = 0;
+}
+
+/* Where an archive names a path twice the later member counts, as for tar. The earlier one is not
+ * overwritten: workers may still be at its contents, and hard links may have led to it. */
+static struct branch *take_place(struct archive_backup *a, struct branch *old)
+{
+    struct branch *parent = old->parent;
+    branch_free(old);
+    return branch_new(a, parent, old->index, old->node.name);
+}
+
+static bool is_live(const struct branch *b)
+{
+    while (b->parent && b->index < b->parent->count && b->parent->children[b->index] == b)
+        b = b->parent;
+    return !b->parent;
+}
+
+/* The branch at a path; NULL if it is not there. With `make`, directories that the archive does not name are
+ * made, and NULL is for a path through something that is none. */
 static struct branch *at_path(struct archive_backup *a, struct bytes path, bool make)
 {
     struct branch *b = &a->root;
@@ -78,30 +116,41 @@ static struct branch *at_path(struct archive_backup *a, struct bytes path, bool 
         while (n < path.size && path.data[n] != '/')
             n++;
         struct bytes name = bytes_of(path.data + i, n - i);
-        b = make ? child(a, b, name) : find_child(a, b, name);
+        if (!make)
+            b = find_child(a, b, name);
+        else
+            b = b->node.type == NODE_DIRECTORY ? child(a, b, name) : NULL;
         i = n + 1;
     }
     return b;
 }
 
+static void warn_left_out(struct archive_backup *a, struct bytes path, const char *why)
+{
+    char *shown = text_visible_bytes(path.data, path.size);
+    backup_warn(a->backup, "%s: left out: %s", shown, why);
+    free(shown);
+}
+
 /* An archive says of a hard link only where it leads: to a member before it, which tells what it is. False
  * with a warning where there is none. */
-static bool complete_link(struct archive_backup *a, const struct archive_member *member, struct node *node)
+static bool complete_link(struct archive_backup *a, const struct archive_member *member, struct node *node,
+                          struct branch **first)
 {
-    const struct branch *first = at_path(a, node->hard_link, false);
-    if (!first || first->node.type == NODE_DIRECTORY || bytes_equal(member->path, node->hard_link)) {
-        char *path = text_visible_bytes(member->path.data, member->path.size);
-        backup_warn(a->backup, "%s: left out: the archive does not hold what this hard link leads to", path);
-        free(path);
+    *first = at_path(a, node->hard_link, false);
+    if (!*first || (*first)->node.type == NODE_DIRECTORY || bytes_equal(member->path, node->hard_link)) {
+        warn_left_out(a, member->path, "the archive does not hold what this hard link leads to");
         return false;
     }
-    if (first->node.hard_link.size)
-        node->hard_link = first->node.hard_link;
-    node->type = first->node.type;
+    if ((*first)->first) {
+        node->hard_link = (*first)->node.hard_link;
+        *first = (*first)->first;
+    }
+    node->type = (*first)->node.type;
     node->size = 0;
-    node->link_target = first->node.link_target;
-    node->device_major = first->node.device_major;
-    node->device_minor = first->node.device_minor;
+    node->link_target = (*first)->node.link_target;
+    node->device_major = (*first)->node.device_major;
+    node->device_minor = (*first)->node.device_minor;
     return true;
 }
 
@@ -125,8 +174,6 @@ static int read_content(struct archive_backup *a, struct archive_reader *reader,
     }
     chunk_feeder_end(feeder);
     large_file_release(file);
-    atomic_fetch_add(&a->backup->files, 1);
-    atomic_fetch_add(&a->backup->files_new, 1);
     return code;
 }
 
@@ -140,22 +187,50 @@ static int read_member(struct archive_backup *a, struct archive_reader *reader,
         exclude_match(a->backup->exclude, buffer_bytes(&path), member->node.type == NODE_DIRECTORY);
     buffer_free(&path);
     struct node node = member->node;
-    if (excluded || member->path.size == 0 || (node.hard_link.size && !complete_link(a, member, &node)))
+    struct branch *first = NULL;
+    if (excluded || member->path.size == 0 ||
+        (node.hard_link.size && !complete_link(a, member, &node, &first)))
         return 0;
     struct branch *b = at_path(a, member->path, true);
+    if (!b) {
+        warn_left_out(a, member->path, "what the archive holds above it is not a directory");
+        return 0;
+    }
+    if (b->node.type != NODE_DIRECTORY || (b->count && node.type != NODE_DIRECTORY))
+        b = take_place(a, b); /* else it was just made, or stays a directory */
     struct bytes name = b->node.name;
-    bool was_directory = b->count > 0;
     tree_copy_node(&a->arena, &node, &b->node);
     b->node.name = name;
-    if (was_directory && b->node.type != NODE_DIRECTORY)
-        b->count = 0; /* the later member of this name counts, as for tar */
-    if (b->node.type == NODE_FILE && b->node.hard_link.size == 0)
-        return read_content(a, reader, b, err);
-    if (b->node.type == NODE_DIRECTORY)
-        atomic_fetch_add(&a->backup->directories, 1);
-    else
-        atomic_fetch_add(&a->backup->others, 1);
-    return 0;
+    b->first = first;
+    if (first)
+        b->path = arena_copy(&a->arena, member->path);
+    return b->node.type == NODE_FILE && !first ? read_content(a, reader, b, err) : 0;
+}
+
+static void count(struct backup *b, const struct node *node)
+{
+    atomic_fetch_add(node->type == NODE_FILE        ? &b->files
+                     : node->type == NODE_DIRECTORY ? &b->directories
+                                                    : &b->others,
+                     1);
+    if (node->type == NODE_FILE)
+        atomic_fetch_add(&b->files_new, 1);
+}
+
+/* A hard link whose first name a later member took gets the contents; further ones lead to it. */
+static void settle_link(struct branch *link)
+{
+    struct branch *first = link->first;
+    if (is_live(first))
+        return;
+    if (first->heir) {
+        link->node.hard_link = first->heir->path;
+        return;
+    }
+    first->heir = link;
+    link->node.hard_link = (struct bytes){0};
+    link->node.content = first->node.content;
+    link->node.size = first->node.size;
 }
 
 static int store_branch(struct archive_backup *a, struct branch *b, struct extents *out, struct error *err)
@@ -166,8 +241,11 @@ static int store_branch(struct archive_backup *a, struct branch *b, struct exten
     int code = 0;
     for (size_t i = 0; i < b->count && code == 0; i++) {
         struct branch *c = b->children[i];
+        if (c->first)
+            settle_link(c);
         if (c->node.type == NODE_DIRECTORY)
             code = store_branch(a, c, &c->node.subtree, err);
+        count(backup, &c->node);
         nodes[i] = c->node;
     }
     if (code == 0)
@@ -175,13 +253,6 @@ static int store_branch(struct archive_backup *a, struct branch *b, struct exten
                           backup->writer, &a->arena, out, err);
     free(nodes);
     return code;
-}
-
-static void branch_free(struct branch *b)
-{
-    for (size_t i = 0; i < b->count; i++)
-        branch_free(b->children[i]);
-    free(b->children);
 }
 
 static int read_members(struct archive_backup *a, archive_fetch *fetch, void *context, struct error *err)
@@ -202,6 +273,15 @@ static int read_members(struct archive_backup *a, archive_fetch *fetch, void *co
     return code;
 }
 
+/* Damage of the source is none of the repository. */
+static int fail_source(struct error *err)
+{
+    if (!err || err->code != ERROR_INTEGRITY)
+        return err ? err->code : ERROR_FAILED;
+    err->code = ERROR_FAILED;
+    return *err->hint ? ERROR_FAILED : error_hint(err, "make the archive anew: this one is not whole");
+}
+
 static int read_source(struct archive_backup *a, struct error *err)
 {
     const struct backup_parameters *p = a->backup->parameters;
@@ -211,6 +291,8 @@ static int read_source(struct archive_backup *a, struct error *err)
             return error_set_errno(err, errno, "cannot open archive %s", p->archive);
         int code = read_members(a, archive_fetch_descriptor, &fd, err);
         close(fd);
+        if (code != 0)
+            code = fail_source(err);
         return code == 0 ? 0 : error_prefix(err, "archive %s", p->archive);
     }
     struct command *command;
@@ -219,6 +301,8 @@ static int read_source(struct archive_backup *a, struct error *err)
         return code;
     command_set_stop(command, p->cancelled);
     code = read_members(a, archive_fetch_command, command, err);
+    if (code != 0)
+        code = fail_source(err);
     struct error why;
     /* What the command says of its failure tells more than the archive that breaks off because of it. */
     if (!backup_stopped(a->backup) && command_finish(command, &why) != 0) {
@@ -232,7 +316,8 @@ static int read_source(struct archive_backup *a, struct error *err)
 
 int read_archive(struct backup *b, struct error *err)
 {
-    struct archive_backup a = {.backup = b, .places = id_map_new()};
+    struct archive_backup a = {
+        .backup = b, .root = {.node = {.type = NODE_DIRECTORY}}, .places = id_map_new()};
     a.holder = directory_new(b, NULL, 0, "", -1);
     a.holder->waits = true;
     int code = read_source(&a, err);

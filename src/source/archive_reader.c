@@ -21,6 +21,7 @@
 #define FETCH_SIZE (256u * 1024)
 #define HOLE_MIN 4096u
 #define NOBODY 65534u
+#define TAR_BLOCK 512u
 
 struct archive_reader {
     struct archive *archive;
@@ -34,6 +35,8 @@ struct archive_reader {
     struct error failure; /* of fetch, which libarchive cannot carry */
     bool failed;
     uint8_t *fetched;
+    size_t zeros;   /* at the end of what was fetched; a block is enough */
+    bool exhausted; /* nothing more can be fetched */
     /* The block of contents that libarchive gave last, and how far the contents were read. */
     const uint8_t *block;
     size_t block_size;
@@ -62,13 +65,24 @@ int archive_fetch_command(void *command, void *to, size_t size, size_t *done, st
     return command_read(command, to, size, done, err);
 }
 
+static int fetch_next(struct archive_reader *reader, size_t *done, struct error *err)
+{
+    int code = reader->fetch(reader->context, reader->fetched, FETCH_SIZE, done, err);
+    size_t zeros = 0;
+    while (code == 0 && zeros < *done && zeros < TAR_BLOCK && reader->fetched[*done - 1 - zeros] == 0)
+        zeros++;
+    if (code == 0 && *done)
+        reader->zeros = zeros == *done ? reader->zeros + zeros : zeros;
+    reader->exhausted = code == 0 && *done == 0;
+    return code;
+}
+
 static la_ssize_t on_read(struct archive *archive, void *context, const void **data)
 {
     struct archive_reader *reader = context;
     size_t done = 0;
     *data = reader->fetched;
-    if (!reader->failed &&
-        reader->fetch(reader->context, reader->fetched, FETCH_SIZE, &done, &reader->failure)) {
+    if (!reader->failed && fetch_next(reader, &done, &reader->failure)) {
         reader->failed = true;
         archive_set_error(archive, EIO, "the source failed");
     }
@@ -302,12 +316,23 @@ static bool read_member(struct archive_reader *reader, struct arena *arena, stru
     return true;
 }
 
+/* Libarchive takes a tar archive that was cut behind a member for one that ends there. What is compressed has
+ * a mark of its own. */
+static bool is_cut(const struct archive_reader *reader)
+{
+    return reader->exhausted && reader->zeros < TAR_BLOCK && archive_filter_count(reader->archive) == 1 &&
+           (archive_format(reader->archive) & ARCHIVE_FORMAT_BASE_MASK) == ARCHIVE_FORMAT_TAR;
+}
+
 /* The archive may go on behind its end mark, in padding. */
 static int read_rest(struct archive_reader *reader, struct error *err)
 {
     size_t done;
+    if (is_cut(reader))
+        return error_set(err, ERROR_INTEGRITY,
+                         "the archive lacks the mark of its end: what follows its last member is missing");
     do {
-        int code = reader->fetch(reader->context, reader->fetched, FETCH_SIZE, &done, err);
+        int code = fetch_next(reader, &done, err);
         if (code != 0)
             return code;
     } while (done);

@@ -33,6 +33,47 @@ teardown() { drop_work; }
     tar -C "$WORK" -cf "$WORK/x.tar" source
     make_repo 1 "source = { type = \"tar\"; command = [ \"head\", \"-c\", \"100000\", \"$WORK/x.tar\" ]; };"
     run holdfast backup
-    [ "$status" -ne 0 ]
+    [ "$status" -eq 1 ]
     [ "$(holdfast --json snapshots | jq '.snapshots | length')" -eq 0 ]
+}
+
+@test "an archive that was cut is no snapshot, wherever it was cut, and not for damage of the repository" {
+    echo one >"$WORK/one"
+    tar -C "$WORK" -cf "$WORK/whole.tar" one passphrase
+    make_repo 1 "source = { type = \"tar\"; archive = \"$WORK/x.tar\"; };"
+    for bytes in 512 1024 1536 2048; do # in a member and behind one
+        head -c $bytes "$WORK/whole.tar" >"$WORK/x.tar"
+        run holdfast backup
+        [ "$status" -eq 1 ]
+        [[ $output == *"make the archive anew"* ]]
+    done
+    [ "$(holdfast --json snapshots | jq '.snapshots | length')" -eq 0 ]
+    cp "$WORK/whole.tar" "$WORK/x.tar"
+    holdfast -q backup
+}
+
+@test "an archive that names a path twice: the later member counts, hard links keep what they led to" {
+    local old="$WORK/old" new="$WORK/new"
+    mkdir -p "$old" "$new/way"
+    head -c 3000000 /dev/urandom >"$old/emptied"
+    echo old >"$old/first"
+    ln "$old/first" "$old/second"
+    ln "$old/first" "$old/third"
+    ln -s nowhere "$old/way"
+    tar -C "$old" -cf "$WORK/x.tar" emptied first second third way
+    : >"$new/emptied"
+    echo new >"$new/first"
+    echo lost >"$new/way/lost"
+    tar -C "$new" -rf "$WORK/x.tar" emptied first way/lost
+    make_repo 1 "source = { type = \"tar\"; archive = \"$WORK/x.tar\"; };"
+    run holdfast backup
+    [ "$status" -eq 3 ]
+    [[ $output == *"way/lost: left out"* ]]
+    [[ $output == *": 4 files, "* ]]
+    holdfast -q restore latest --to "$WORK/out"
+    [ ! -s "$WORK/out/emptied" ]
+    [ "$(cat "$WORK/out/first")" = new ]
+    [ "$(cat "$WORK/out/second")" = old ]
+    [ "$WORK/out/second" -ef "$WORK/out/third" ]
+    [ -L "$WORK/out/way" ]
 }
