@@ -81,7 +81,12 @@ static int judge(const struct restore *r, struct error *err)
     const struct restore_result *result = r->result;
     if (r->parameters->cancelled && *r->parameters->cancelled) {
         error_set(err, ERROR_CANCELLED, "stopped by a signal; what was restored so far stays");
-        return error_hint(err, "go on with the same command and --overwrite changed");
+        return error_hint(err, "the same command goes on from there");
+    }
+    if (atomic_load(&r->stopped)) {
+        error_set(err, ERROR_NO_SPACE,
+                  "the destination is full: what was restored so far stays, and the rest was not begun");
+        return error_hint(err, "make room there; the same command goes on from there");
     }
     if (result->damaged) {
         error_set(err, ERROR_INTEGRITY,

@@ -5,10 +5,11 @@
 #include "base/memory.h"
 #include "crypto/digest.h"
 #include "ops/restore_internal.h"
+#include "source/directory.h"
+#include "source/name.h"
 
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #define WINDOW_BYTES (64u << 20)
@@ -29,6 +30,7 @@ struct walk {
     struct id_map *moved; /* hash of a first name's path: which of moved_paths got its contents */
     const char **moved_paths;
     size_t moved_count, moved_capacity;
+    struct id_map *left; /* hash of the path of what was there already, and is another file */
     struct level *levels;
     size_t depth, capacity;
 };
@@ -106,6 +108,16 @@ static void wait_for_room(struct restore *r)
     pthread_mutex_unlock(&r->lock);
 }
 
+/* A file that is being written looks like one that a killed restore has left. */
+static void wait_for_all(struct restore *r)
+{
+    restore_flush(r);
+    pthread_mutex_lock(&r->lock);
+    while (r->open_files)
+        pthread_cond_wait(&r->file_closed, &r->lock);
+    pthread_mutex_unlock(&r->lock);
+}
+
 /* True if the file has these bytes there already. */
 static bool has_blob(struct restore *r, const struct target_file *f, const struct extent *e, uint64_t offset)
 {
@@ -148,6 +160,22 @@ static int open_file(struct restore *r, struct target_directory *d, const struct
     return writer_file_create(d->fd, node->name, node->flags, overwrite != RESTORE_NEVER, file, err);
 }
 
+/* What is there stays. Further names of what was backed up must not lead to it, unless it is that: a restore
+ * before this one may have made it. */
+static void leave(struct walk *w, const struct target_directory *d, const char *path, const struct node *node)
+{
+    char name[WRITER_NAME_SIZE];
+    struct source_stat st;
+    struct id hash;
+    w->restore->result->skipped++;
+    if (writer_name(node->name, name, NULL) == 0 && source_stat(d->fd, name, &st, NULL) == 0 &&
+        st.type == node->type && (st.type != NODE_FILE || st.size == node->size) &&
+        st.mtime_seconds == node->mtime_seconds && st.mtime_nanoseconds == node->mtime_nanoseconds)
+        return;
+    sha256(bytes_of_string(path), &hash);
+    id_map_put(w->left, &hash, 1);
+}
+
 static void restore_file(struct walk *w, struct target_directory *d, const char *path,
                          const struct node *node)
 {
@@ -161,7 +189,7 @@ static void restore_file(struct walk *w, struct target_directory *d, const char 
         r->open_files--;
         pthread_mutex_unlock(&r->lock);
         if (code == ERROR_EXISTS && r->parameters->overwrite == RESTORE_NEVER)
-            r->result->skipped++;
+            leave(w, d, path, node);
         else
             failed(w, path, &why);
         return;
@@ -181,13 +209,28 @@ static void restore_file(struct walk *w, struct target_directory *d, const char 
 
 /* ---- the other types ---- */
 
+static bool lies_in(struct bytes path, const char *above)
+{
+    size_t n = strlen(above);
+    return path.size >= n && memcmp(path.data, above, n) == 0 &&
+           (path.size == n || path.data[n] == '/' || above[n - 1] == '/');
+}
+
 static bool is_selected(const struct walk *w, struct bytes path)
 {
     for (size_t i = 0; i < w->selection->count; i++) {
-        const char *s = w->selection->list[i].path;
-        size_t n = strlen(s);
-        if (path.size >= n && memcmp(path.data, s, n) == 0 &&
-            (path.size == n || path.data[n] == '/' || s[n - 1] == '/'))
+        if (lies_in(path, w->selection->list[i].path))
+            return true;
+    }
+    return false;
+}
+
+/* True if the entry may be there already, for it lies in one before it. */
+static bool lies_in_another(const struct selection *selection, size_t number)
+{
+    struct bytes path = bytes_of_string(selection->list[number].path);
+    for (size_t i = 0; i < number; i++) {
+        if (lies_in(path, selection->list[i].path))
             return true;
     }
     return false;
@@ -230,7 +273,7 @@ static void restore_special(struct walk *w, struct target_directory *d, const ch
     struct error why;
     int code = writer_make_special(d->fd, node->name, node, r->parameters->overwrite != RESTORE_NEVER, &why);
     if (code == ERROR_EXISTS && r->parameters->overwrite == RESTORE_NEVER) {
-        r->result->skipped++;
+        leave(w, d, path, node);
         return;
     }
     if (code == 0)
@@ -239,6 +282,15 @@ static void restore_special(struct walk *w, struct target_directory *d, const ch
         r->result->others++;
     else
         failed(w, path, &why);
+}
+
+static void restore_entry(struct walk *w, struct target_directory *d, const char *path,
+                          const struct node *node)
+{
+    if (node->type == NODE_FILE)
+        restore_file(w, d, path, node);
+    else if (node->type != NODE_SOCKET)
+        restore_special(w, d, path, node);
 }
 
 /* ---- directories ---- */
@@ -309,10 +361,7 @@ static void restore_node(struct walk *w, struct target_directory *d, const char 
             return;
         }
     }
-    if (node->type == NODE_FILE)
-        restore_file(w, d, path, &copy);
-    else if (node->type != NODE_SOCKET)
-        restore_special(w, d, path, node);
+    restore_entry(w, d, path, &copy);
 }
 
 static void walk_down(struct walk *w)
@@ -355,17 +404,52 @@ static int open_parent(struct restore *r, const char *path, struct target_direct
 
 /* ---- the end ---- */
 
+/* Where the file is that a link leads to. */
+static struct bytes first_of(const struct walk *w, const struct node *link)
+{
+    uint64_t number;
+    return find_moved(w, link->hard_link, &number) ? bytes_of_string(w->moved_paths[number])
+                                                   : link->hard_link;
+}
+
+/* Of links to what was left alone the first one takes its place. */
+static void part_links(struct walk *w)
+{
+    for (size_t i = 0; i < w->link_count && !restore_stopped(w->restore); i++) {
+        struct later *l = &w->links[i];
+        struct node copy = l->node;
+        struct id hash;
+        struct error why;
+        sha256(first_of(w, &l->node), &hash);
+        if (!id_map_has(w->left, &hash))
+            continue;
+        char *path = join(l->directory, l->node.name);
+        struct target_directory *d = memory_new(struct target_directory);
+        atomic_init(&d->users, 1);
+        d->fd = -1;
+        int code = writer_open_path(w->restore->writer, bytes_of_string(l->directory), &d->fd, &why);
+        if (code == 0)
+            code = take_over(w, path, &l->node, &copy, &why);
+        if (code == 0)
+            restore_entry(w, d, path, &copy);
+        else
+            failed(w, path, &why);
+        l->node.type = NODE_UNKNOWN; /* it is no link any more */
+        target_directory_release(d);
+        free(path);
+    }
+}
+
 static void make_links(struct walk *w)
 {
     struct restore *r = w->restore;
     bool replace = r->parameters->overwrite != RESTORE_NEVER;
     for (size_t i = 0; i < w->link_count && !restore_stopped(r); i++) {
         struct later *l = &w->links[i];
-        struct bytes target = l->node.hard_link;
-        uint64_t number;
-        if (find_moved(w, target, &number))
-            target = bytes_of_string(w->moved_paths[number]);
+        struct bytes target = first_of(w, &l->node);
         struct error why;
+        if (l->node.type == NODE_UNKNOWN)
+            continue;
         int fd;
         int code = writer_open_path(r->writer, bytes_of_string(l->directory), &fd, &why);
         if (code == 0) {
@@ -418,7 +502,7 @@ static void stop_workers(struct restore *r)
 
 void restore_walk(struct restore *r, const struct selection *selection)
 {
-    struct walk w = {.restore = r, .selection = selection, .moved = id_map_new()};
+    struct walk w = {.restore = r, .selection = selection, .moved = id_map_new(), .left = id_map_new()};
     for (size_t i = 0; i < selection->count && !restore_stopped(r); i++) {
         const struct selected *s = &selection->list[i];
         struct target_directory *parent;
@@ -430,10 +514,13 @@ void restore_walk(struct restore *r, const struct selection *selection)
             continue;
         }
         node.name = name;
+        if (!r->parameters->dry_run && lies_in_another(selection, i))
+            wait_for_all(r);
         restore_node(&w, parent, s->path, &node);
         walk_down(&w);
         target_directory_release(parent);
     }
+    part_links(&w);
     stop_workers(r);
     if (!r->parameters->dry_run) {
         make_links(&w);
@@ -443,6 +530,7 @@ void restore_walk(struct restore *r, const struct selection *selection)
     free(w.links);
     free(w.moved_paths);
     id_map_free(w.moved);
+    id_map_free(w.left);
     free(w.levels);
     arena_free(&w.arena);
 }

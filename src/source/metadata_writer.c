@@ -236,8 +236,8 @@ int metadata_write(struct metadata_writer *writer, int directory, struct bytes n
             flags_unlock(t.fd);
         set_owner(&t);
         set_xattrs(&t);
-        set_mode(&t);
         set_times(&t);
+        set_mode(&t); /* until then a file is known as not whole, see writer_file.c */
         set_flags(&t);
     }
     if (fd < 0 && t.fd >= 0)

@@ -56,7 +56,7 @@ struct writer_file {
 };
 
 /* A new file. If something is in the way and replace is true, the file gets its name in writer_file_commit(),
- * so that the old one stays until then. flags: the node's; nocow works on empty files only, so it is set now.
+ * so that the old one stays until then. What a restore left behind that was killed is always replaced. flags: the node's; nocow works on empty files only, so it is set now.
  */
 int writer_file_create(int directory, struct bytes name, uint32_t flags, bool replace,
                        struct writer_file *file, struct error *err);

@@ -1,3 +1,4 @@
+#include "source/directory.h"
 #include "source/flags.h"
 #include "source/name.h"
 #include "source/open.h"
@@ -13,12 +14,21 @@
 #include <unistd.h>
 
 #define CREATE_FLAGS (O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC | O_NOCTTY)
+/* Of a file that is not whole yet. The sticky bit means nothing on files, so hardly any has it: by it a file
+ * is known again that a restore left behind which was killed. */
+#define UNFINISHED_MODE (S_ISVTX | 0600)
 
 static void set_nocow(int fd, uint32_t wanted)
 {
     uint32_t flags;
     if ((wanted & FS_NOCOW_FL) && flags_read(fd, &flags))
         flags_write(fd, flags | FS_NOCOW_FL); /* metadata_write() warns if it is not there in the end */
+}
+
+static bool is_unfinished(int directory, const char *name)
+{
+    struct source_stat st;
+    return source_stat(directory, name, &st, NULL) == 0 && st.type == NODE_FILE && st.mode == UNFINISHED_MODE;
 }
 
 int writer_file_create(int directory, struct bytes name, uint32_t flags, bool replace,
@@ -29,15 +39,17 @@ int writer_file_create(int directory, struct bytes name, uint32_t flags, bool re
     int code = writer_name(name, file->name, err);
     if (code != 0)
         return code;
-    file->fd = openat(directory, file->name, CREATE_FLAGS, 0600);
-    if (file->fd < 0 && errno == EEXIST && !replace) {
+    file->fd = openat(directory, file->name, CREATE_FLAGS, UNFINISHED_MODE);
+    bool in_the_way = file->fd < 0 && errno == EEXIST;
+    if (in_the_way && !replace && !is_unfinished(directory, file->name)) {
         error_set(err, ERROR_EXISTS, "something is in the way");
         return error_hint(err, "restore to an empty folder, or say --overwrite always");
     }
-    while (file->fd < 0 && errno == EEXIST) {
+    while (in_the_way) {
         snprintf(file->temporary, sizeof file->temporary, ".holdfast-%ld-%u", (long)getpid(),
                  atomic_fetch_add(&counter, 1));
-        file->fd = openat(directory, file->temporary, CREATE_FLAGS, 0600);
+        file->fd = openat(directory, file->temporary, CREATE_FLAGS, UNFINISHED_MODE);
+        in_the_way = file->fd < 0 && errno == EEXIST;
     }
     if (file->fd < 0)
         return error_set_errno(err, errno, "cannot create the file");
@@ -68,7 +80,8 @@ int writer_file_update(int directory, struct bytes name, struct writer_file *fil
         writer_file_abort(file);
         return error_set(err, ERROR_EXISTS, "what is there is not a file of its own");
     }
-    if (fchmod(file->fd, 0600) != 0) { /* who could read the old contents may not be meant to read the new */
+    if (fchmod(file->fd, UNFINISHED_MODE) !=
+        0) { /* who could read the old contents may not be meant to read the new */
         code = error_set_errno(err, errno, "cannot change the file");
         writer_file_abort(file);
         return code;

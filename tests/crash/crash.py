@@ -228,7 +228,7 @@ class Place:
         expected = self.trees[self.third]
         if result.returncode == 0 and tree(f"{self.live}/out{self.live}/source") != expected:
             raise Failure("it said that it was done, but the tree is not whole")
-        self.good("restore", self.third, "--overwrite", "changed", "--to", f"{self.live}/out", "--person-key", f"{self.live}/person.key")
+        self.good("restore", self.third, "--to", f"{self.live}/out", "--person-key", f"{self.live}/person.key")
         found = {k: v for k, v in tree(f"{self.live}/out{self.live}/source").items()}
         if {k: v for k, v in found.items() if not k.split("/")[-1].startswith(".holdfast-")} != expected:
             raise Failure("the tree is not whole after a second restore")

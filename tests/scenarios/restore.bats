@@ -30,6 +30,36 @@ compare() { python3 "$BATS_TEST_DIRNAME/../lib/compare_trees.py" "$@"; }
     compare "$WORK/source" "$WORK/out$WORK/source"
 }
 
+@test "a restore that was killed is finished by the same command" {
+    # What that leaves, and leaves it for any N, see tests/crash: content that is not whole under the final name.
+    holdfast -q restore latest --to "$WORK/out"
+    for file in random a/b/numbers; do
+        truncate -s 1000 "$WORK/out$WORK/source/$file"
+        chmod 1600 "$WORK/out$WORK/source/$file"
+    done
+    run holdfast --json restore latest --to "$WORK/out"
+    [ "$status" -eq 0 ]
+    [ "$(jq .skipped <<<"$output")" -eq 3 ]
+    compare "$WORK/source" "$WORK/out$WORK/source"
+}
+
+@test "a hard link is not made to a file that was there before" {
+    ln "$WORK/source/hard" "$WORK/source/harder"
+    holdfast -q backup
+    mkdir -p "$WORK/out$WORK/source/a"
+    echo mine >"$WORK/out$WORK/source/a/hello"
+    echo mine >"$WORK/out$WORK/source/hard"
+    holdfast -q restore latest --to "$WORK/out"
+    [ "$(cat "$WORK/out$WORK/source/a/hello")" = mine ]
+    [ "$(cat "$WORK/out$WORK/source/hard")" = mine ]
+    [ "$(cat "$WORK/out$WORK/source/harder")" = hello ]
+    rm -r "$WORK/out$WORK/source"
+    holdfast -q restore latest --to "$WORK/out"
+    rm "$WORK/out$WORK/source/harder" # what a restore made before is what it leads to
+    holdfast -q restore latest --to "$WORK/out"
+    compare "$WORK/source" "$WORK/out$WORK/source"
+}
+
 @test "overwrite changed fetches only the blobs that differ" {
     holdfast -q restore latest --to "$WORK/out"
     printf X | dd of="$WORK/out$WORK/source/random" bs=1 seek=10 conv=notrunc 2>/dev/null
