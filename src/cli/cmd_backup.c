@@ -15,23 +15,25 @@ static json_t *result_json(const char *job, const struct backup_result *r, const
                            int status)
 {
     json_t *o = json_object();
-    const struct statistics *s = &r->statistics;
     json_object_set_new(o, "job", json_string(job));
     json_object_set_new(o, "exit_status", json_integer(status));
     if (err) {
         output_json_bytes(o, "error", bytes_of_string(err->message));
         return o;
     }
-    run_json_taken(o, &r->snapshot, s);
+    run_json_taken(o, &r->snapshot, &r->statistics);
     output_json_number(o, "targets_behind", r->targets_behind);
     json_object_set_new(o, "seconds", json_real(r->seconds));
-    output_json_number(o, "warning_count", s->warnings);
+    output_json_number(o, "warning_count", r->statistics.warnings);
     json_t *warnings = json_array();
     for (size_t i = 0; i < r->warning_count; i++)
         output_json_append(warnings, bytes_of_string(r->warnings[i]));
     json_object_set_new(o, "warnings", warnings);
     return o;
 }
+
+/* What listens, and what shows. */
+#define EVENTS 2
 
 /* One repository of those that -c names. A record is made for the hooks alone: it is not kept. */
 struct by_hand {
@@ -40,32 +42,29 @@ struct by_hand {
     struct lock *lock;
     struct wire wire;
     struct listener listener;
-    struct run_events events;
+    struct run_events events[EVENTS];
     struct run_record record;
     struct arena arena;
+    json_t *list; /* of the jobs */
 };
 
-/* Tells whoever listens, and the list, what a job came to; err NULL: it was taken. */
-static int end_job(struct by_hand *b, struct run_job *job, const struct backup_result *result,
-                   const struct error *err, json_t *list)
+static void tell_job(void *context, const struct run_job_result *result)
 {
-    const struct run_job_result heard = {job, err, err ? NULL : result};
-    job->ended = (int64_t)time(NULL);
-    b->events.after_job(b->events.context, &heard);
-    int status = (int)job->exit_status;
+    struct by_hand *b = context;
+    const struct run_job *job = result->record;
     if (b->options->json)
-        json_array_append_new(list, result_json(job->job, result, err, status));
-    else if (!err && !b->options->quiet)
-        job_print_result(job->job, result);
-    return status;
+        json_array_append_new(b->list,
+                              result_json(job->job, result->backup, result->error, (int)job->exit_status));
+    else if (result->backup && !b->options->quiet)
+        job_print_result(job->job, result->backup);
 }
 
-static int run_job(struct by_hand *b, struct run_job *job, json_t *list)
+static int run_job(struct by_hand *b, struct run_job *job)
 {
     struct backup_result result = {0};
     struct error err = {0};
     job->started = (int64_t)time(NULL);
-    int code = b->events.before_job(b->events.context, job, &err);
+    int code = b->events[0].before_job(b->events[0].context, job, &err);
     if (code == 0)
         code = job_backup(b->options, &b->wire, config_find_job(b->config, job->job), job->classes, &result,
                           &err);
@@ -76,9 +75,11 @@ static int run_job(struct by_hand *b, struct run_job *job, json_t *list)
         error_prefix(&err, "job %s", job->job);
         job->exit_status = (uint32_t)status_report(&err);
     }
-    int status = end_job(b, job, &result, code ? &err : NULL, list);
+    job->ended = (int64_t)time(NULL);
+    const struct run_job_result heard = {job, code ? &err : NULL, code ? NULL : &result};
+    run_after_job(b->events, EVENTS, &heard);
     backup_result_free(&result);
-    return status;
+    return (int)job->exit_status;
 }
 
 static void list_jobs(struct by_hand *b)
@@ -104,7 +105,7 @@ static int catch_up(const struct by_hand *b, struct repository *r, struct error 
 
 static int prepare(struct by_hand *b, struct error *err)
 {
-    int code = b->events.prepare(b->events.context, &b->record, err);
+    int code = b->events[0].prepare(b->events[0].context, &b->record, err);
     if (code == 0)
         code = wire_open_config(b->options, b->config, b->lock, REPOSITORY_WRITE, WIRE_HOST, &b->wire, err);
     struct repository *r = b->wire.repository;
@@ -120,7 +121,7 @@ static int prepare(struct by_hand *b, struct error *err)
 }
 
 /* When all jobs are done, targets that could not keep up get what they lack. */
-static int recover(const struct by_hand *b, json_t *jobs)
+static int recover(const struct by_hand *b)
 {
     struct error err = {0};
     struct repository *r = b->wire.repository;
@@ -129,8 +130,8 @@ static int recover(const struct by_hand *b, json_t *jobs)
         status_report(&err);
     progress_leave(progress, r);
     size_t behind = repository_parameters(r)->target_count - replicas_active_count(repository_replicas(r));
-    for (size_t i = 0; i < json_array_size(jobs); i++) {
-        json_t *job = json_array_get(jobs, i);
+    for (size_t i = 0; i < json_array_size(b->list); i++) {
+        json_t *job = json_array_get(b->list, i);
         if (!json_object_get(job, "targets_behind"))
             continue;
         output_json_number(job, "targets_behind", behind);
@@ -140,7 +141,7 @@ static int recover(const struct by_hand *b, json_t *jobs)
     return behind ? STATUS_BEHIND : STATUS_DONE;
 }
 
-static int run_jobs(struct by_hand *b, json_t *list)
+static int run_jobs(struct by_hand *b)
 {
     struct run_record *r = &b->record;
     int status = STATUS_DONE;
@@ -148,42 +149,36 @@ static int run_jobs(struct by_hand *b, json_t *list)
         if (*signals_stop()) /* those that are left have not begun */
             r->job_count = i;
         else
-            status = status_worse(status, run_job(b, &r->jobs[i], list));
+            status = status_worse(status, run_job(b, &r->jobs[i]));
     }
-    return status_worse(status, recover(b, list));
+    return status_worse(status, recover(b));
 }
 
-/* None was begun. */
-static int fail_jobs(struct by_hand *b, const struct error *err, json_t *list)
+static int fail_jobs(struct by_hand *b, const struct error *err)
 {
     struct run_record *r = &b->record;
-    int status = status_report(err);
+    r->exit_status = (uint32_t)status_report(err);
     r->message = err->message;
-    for (size_t i = 0; i < r->job_count && !*signals_stop(); i++) {
-        struct run_job *job = &r->jobs[i];
-        job->started = r->started;
-        job->exit_status = (uint32_t)status;
-        job->message = err->message;
-        end_job(b, job, &(struct backup_result){0}, err, list);
-    }
-    return status;
+    run_fail_jobs(r, err, signals_stop(), b->events, EVENTS);
+    return (int)r->exit_status;
 }
 
-static int work(struct by_hand *b, json_t *list)
+static int work(struct by_hand *b)
 {
     struct run_record *r = &b->record;
     struct error err = {0};
     *r = (struct run_record){.command = "backup", .message = "", .started = (int64_t)time(NULL)};
     b->listener = (struct listener){.config = b->config, .repository = &b->wire.repository};
-    b->events = listener_events(&b->listener);
+    b->events[0] = listener_events(&b->listener);
+    b->events[1] = (struct run_events){.context = b, .after_job = tell_job};
     list_jobs(b);
-    int status = prepare(b, &err) == 0 ? run_jobs(b, list) : fail_jobs(b, &err, list);
+    int status = prepare(b, &err) == 0 ? run_jobs(b) : fail_jobs(b, &err);
     r->interrupted = *signals_stop() != 0;
     r->ended = (int64_t)time(NULL);
     r->exit_status = (uint32_t)status;
-    b->events.end(b->events.context, r);
+    b->events[0].end(b->events[0].context, r);
     wire_close(&b->wire);
-    b->events.leave(b->events.context, r);
+    b->events[0].leave(b->events[0].context, r);
     status = status_worse(status, listener_status(&b->listener));
     listener_free(&b->listener);
     arena_free(&b->arena);
@@ -192,7 +187,7 @@ static int work(struct by_hand *b, json_t *list)
 
 static int run(const struct options *options, const char *file)
 {
-    struct by_hand b = {.options = options};
+    struct by_hand b = {.options = options, .list = json_array()};
     struct error err = {0};
     signals_install();
     int code = targets_load(file, true, &b.config, &err);
@@ -200,12 +195,10 @@ static int run(const struct options *options, const char *file)
         code = job_check_names(options, b.config, &err);
     if (code == 0)
         code = lock_take(b.config->repository.state_dir, "backup", &b.lock, &err);
-    json_t *list = json_array();
-    int status = code == 0 ? work(&b, list) : status_report(&err);
+    int status = code == 0 ? work(&b) : status_report(&err);
     if (options->json)
-        output_json_print(json_pack("{s:i, s:o}", "exit_status", status, "jobs", list));
-    else
-        json_decref(list);
+        output_json_print(json_pack("{s:i, s:O}", "exit_status", status, "jobs", b.list));
+    json_decref(b.list);
     lock_release(b.lock);
     config_free(b.config);
     return status;

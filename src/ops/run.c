@@ -131,6 +131,14 @@ static void write_draft(struct run *run)
         }                                                                                                    \
     } while (0)
 
+void run_after_job(const struct run_events *events, size_t count, const struct run_job_result *result)
+{
+    for (size_t i = 0; i < count; i++) {
+        if (events[i].after_job)
+            events[i].after_job(events[i].context, result);
+    }
+}
+
 /* ---- jobs ---- */
 
 static int take(struct run *run, struct run_job *job, struct backup_result *backup, struct error *err)
@@ -173,21 +181,38 @@ static void run_job(struct run *run, struct run_job *job)
     }
     job->ended = now_seconds();
     const struct run_job_result result = {job, code ? &why : NULL, code ? NULL : &backup};
-    EACH_EVENT(run, after_job, &result);
+    run_after_job(run->p->events, run->p->event_count, &result);
     make_worse(&run->record->exit_status, (int)job->exit_status);
     write_draft(run);
     backup_result_free(&backup);
 }
 
 /* Those that the signal came before. */
-static void skip_job(struct run *run, struct run_job *job)
+static void skip_job(struct run_record *record, struct run_job *job)
 {
     job->exit_status = STATUS_FAILED;
     job->message = "not begun: the run was stopped by a signal";
-    if (!*run->record->message)
-        run->record->message = "stopped by a signal";
-    run->record->interrupted = true;
-    make_worse(&run->record->exit_status, STATUS_FAILED);
+    if (!*record->message)
+        record->message = "stopped by a signal";
+    record->interrupted = true;
+    make_worse(&record->exit_status, STATUS_FAILED);
+}
+
+void run_fail_jobs(struct run_record *record, const struct error *why, const volatile int *stop,
+                   const struct run_events *events, size_t event_count)
+{
+    for (size_t i = 0; i < record->job_count; i++) {
+        struct run_job *job = &record->jobs[i];
+        if (*stop) {
+            skip_job(record, job);
+            continue;
+        }
+        job->started = job->ended = record->started;
+        job->exit_status = record->exit_status;
+        job->message = record->message;
+        const struct run_job_result result = {job, why, NULL};
+        run_after_job(events, event_count, &result);
+    }
 }
 
 /* ---- after the jobs ---- */
@@ -342,18 +367,7 @@ static void leave_record(struct run *run)
 static void fail_all(struct run *run, struct error *why)
 {
     fail_run(run, why);
-    for (size_t i = 0; i < run->record->job_count; i++) {
-        struct run_job *job = &run->record->jobs[i];
-        if (*run->p->stop) {
-            skip_job(run, job);
-            continue;
-        }
-        job->started = job->ended = run->record->started;
-        job->exit_status = run->record->exit_status;
-        job->message = run->record->message;
-        const struct run_job_result result = {job, why, NULL};
-        EACH_EVENT(run, after_job, &result);
-    }
+    run_fail_jobs(run->record, why, run->p->stop, run->p->events, run->p->event_count);
     leave_record(run);
 }
 
@@ -405,7 +419,7 @@ static void work(struct run *run)
     struct error why;
     for (size_t i = 0; i < record->job_count; i++) {
         if (*run->p->stop)
-            skip_job(run, &record->jobs[i]);
+            skip_job(record, &record->jobs[i]);
         else
             run_job(run, &record->jobs[i]);
     }

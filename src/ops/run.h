@@ -91,6 +91,12 @@ struct run_result {
  * asked: it is decided again by what they hold. Failures are told in the record, which is written to the
  * targets, or waits in the state folder. */
 void run_all(const struct run_parameters *parameters, const struct run_due *due, struct run_result *result);
+/* Tells all of them what a job came to. */
+void run_after_job(const struct run_events *events, size_t count, const struct run_job_result *result);
+/* For a run that failed before it came to its jobs, with the status and the message of its record: none was
+ * begun. */
+void run_fail_jobs(struct run_record *record, const struct error *why, const volatile int *stop,
+                   const struct run_events *events, size_t event_count);
 /* Puts what a backup came to into a job's record. */
 void run_note_backup(struct run_job *job, const struct backup_result *backup, struct arena *arena);
 void run_result_free(struct run_result *result);
