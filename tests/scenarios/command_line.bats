@@ -265,17 +265,17 @@ W
     rm -r "$WORK/repo2"
     out=$(slowly heal)
     grep -qaE 'heal: copying: [0-9.]+ [KM]iB of [0-9.]+ [KM]iB \([0-9]+ %\)' <<<"$out" || fail "$out"
-    holdfast -q forget "$(holdfast --json snapshots | jq -r '.snapshots[0].id')"
-    sleep 1.1
-    out=$(slowly prune --force)
-    grep -qaE 'prune: copying: [0-9.]+ [KM]iB of [0-9.]+ [KM]iB \([0-9]+ %\)' <<<"$out" || fail "$out"
-    # Also what comes before a backup. The target does not answer with an error: it has just lost what it had.
+    # Also what comes before a backup, to a target that has lost what it had.
     write_config 2 "source = { type = \"files\"; paths = [ \"$WORK/source\" ]; }; schedule = { daily = \"00:00\"; };"
     for words in backup run; do
         rm -r "$WORK"/repo2/packs "$WORK"/repo2/index "$WORK"/repo2/snapshots
         out=$(slowly "$words")
         grep -qaE "$words: copying: [0-9.]+ [KM]iB of [0-9.]+ [KM]iB \([0-9]+ %\)" <<<"$out" || fail "$words: $out"
     done
+    holdfast -q forget "$(holdfast --json snapshots | jq -r '.snapshots[0].id')"
+    sleep 1.1
+    out=$(slowly prune --force)
+    grep -qaE 'prune: copying: [0-9.]+ [KM]iB of [0-9.]+ [KM]iB \([0-9]+ %\)' <<<"$out" || fail "$out"
     ends 0 holdfast verify --all
 }
 
