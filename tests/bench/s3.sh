@@ -1,8 +1,9 @@
 #!/bin/bash
 # Measures holdfast against restic on an S3 store on this machine (Ceph's gateway, as in the tests): first backup, unchanged,
-# restore, memory; then what 30 ms of latency and a second target cost. Medians, as Markdown; numbers that miss their goal are
+# restore, memory; what of it is CPU, on both sides, and how long cp takes for the restored files; then what 30 ms of latency and
+# a second target cost. Medians, as Markdown; numbers that miss their goal are
 # printed like the others. Usage: tests/bench/s3.sh [--rounds N]
-# Works in TMPDIR or /var/tmp (3 GB, and 7 GB a round) and in memory (8 GB). Needs restic, time and the packages of the tests.
+# Works in TMPDIR or /var/tmp (3 GB, and 9 GB a round) and in memory (8 GB). Needs restic, time and the packages of the tests.
 set -eu
 cd "$(dirname "$0")/../.."
 rounds=3
@@ -59,18 +60,36 @@ C
 }
 hf() { "$holdfast" -q -c "$WORK/hf/holdfast.conf" "$@"; }
 
+# CPU seconds of the gateway so far.
+gateway_cpu() {
+    local pid
+    for pid in $(pgrep -f -- "-c $HOLDFAST_GATEWAY/ceph.conf"); do
+        cut -d' ' -f14,15 "/proc/$pid/stat"
+    done | awk -v hz="$(getconf CLK_TCK)" '{ticks += $1 + $2} END {print ticks / hz}'
+}
+
+# As measure, and what it cost the gateway.
+measure_both() {
+    local before
+    before=$(gateway_cpu)
+    measure "$@"
+    awk -v before="$before" -v after="$(gateway_cpu)" 'BEGIN {print after - before}' >>"$WORK/results/$1.gateway"
+}
+
 run_holdfast() {
     s3_bucket hf
     configure "$(s3_target a "$BUCKET" "$S3_HTTP")"
     warm
-    measure holdfast.first "$holdfast" -q -c "$WORK/hf/holdfast.conf" backup
+    measure_both holdfast.first "$holdfast" -q -c "$WORK/hf/holdfast.conf" backup
     warm
     measure holdfast.unchanged "$holdfast" -q -c "$WORK/hf/holdfast.conf" backup
     fresh
-    measure holdfast.restore "$holdfast" -q -c "$WORK/hf/holdfast.conf" restore latest --to "$out"
+    measure_both holdfast.restore "$holdfast" -q -c "$WORK/hf/holdfast.conf" restore latest --to "$out"
     diff -rq --no-dereference "$WORK/corpus" "$out$WORK/corpus" >&2
     fresh
     resident holdfast.unlocked "$holdfast" -q -c "$WORK/hf/holdfast.conf" restore latest --to "$out"
+    fresh
+    measure cp.restore cp -a "$WORK/corpus" "$out"
     empty "$BUCKET"
 }
 run_restic() {
@@ -79,11 +98,11 @@ run_restic() {
     local repository="s3:$S3_HTTP/$BUCKET"
     restic -q -r "$repository" init >/dev/null
     warm
-    measure restic.first restic -q -r "$repository" backup "$WORK/corpus"
+    measure_both restic.first restic -q -r "$repository" backup "$WORK/corpus"
     warm
     measure restic.unchanged restic -q -r "$repository" backup "$WORK/corpus"
     fresh
-    measure restic.restore restic -q -r "$repository" restore latest --target "$out"
+    measure_both restic.restore restic -q -r "$repository" restore latest --target "$out"
     empty "$BUCKET"
 }
 run_latency() { # the proxy without and with 30 ms before each request is passed on
@@ -133,6 +152,11 @@ row("restore, wall s", "holdfast.restore", "restic.restore", 1 / 3)
 row("resident in first backup, MB", "holdfast.first", "restic.first", 120, 2, 1e3, True)
 row("resident in restore, MB", "holdfast.restore", "restic.restore", 120, 2, 1e3, True)
 row("the same, unlocking aside, MB", "holdfast.unlocked", "restic.restore", 120, 2, 1e3, True)
+print("\n| of these, s | holdfast | restic |\n|---|---:|---:|")
+for title, name in ("first backup", "first"), ("restore", "restore"):
+    for whose, ending, column in ("own CPU", "", 1), ("the gateway's CPU", ".gateway", 0):
+        print(f"| {title}, {whose} |", " | ".join(f"{median(f'{tool}.{name}{ending}', column):.2f}" for tool in ("holdfast", "restic")), "|")
+print(f"| restore: cp -a of the same files, wall | {median('cp.restore', 0):.2f} | |")
 print("\n| holdfast against itself | with | without | ratio | goal | met |\n|---|---:|---:|---:|---:|---|")
 row("first backup with 30 ms of latency, wall s", "holdfast.far", "holdfast.near", 1 / 0.9)
 row("first backup to two targets instead of one, CPU s", "holdfast.two", "holdfast.first", 1.3, 1)
