@@ -127,11 +127,12 @@ static void note_change(struct worker *w, struct source_file *file, struct cache
     }
 }
 
-/* A file with holes: piece by piece, so that the holes stay. */
-static int store_sparse(struct worker *w, struct source_file *file, struct node *node, struct arena *arena,
-                        struct error *err)
+/* A file with holes, so that they stay; or one that has grown since it was listed, and would be no small blob
+ * any more. */
+static int store_in_pieces(struct worker *w, struct source_file *file, struct node *node, struct arena *arena,
+                           struct error *err)
 {
-    size_t capacity = 0, count = 0;
+    size_t capacity = 0, count = 0, most = repository_chunker_parameters(w->backup->repository).average;
     struct extent *list = NULL;
     int code = 0;
     file->offset = 0;
@@ -142,8 +143,8 @@ static int store_sparse(struct worker *w, struct source_file *file, struct node 
         struct source_run run;
         struct extent extent = {0};
         buffer_clear(&w->data);
-        buffer_reserve(&w->data, 1u << 20);
-        code = source_file_next(file, w->data.data, 1u << 20, &run, err);
+        buffer_reserve(&w->data, most);
+        code = source_file_next(file, w->data.data, most, &run, err);
         if (code != 0 || run.length == 0)
             break;
         w->data.size = run.hole ? 0 : (size_t)run.length;
@@ -170,7 +171,7 @@ static int do_file(struct worker *w, struct directory *d, size_t index, const st
     struct node *node = &d->nodes[index];
     struct bytes name = d->cached[index].name;
     struct source_file file;
-    bool sparse;
+    bool in_pieces;
     w->name = (const char *)name.data;
     w->incomplete = false;
     int code = source_file_open(d->fd, w->name, st, &file, err);
@@ -180,10 +181,11 @@ static int do_file(struct worker *w, struct directory *d, size_t index, const st
     node->name = name;
     if (w->incomplete)
         d->cached[index].trusted = false; /* it is asked for again next time */
-    if (code == 0)
-        code = read_small(w, &file, &sparse, err);
-    if (code == 0 && sparse) {
-        code = store_sparse(w, &file, node, arena, err);
+    in_pieces = file.stat.size > repository_chunker_parameters(w->backup->repository).min;
+    if (code == 0 && !in_pieces)
+        code = read_small(w, &file, &in_pieces, err);
+    if (code == 0 && in_pieces) {
+        code = store_in_pieces(w, &file, node, arena, err);
     } else if (code == 0) {
         node->size = w->data.size;
         if (w->data.size) {

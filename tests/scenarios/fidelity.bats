@@ -588,6 +588,14 @@ make_others() {
         warned file "vanished before it was read"
         [ -z "$(holdfast ls latest "$S/d")" ]
 
+        # Grown beyond every blob and frame since it was listed: whole as it was when it was opened.
+        fresh
+        backup_while openat file 0 "yes | head -c 70000000 >>'$f'"
+        [ "$status" -eq 0 ]
+        rm -rf "$WORK/out"
+        holdfast -q restore latest --to "$WORK/out"
+        cmp "$f" "$WORK/out$f"
+
         # Something else in its place is not taken for it, nor waited for.
         for replace in "mkfifo '$f'" "ln -s /etc/passwd '$f'" "mkdir '$f'" "cp /etc/passwd '$f'"; do
             fresh
