@@ -176,6 +176,18 @@ static void join_copy(struct pack_builder *b)
     b->data = whole;
 }
 
+/* What readers will refuse is never written: a blob that only its writer took for one would not be missed
+ * before somebody needs it. */
+static int check_contents(struct bytes plain, struct error *err)
+{
+    struct arena arena = {0};
+    struct contents contents;
+    struct error why;
+    int code = contents_decode(plain, &arena, &contents, &why);
+    arena_free(&arena);
+    return code == 0 ? 0 : error_set(err, ERROR_FAILED, "nobody could read this pack: %s", why.message);
+}
+
 int pack_builder_finish(struct pack_builder *b, struct arena *arena, struct buffer *pack,
                         struct pack_entry *entry, struct error *err)
 {
@@ -196,6 +208,11 @@ int pack_builder_finish(struct pack_builder *b, struct arena *arena, struct buff
     struct buffer plain = {0};
     struct id before;
     contents_encode(c, &plain);
+    int code = check_contents(buffer_bytes(&plain), err);
+    if (code != 0) {
+        buffer_free(&plain);
+        return code;
+    }
     size_t contents_length = plain.size + SEALED_OVERHEAD;
     size_t size = b->data.size + contents_length + 8;
     size_t padding = padded_size(size) - size;
@@ -204,7 +221,7 @@ int pack_builder_finish(struct pack_builder *b, struct arena *arena, struct buff
     sha256_update(hash, buffer_bytes(&b->data));
     sha256_so_far(hash, &before);
     size_t start = b->data.size;
-    int code = seal_object(b->secrets, OBJECT_CONTENTS, &before, buffer_bytes(&plain), &b->data, err);
+    code = seal_object(b->secrets, OBJECT_CONTENTS, &before, buffer_bytes(&plain), &b->data, err);
     buffer_free(&plain);
     if (code != 0)
         goto out;

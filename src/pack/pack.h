@@ -46,7 +46,8 @@ int pack_builder_copy(struct pack_builder *builder, struct bytes stored_frame,
 size_t pack_builder_size(const struct pack_builder *builder);
 size_t pack_builder_frame_count(const struct pack_builder *builder);
 /* Pads (Padme below 1 MiB, then to 4 KiB), adds the table of contents, gives the pack's bytes and its entry
- * (author filled in by the caller; arrays allocated in arena). The builder is used up. */
+ * (author filled in by the caller; arrays allocated in arena). The builder is used up. FAILED for what
+ * readers would refuse. */
 int pack_builder_finish(struct pack_builder *builder, struct arena *arena, struct buffer *pack,
                         struct pack_entry *entry, struct error *err);
 

@@ -100,6 +100,25 @@ START_TEST(what_is_packed_comes_out_for_who_may)
 }
 END_TEST
 
+START_TEST(a_pack_that_nobody_could_read_is_not_made)
+{
+    static const struct blob_entry blob = {.length = 10};
+    struct pack_builder *builder;
+    struct arena arena = {0};
+    struct buffer pack = {0};
+    struct pack_entry entry;
+    /* A frame of no length; one of more than there may be; one that is shorter than its blob. */
+    static const uint32_t raw_lengths[] = {0, UINT32_MAX, 9};
+    for (size_t i = 0; i < 3; i++) {
+        ck_assert_int_eq(pack_builder_new(&writer, BLOB_META, NULL, 1000, &builder, &err), 0);
+        pack_builder_add(builder, bytes_of("12345", 5), CODEC_ZSTD, raw_lengths[i], &blob, 1);
+        ck_assert_int_eq(pack_builder_finish(builder, &arena, &pack, &entry, &err), ERROR_FAILED);
+        pack_builder_free(builder);
+    }
+    arena_free(&arena);
+}
+END_TEST
+
 START_TEST(every_pack_has_a_slot_and_a_key_of_its_own)
 {
     struct arena arena = {0};
@@ -247,6 +266,7 @@ int main(void)
     tcase_set_timeout(tcase, 60);
     tcase_add_checked_fixture(tcase, begin, NULL);
     tcase_add_test(tcase, what_is_packed_comes_out_for_who_may);
+    tcase_add_test(tcase, a_pack_that_nobody_could_read_is_not_made);
     tcase_add_test(tcase, every_pack_has_a_slot_and_a_key_of_its_own);
     tcase_add_test(tcase, a_blind_copy_opens_like_the_original_and_takes_no_frame_twice);
     tcase_add_test(tcase, sizes_are_padded);
