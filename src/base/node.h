@@ -8,6 +8,14 @@
 #include "base/bytes.h"
 #include "base/id.h"
 
+/* Bytes. File systems that count a name's characters, not its bytes, have names of three times 255; the
+ * kernel takes up to 1024. */
+#define NODE_NAME_MAX 1024u
+#define NODE_OWNER_NAME_MAX 256u
+#define NODE_XATTR_NAME_MAX 255u
+#define NODE_XATTR_VALUE_MAX (64u * 1024)
+#define NODE_LINK_TARGET_MAX (64u * 1024)
+
 enum node_type {
     NODE_UNKNOWN,
     NODE_FILE,

@@ -210,6 +210,8 @@ void tree_encode(const struct node *nodes, size_t count, struct buffer *out);
  * source paths and may hold '/'. At most max_nodes entries. */
 int tree_decode(struct bytes data, bool root_names, struct arena *arena, struct node **nodes, size_t *count,
                 struct error *err);
+/* Why every reader refuses this node, wherever it stands; NULL if none does. */
+const char *tree_node_refused(const struct node *node, bool root_names);
 
 /* ---- records ---- */
 

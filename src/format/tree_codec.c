@@ -4,11 +4,8 @@
 
 #include <string.h>
 
-#define NAME_MAX_BYTES 255
-#define ROOT_NAME_MAX_BYTES (64u << 10)
-#define LINK_MAX_BYTES (64u << 10)
-#define XATTR_NAME_MAX_BYTES 255
-#define XATTR_VALUE_MAX_BYTES (64u << 10)
+#define ROOT_NAME_MAX (64u << 10)
+#define HARD_LINK_MAX (16u << 20)
 
 static Holdfast__Xattr **xattr_list(const struct node *node, struct arena *arena)
 {
@@ -72,7 +69,7 @@ void tree_encode(const struct node *nodes, size_t count, struct buffer *out)
 
 static bool name_is_valid(struct bytes name, bool root)
 {
-    if (name.size == 0 || name.size > (root ? ROOT_NAME_MAX_BYTES : NAME_MAX_BYTES) ||
+    if (name.size == 0 || name.size > (root ? ROOT_NAME_MAX : NODE_NAME_MAX) ||
         memchr(name.data, 0, name.size))
         return false;
     if (!root && memchr(name.data, '/', name.size))
@@ -94,16 +91,21 @@ static uint64_t total_length(const struct extents *extents)
     return total;
 }
 
-static const char *read_xattrs(const Holdfast__Node *from, struct arena *arena, struct node *node)
+static void read_xattrs(const Holdfast__Node *from, struct arena *arena, struct node *node)
 {
     node->xattr_count = from->n_xattrs;
     node->xattrs = from->n_xattrs ? arena_alloc_array(arena, from->n_xattrs, sizeof *node->xattrs) : NULL;
-    for (size_t i = 0; i < from->n_xattrs; i++) {
-        struct xattr *x = &node->xattrs[i];
-        x->name = codec_bytes(from->xattrs[i]->name);
-        x->value = codec_bytes(from->xattrs[i]->value);
-        if (x->name.size == 0 || x->name.size > XATTR_NAME_MAX_BYTES ||
-            x->value.size > XATTR_VALUE_MAX_BYTES || memchr(x->name.data, 0, x->name.size))
+    for (size_t i = 0; i < from->n_xattrs; i++)
+        node->xattrs[i] =
+            (struct xattr){codec_bytes(from->xattrs[i]->name), codec_bytes(from->xattrs[i]->value)};
+}
+
+static const char *check_xattrs(const struct node *node)
+{
+    for (size_t i = 0; i < node->xattr_count; i++) {
+        const struct xattr *x = &node->xattrs[i];
+        if (x->name.size == 0 || x->name.size > NODE_XATTR_NAME_MAX || x->value.size > NODE_XATTR_VALUE_MAX ||
+            memchr(x->name.data, 0, x->name.size))
             return "an extended attribute is out of bounds";
         if (i && bytes_compare(x[-1].name, x->name) >= 0)
             return "extended attributes are not sorted";
@@ -123,7 +125,7 @@ static const char *check_shape(const struct node *node)
     if (node->hard_link.size && (node->content.count || node->type == NODE_DIRECTORY))
         return "a hard link with content of its own";
     if ((node->type == NODE_SYMLINK) != (node->link_target.size > 0) ||
-        node->link_target.size > LINK_MAX_BYTES ||
+        node->link_target.size > NODE_LINK_TARGET_MAX ||
         (node->link_target.size && memchr(node->link_target.data, 0, node->link_target.size)))
         return "a symbolic link's target is out of bounds";
     for (size_t i = 0; i < node->subtree.count; i++) {
@@ -131,6 +133,21 @@ static const char *check_shape(const struct node *node)
             return "a listing with a hole";
     }
     return NULL;
+}
+
+const char *tree_node_refused(const struct node *node, bool root_names)
+{
+    if (!name_is_valid(node->name, root_names))
+        return "a name is empty, too long, or not allowed";
+    if (node->type < NODE_FILE || node->type > NODE_SOCKET)
+        return "an entry of unknown type";
+    if (node->mode > 07777 || node->mtime_nanoseconds > 999999999 || node->size > INT64_MAX)
+        return "a mode, time or size is out of range";
+    if (node->user.size > NODE_OWNER_NAME_MAX || node->group.size > NODE_OWNER_NAME_MAX ||
+        node->hard_link.size > HARD_LINK_MAX)
+        return "an owner's name or a hard link's path is too long";
+    const char *why = check_xattrs(node);
+    return why ? why : check_shape(node);
 }
 
 static const char *read_node(const Holdfast__Node *from, bool root_names, struct arena *arena,
@@ -153,22 +170,13 @@ static const char *read_node(const Holdfast__Node *from, bool root_names, struct
         .flags = from->flags,
         .hard_link = codec_bytes(from->hard_link),
     };
-    if (!name_is_valid(node->name, root_names))
-        return "a name is empty, too long, or not allowed";
     if (from->type < HOLDFAST__NODE_TYPE__NODE_FILE || from->type > HOLDFAST__NODE_TYPE__NODE_SOCKET)
         return "an entry of unknown type";
-    if (node->mode > 07777 || node->mtime_nanoseconds > 999999999 || node->size > INT64_MAX)
-        return "a mode, time or size is out of range";
-    if (node->user.size > CODEC_NAME_MAX || node->group.size > CODEC_NAME_MAX ||
-        node->hard_link.size > (16u << 20))
-        return "an owner's name or a hard link's path is too long";
-    const char *why = read_xattrs(from, arena, node);
-    if (why)
-        return why;
+    read_xattrs(from, arena, node);
     if (!codec_extents(from->n_content, from->content, arena, &node->content) ||
         !codec_extents(from->n_subtree, from->subtree, arena, &node->subtree))
         return "a piece of content is malformed";
-    return check_shape(node);
+    return tree_node_refused(node, root_names);
 }
 
 int tree_decode(struct bytes data, bool root_names, struct arena *arena, struct node **nodes, size_t *count,

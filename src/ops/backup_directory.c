@@ -86,13 +86,20 @@ static int take_old_nodes(struct directory *d, struct error *err)
     return 0;
 }
 
-/* Takes out entries that vanished or could not be read. */
+/* Takes out entries that vanished or could not be read, and one that readers would refuse: they would refuse
+ * the whole listing. */
 static void compact(struct directory *d)
 {
     size_t kept = 0;
     for (size_t i = 0; i < d->count; i++) {
         if (d->nodes[i].type == NODE_UNKNOWN)
             continue;
+        const char *why = tree_node_refused(&d->nodes[i], !d->parent);
+        if (why) {
+            backup_warn(d->backup, "%s/%.*s: left out: %s", d->path, (int)d->nodes[i].name.size,
+                        (const char *)d->nodes[i].name.data, why);
+            continue;
+        }
         d->nodes[kept] = d->nodes[i];
         d->cached[kept++] = d->cached[i];
     }

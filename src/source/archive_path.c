@@ -17,7 +17,7 @@ bool archive_path_clean(struct bytes path, struct arena *arena, struct bytes *cl
         at += length + 1;
         if (length == 0 || (length == 1 && from[0] == '.'))
             continue;
-        if ((length == 2 && from[0] == '.' && from[1] == '.') || length > SOURCE_NAME_MAX)
+        if ((length == 2 && from[0] == '.' && from[1] == '.') || length > NODE_NAME_MAX)
             return false;
         if (size)
             to[size++] = '/';

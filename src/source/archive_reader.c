@@ -199,7 +199,7 @@ static struct bytes copy_text(struct arena *arena, const char *text)
 static void add_xattr(struct archive_reader *reader, struct node *node, size_t *room, struct bytes name,
                       struct bytes value)
 {
-    if (name.size > SOURCE_XATTR_NAME_MAX || value.size > SOURCE_XATTR_VALUE_MAX ||
+    if (name.size > NODE_XATTR_NAME_MAX || value.size > NODE_XATTR_VALUE_MAX ||
         name.size + value.size > *room) {
         warn(reader, archive_entry_pathname(reader->entry),
              "an extended attribute is too large and left out");
@@ -211,7 +211,7 @@ static void add_xattr(struct archive_reader *reader, struct node *node, size_t *
 
 static struct bytes owner_name(struct archive_reader *reader, struct arena *arena, const char *name)
 {
-    if (!name || strlen(name) <= SOURCE_OWNER_NAME_MAX)
+    if (!name || strlen(name) <= NODE_OWNER_NAME_MAX)
         return copy_text(arena, name);
     warn(reader, archive_entry_pathname(reader->entry), "an owner's name is too long and left out");
     return (struct bytes){0};
@@ -309,7 +309,7 @@ static bool read_member(struct archive_reader *reader, struct arena *arena, stru
         return false;
     }
     if (member->node.type == NODE_SYMLINK &&
-        (member->node.link_target.size == 0 || member->node.link_target.size > SOURCE_LINK_TARGET_MAX)) {
+        (member->node.link_target.size == 0 || member->node.link_target.size > NODE_LINK_TARGET_MAX)) {
         warn(reader, path, "left out: the target of the symbolic link is empty or too long");
         return false;
     }

@@ -127,8 +127,8 @@ static ssize_t get_value(const struct entry *e, const char *name, void *to, size
 /* The list of names (name NULL) or a value, of at most 64 KiB, into b. False with errno. */
 static bool read_bounded(const struct entry *e, const char *name, struct buffer *b)
 {
-    static const size_t sizes[] = {FIRST_TRY_SIZE, SOURCE_XATTR_VALUE_MAX};
-    _Static_assert(XATTR_LIST_MAX_SIZE == SOURCE_XATTR_VALUE_MAX, "one bound for both");
+    static const size_t sizes[] = {FIRST_TRY_SIZE, NODE_XATTR_VALUE_MAX};
+    _Static_assert(XATTR_LIST_MAX_SIZE == NODE_XATTR_VALUE_MAX, "one bound for both");
     ssize_t n = -1;
     for (size_t i = 0; i < 2 && n < 0; i++) {
         buffer_clear(b);
@@ -224,7 +224,7 @@ static void read_flags(const struct entry *e, struct node *node)
 static int read_link(const struct entry *e, struct node *node, struct error *err)
 {
     struct buffer *b = &e->reader->value;
-    for (size_t size = FIRST_TRY_SIZE; size <= SOURCE_LINK_TARGET_MAX; size *= 2) {
+    for (size_t size = FIRST_TRY_SIZE; size <= NODE_LINK_TARGET_MAX; size *= 2) {
         buffer_clear(b);
         ssize_t n = readlinkat(e->fd, "", (char *)buffer_extend(b, size + 1), size + 1);
         if (n < 0)
@@ -235,7 +235,7 @@ static int read_link(const struct entry *e, struct node *node, struct error *err
         }
     }
     return error_set(err, ERROR_UNSUPPORTED, "the target of the symbolic link has more than %u bytes",
-                     SOURCE_LINK_TARGET_MAX);
+                     NODE_LINK_TARGET_MAX);
 }
 
 /* Opens the entry, for reading where flags can be read that way, else as a path only. */

@@ -7,11 +7,6 @@
 
 #include "source/directory.h"
 
-#define SOURCE_NAME_MAX 255u
-#define SOURCE_OWNER_NAME_MAX 256u
-#define SOURCE_XATTR_NAME_MAX 255u
-#define SOURCE_LINK_TARGET_MAX (64u * 1024)
-#define SOURCE_XATTR_VALUE_MAX (64u * 1024)
 #define SOURCE_XATTRS_MAX (1024u * 1024) /* of one entry, names and values */
 
 /* For one thread: caches of names and of what file systems cannot do, room to work in. */

@@ -102,7 +102,7 @@ struct bytes owners_name(struct owners *owners, enum owner_kind kind, uint32_t i
             return to_front(list, i)->name;
     struct owner owner = {.kind = kind, .id = id};
     owner.known = ask(owners, &owner, NULL);
-    if (owner.name.size > SOURCE_OWNER_NAME_MAX)
+    if (owner.name.size > NODE_OWNER_NAME_MAX)
         owner.name = (struct bytes){0};
     owner.id = id;
     return add(list, owner)->name;

@@ -12,7 +12,7 @@
 
 #include <stdbool.h>
 
-#define WRITER_NAME_SIZE 256
+#define WRITER_NAME_SIZE (NODE_NAME_MAX + 1)
 
 struct writer;
 
@@ -31,7 +31,7 @@ int writer_make_path(const struct writer *writer, struct bytes path, bool replac
                      struct error *err);
 
 /* In all that follow: name is taken in `directory`; one that is no single component (empty, "/", NUL, ".",
- * "..", more than 255 bytes) gives USAGE. Something else in the way is removed with all below it if replace
+ * "..", more than NODE_NAME_MAX bytes) gives USAGE. Something else in the way is removed with all below it if replace
  * is true, else EXISTS. */
 
 /* Makes a directory, or opens the one that is there (its immutable and append flags are taken off: it is

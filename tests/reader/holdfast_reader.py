@@ -37,6 +37,7 @@ VERSION = 0
 MAX_OBJECT = 64 << 20
 MAX_RAW = 64 << 20      # bytes of a frame
 MAX_LISTING = 1 << 30   # bytes of a folder's listing
+NAME_MAX = 1024         # bytes of a component
 MAX_DEPTH = 100000      # folders within folders
 CACHE = 256 << 20       # bytes of packs that are kept, and of frames
 DATA, META = 1, 2
@@ -594,7 +595,7 @@ def blob_id(key, kind, plain):
 def path_parts(path):
     """The components of a source's path, or of one below it: it may have slashes too many and '.'."""
     parts = [part for part in path.split(b"/") if part not in (b"", b".")]
-    require(path and b"\0" not in path and all(part != b".." and len(part) <= 255 for part in parts),
+    require(path and b"\0" not in path and all(part != b".." and len(part) <= NAME_MAX for part in parts),
             f"the path {show([path])} is not allowed")
     return parts
 
@@ -604,7 +605,7 @@ def check_node(node, is_root):
     if is_root and b"/" in name:
         path_parts(name)
     else:
-        require(name not in (b"", b".", b"..") and b"/" not in name and b"\0" not in name and len(name) <= 255,
+        require(name not in (b"", b".", b"..") and b"/" not in name and b"\0" not in name and len(name) <= NAME_MAX,
                 f"the name {show([name])} is not allowed")
     require(node.type in FORMATS and node.mode <= 0o7777 and node.mtime_nanoseconds < 10**9,
             f"{show([name])} has a type, mode or time that is not allowed")

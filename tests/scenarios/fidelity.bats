@@ -4,6 +4,7 @@ setup() { make_work; make_repo; S=$WORK/source; }
 teardown() {
     mountpoint -q "$WORK/source/b/mounted" && umount "$WORK/source/b/mounted"
     mountpoint -q "$WORK/other" && umount "$WORK/other"
+    mountpoint -q "$S/long" && umount "$S/long"
     drop_work
 }
 
@@ -73,6 +74,25 @@ P
     echo damaged >"$WORK/out$S/$long/$long"
     holdfast -q restore latest --to "$WORK/out" --overwrite always
     compare "$S" "$WORK/out$S"
+}
+
+@test "names of more bytes than most file systems take" {
+    local name
+    name=$(printf 'あ%.0s' $(seq 250)).txt
+    mkdir "$S/long"
+    /usr/bin/python3 -IB "$BATS_TEST_DIRNAME/../lib/long_names.py" "$S/long" "$name" 3>&- &
+    until mountpoint -q "$S/long"; do sleep 0.05; done
+    run holdfast -q backup
+    [ "$status" -eq 0 ]
+    [ -z "$output" ]
+    run holdfast ls latest "$S/long"
+    [[ $output == *"$name"* ]]
+    [ "$(holdfast cat latest "$S/long/$name")" = long ]
+    # Where it cannot be made that is said, and everything else is restored.
+    run holdfast restore latest --to "$WORK/out"
+    [ "$status" -eq 1 ]
+    [[ $output == *"$name: "*"File name too long"* ]]
+    [ "$(cat "$WORK/out$S/long/short")" = short ]
 }
 
 @test "paths longer than PATH_MAX, and more levels than descriptors" {

@@ -425,7 +425,7 @@ START_TEST(names_too_long_for_a_listing_are_left_out)
           "import io, tarfile\n"
           "with tarfile.open('long.tar', 'w', format=tarfile.PAX_FORMAT) as t:\n"
           "    for name, owner, key in (('owner', 'o' * 257, 'k'), ('attribute', 'o' * 256, 'k' * 251),\n"
-          "                             ('p/' + 'n' * 256, '', 'k'), ('n' * 255, '', 'k')):\n"
+          "                             ('p/' + 'n' * 1025, '', 'k'), ('n' * 1024, '', 'k')):\n"
           "        m = tarfile.TarInfo(name)\n"
           "        m.uname = m.gname = owner\n"
           "        m.pax_headers = {'SCHILY.xattr.user.' + key: 'v'}\n"

@@ -558,6 +558,17 @@ START_TEST(hostile_listings_are_refused)
         buffer_clear(&data);
         tree_encode(&node, 1, &data);
         ck_assert_int_eq(again_tree(buffer_bytes(&data), &data), ERROR_INTEGRITY);
+        ck_assert_ptr_nonnull(tree_node_refused(&node, false));
+    }
+    /* Writers ask what readers will say. */
+    char longest[NODE_NAME_MAX + 1];
+    memset(longest, 'n', sizeof longest);
+    for (size_t more = 0; more < 2; more++) {
+        struct node node = {.name = bytes_of(longest, NODE_NAME_MAX + more), .type = NODE_FIFO};
+        buffer_clear(&data);
+        tree_encode(&node, 1, &data);
+        ck_assert_int_eq(again_tree(buffer_bytes(&data), &data), more ? ERROR_INTEGRITY : 0);
+        ck_assert_int_eq(tree_node_refused(&node, false) != NULL, more);
     }
     struct node unsorted[] = {{.name = bytes_of_string("b"), .type = NODE_FIFO},
                               {.name = bytes_of_string("a"), .type = NODE_FIFO}};

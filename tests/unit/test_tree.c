@@ -210,7 +210,7 @@ START_TEST(hostile_names_are_refused)
                     {"/srv/..", 7}, {"../etc", 6}, {"a\0b", 3}},
       good_root[] = {{"/", 1}, {"/srv/www", 8}, {"dump.sql", 8}, {"/srv/..x/.y", 11}};
     struct error err;
-    char longest[256];
+    char longest[NODE_NAME_MAX + 1];
     memset(longest, 'x', sizeof longest);
     struct node node = {.type = NODE_FIFO};
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
@@ -229,9 +229,9 @@ START_TEST(hostile_names_are_refused)
         node.name = bytes_of(good_root[i].name, good_root[i].size);
         MUST(decode(&node, 1, true, &err));
     }
-    node.name = bytes_of(longest, 255);
+    node.name = bytes_of(longest, NODE_NAME_MAX);
     MUST(decode(&node, 1, false, &err));
-    node.name = bytes_of(longest, 256);
+    node.name = bytes_of(longest, NODE_NAME_MAX + 1);
     REFUSES(ERROR_INTEGRITY, decode(&node, 1, false, &err));
 }
 END_TEST
