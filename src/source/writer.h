@@ -31,8 +31,8 @@ int writer_make_path(const struct writer *writer, struct bytes path, bool replac
                      struct error *err);
 
 /* In all that follow: name is taken in `directory`; one that is no single component (empty, "/", NUL, ".",
- * "..", more than NODE_NAME_MAX bytes) gives USAGE. Something else in the way is removed with all below it if replace
- * is true, else EXISTS. */
+ * "..", more than NODE_NAME_MAX bytes) gives USAGE. Something else in the way is removed with all below it if
+ * replace is true, else EXISTS. */
 
 /* Makes a directory, or opens the one that is there (its immutable and append flags are taken off: it is
  * about to be written). The caller closes *fd. */
@@ -56,7 +56,8 @@ struct writer_file {
 };
 
 /* A new file. If something is in the way and replace is true, the file gets its name in writer_file_commit(),
- * so that the old one stays until then. What a restore left behind that was killed is always replaced. flags: the node's; nocow works on empty files only, so it is set now.
+ * so that the old one stays until then. What a restore left behind that was killed is always replaced. flags:
+ * the node's; nocow works on empty files only, so it is set now.
  */
 int writer_file_create(int directory, struct bytes name, uint32_t flags, bool replace,
                        struct writer_file *file, struct error *err);
