@@ -3,12 +3,14 @@
 #include "cli/help.h"
 #include "cli/status.h"
 
+#include <fcntl.h>
 #include <malloc.h>
 #include <signal.h>
 #include <stdio.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 static int (*const handlers[COMMAND_COUNT])(const struct options *) = {
     [COMMAND_INIT] = cmd_init,
@@ -44,6 +46,11 @@ static int (*const handlers[COMMAND_COUNT])(const struct options *) = {
  * would leave holes: by itself the limit for that grows with the first of them that is freed. */
 static void prepare_process(void)
 {
+    /* Where one of the three is closed, what is opened next would get its number, and messages with it. */
+    for (int fd = 0; fd <= STDERR_FILENO; fd++) {
+        if (fcntl(fd, F_GETFD) < 0 && open("/dev/null", O_RDONLY) < 0)
+            _exit(STATUS_FAILED);
+    }
     setrlimit(RLIMIT_CORE, &(struct rlimit){0, 0});
     prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
     mallopt(M_ARENA_MAX, 1);
@@ -78,7 +85,8 @@ int main(int argc, char **argv)
     int status = options_parse(argc, argv, &options, &err) ? status_report(&err) : dispatch(&options);
     options_free(&options);
     /* A full disk behind standard output shows only here. */
-    if ((fflush(stdout) != 0 || ferror(stdout)) && status == STATUS_DONE) {
+    bool failed = fflush(stdout) != 0 || ferror(stdout);
+    if (failed && status_worse(status, STATUS_FAILED) != status) {
         error_set(&err, ERROR_FAILED, "cannot write to standard output");
         status = status_report(&err);
     }

@@ -187,6 +187,21 @@ W
     says "--to"
 }
 
+@test "closed standard files: nothing else gets their numbers; what cannot be written to is a failure" {
+    # shellcheck disable=SC2016,SC2086
+    make_repo 1 'source = { type = "command"; command = [ "sh", "-c", "readlink /proc/$PPID/fd/0 /proc/$PPID/fd/1 /proc/$PPID/fd/2" ]; };'
+    local got=0
+    holdfast -q backup <&- >&- 2>&-
+    [ "$(holdfast cat latest files $KEY | sort -u)" = /dev/null ]
+    holdfast snapshots >&- 2>"$WORK/err" || got=$?
+    [ "$got" -eq 1 ]
+    write_config 1 "source = { type = \"files\"; paths = [ \"$WORK/source\", \"$WORK/lacks\" ]; };"
+    got=0
+    holdfast --json backup >/dev/full 2>"$WORK/err" || got=$? # not 3, as if all had been said
+    [ "$got" -eq 1 ]
+    grep -q "cannot write to standard output" "$WORK/err"
+}
+
 @test "errors of every command have a hint, before and behind init" {
     write_config
     local words
