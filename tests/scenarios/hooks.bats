@@ -205,23 +205,23 @@ configure_mounted() { # WORDS: of before
 @test "after has its time when a signal stops the backup, or the hook before it" {
     SOURCE="type = \"command\"; command = [ \"sh\", \"-c\", \"touch $WORK/begun; exec sleep 99\" ]" \
         configure "hooks = { before = $(H); after = $(H sh -c "sleep 3; echo restored >$WORK/restored"); on_failure = $(H); };"
-    stop_when() { # FILE COMMAND
+    stop_when() { # FILE COMMAND SIGNAL
         "$HOLDFAST_BIN" -c "$WORK/holdfast.conf" "$2" 2>"$WORK/err" 3>&- &
         local pid=$! got=0
         until [ -e "$1" ]; do sleep 0.02; done
-        kill -TERM "$pid"
+        kill -"$3" "$pid"
         SECONDS=0
         wait "$pid" || got=$?
         [ "$got" -eq 1 ] || fail "status $got: $(cat "$WORK/err")"
     }
-    stop_when "$WORK/begun" run
+    stop_when "$WORK/begun" run TERM
     [ "$SECONDS" -ge 3 ] && [ "$SECONDS" -lt 60 ]
     [ -e "$WORK/restored" ]
     [ "$(log)" = "before:files: after:files:failure on_failure:files:failure" ]
     [ "$(jq -r .job.exit_status "$WORK/stdin.after.files")" = 1 ]
     sed -i "s|before = [^]]*]|before = [ \"sh\", \"-c\", \"touch $WORK/waits; exec sleep 99\" ]|" "$WORK/holdfast.conf"
     rm "$WORK/restored"
-    stop_when "$WORK/waits" backup
+    stop_when "$WORK/waits" backup HUP # as where a connection breaks off
     [ -e "$WORK/restored" ]
     grep -q 'job files: hook before: command sh .* was cancelled' "$WORK/err"
 }
