@@ -1,6 +1,7 @@
 #include "base/command.h"
 
 #include "base/file.h"
+#include "base/log.h"
 #include "base/memory.h"
 #include "base/text.h"
 
@@ -10,6 +11,7 @@
 #include <poll.h>
 #include <signal.h>
 #include <spawn.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
@@ -19,7 +21,8 @@
 #include <time.h>
 #include <unistd.h>
 
-#define PIPE_BYTES 65536 /* pipe(7) */
+#define PIPE_BYTES 65536    /* pipe(7) */
+#define SHOWN_IN_ERROR 1000 /* bytes */
 #define GRACE_MILLISECONDS 1000
 #define TICK_MILLISECONDS 100 /* how often a flag is looked at that may be set at any time */
 
@@ -242,12 +245,53 @@ struct bytes command_errors(const struct command *command)
     return bytes_of(said.size ? said.data + skip : NULL, said.size - skip);
 }
 
+static struct bytes trim(struct bytes text)
+{
+    while (text.size && strchr("\r\n\t ", text.data[text.size - 1]))
+        text.size--;
+    return text;
+}
+
+void command_log(const struct command *command, const char *name)
+{
+    struct bytes said = trim(command_errors(command));
+    while (said.size) {
+        const uint8_t *end = memchr(said.data, '\n', said.size);
+        size_t n = end ? (size_t)(end - said.data) : said.size, skip = n + (end != NULL);
+        char *line = text_visible_bytes(said.data, n);
+        log_info("%s: %s", name, line);
+        free(line);
+        said = bytes_of(said.data + skip, said.size - skip);
+    }
+}
+
+void command_explain(const struct command *command, struct error *err)
+{
+    struct bytes said = trim(command_errors(command));
+    const uint8_t *last = said.size ? memrchr(said.data, '\n', said.size) : NULL;
+    if (!last || !err)
+        return;
+    said = trim(bytes_of(said.data, (size_t)(last - said.data)));
+    size_t skip = said.size > SHOWN_IN_ERROR ? said.size - SHOWN_IN_ERROR : 0;
+    struct buffer lines = {0};
+    for (size_t i = skip; i < said.size; i++) {
+        if (said.data[i] == '\n')
+            buffer_append_string(&lines, " | ");
+        else if (said.data[i] != '\r')
+            buffer_u8(&lines, said.data[i]);
+    }
+    char *shown = text_visible_bytes(lines.data, lines.size);
+    size_t used = strlen(err->message);
+    snprintf(err->message + used, sizeof err->message - used, " (before that: %s%s)", skip ? "..." : "",
+             shown);
+    free(shown);
+    buffer_free(&lines);
+}
+
 /* The last line that is not empty, fit for a terminal. The caller frees it. */
 static char *last_line(const struct command *command)
 {
-    struct bytes said = command_errors(command);
-    while (said.size && strchr("\r\n\t ", said.data[said.size - 1]))
-        said.size--;
+    struct bytes said = trim(command_errors(command));
     const uint8_t *start = said.size ? memrchr(said.data, '\n', said.size) : NULL;
     size_t skip = start ? (size_t)(start - said.data) + 1 : 0;
     size_t size = said.size - skip < 500 ? said.size - skip : 500;

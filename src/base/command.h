@@ -22,6 +22,10 @@ int command_start(const char *const *argv, const char *const *environment, const
  * it prints is kept among what it says on standard error. */
 int command_start_fed(const char *const *argv, const char *const *environment, struct bytes input,
                       struct command **command, struct error *err);
+/* Shows what it has said on standard error so far, each line behind `name`. */
+void command_log(const struct command *command, const char *name);
+/* Adds to an error of command_finish(), which has the last line, those before it. */
+void command_explain(const struct command *command, struct error *err);
 /* From now on, command_read() and command_finish() fail with FAILED when so many seconds have passed. */
 void command_set_timeout(struct command *command, unsigned seconds);
 /* From now on they fail with CANCELLED, within a tenth of a second, once *stop is not 0; stop may be NULL. */

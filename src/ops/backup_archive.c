@@ -305,7 +305,7 @@ static int read_source(struct archive_backup *a, struct error *err)
         code = fail_source(err);
     struct error why;
     /* What the command says of its failure tells more than the archive that breaks off because of it. */
-    if (!backup_stopped(a->backup) && command_finish(command, &why) != 0) {
+    if (!backup_stopped(a->backup) && finish_command(a->backup, command, &why) != 0) {
         code = why.code;
         if (err)
             *err = why;

@@ -18,6 +18,7 @@
 #include <stdatomic.h>
 
 struct backup;
+struct command;
 
 /* ---- the stat cache (backup_cache.c) ---- */
 
@@ -187,6 +188,8 @@ void *worker_main(void *backup);
 /* Walks the sources; ends when all was handed to the workers. */
 void walk_files(struct backup *b);
 int read_command(struct backup *b, struct error *err);
+/* Waits for the end of the source's command and shows what it said; its failure is the snapshot's. */
+int finish_command(struct backup *b, struct command *command, struct error *err);
 int read_archive(struct backup *b, struct error *err);
 /* Reads and cuts a large file's data through this, from whatever source. One file at a time. */
 struct chunk_feeder;

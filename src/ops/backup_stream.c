@@ -3,9 +3,22 @@
 #include "base/memory.h"
 #include "ops/backup_internal.h"
 
+#include <stdlib.h>
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
+
+int finish_command(struct backup *b, struct command *command, struct error *err)
+{
+    char *name = memory_format("job %s: %s", b->parameters->job, b->parameters->command[0]);
+    int code = command_finish(command, err);
+    if (code == 0)
+        command_log(command, name);
+    else
+        command_explain(command, err);
+    free(name);
+    return code;
+}
 
 int read_command(struct backup *b, struct error *err)
 {
@@ -31,6 +44,7 @@ int read_command(struct backup *b, struct error *err)
                       .mtime_nanoseconds = (uint32_t)now.tv_nsec};
     struct large_file *file = large_file_new(root, &root->nodes[0]);
     struct chunk_feeder *feeder = chunk_feeder_new(b, file);
+    bool some = false;
     for (;;) {
         size_t room, done;
         void *to = chunk_feeder_room(feeder, &room);
@@ -38,12 +52,15 @@ int read_command(struct backup *b, struct error *err)
         if (backup_stopped(b) || code != 0 || done == 0)
             break;
         chunk_feeder_commit(feeder, done);
+        some = true;
     }
     chunk_feeder_end(feeder);
     large_file_release(file);
     directory_release(root);
     if (code == 0 && !backup_stopped(b))
-        code = command_finish(command, err); /* its failure is the snapshot's */
+        code = finish_command(b, command, err);
+    if (code == 0 && !some)
+        backup_warn(b, "job %s: the command printed nothing: its file in the snapshot is empty", p->job);
     command_free(command);
     atomic_fetch_add(&b->files, 1);
     atomic_fetch_add(&b->files_new, 1);

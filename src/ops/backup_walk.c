@@ -444,6 +444,38 @@ static void walk_down(struct walk *w)
 
 /* ---- the sources ---- */
 
+/* True if another source holds what the link leads to. */
+static bool is_covered(const struct backup *b, const char *link, const char *target)
+{
+    const struct backup_parameters *p = b->parameters;
+    bool covered = false;
+    for (size_t i = 0; i < p->path_count && !covered; i++) {
+        struct source_stat st;
+        if (strcmp(p->paths[i], link) == 0 || source_stat(AT_FDCWD, p->paths[i], &st, NULL) != 0 ||
+            st.type == NODE_SYMLINK)
+            continue;
+        char *above = realpath(p->paths[i], NULL);
+        size_t n = above ? strlen(above) : 0;
+        covered = n && strncmp(target, above, n) == 0 &&
+                  (target[n] == '\0' || target[n] == '/' || above[n - 1] == '/');
+        free(above);
+    }
+    return covered;
+}
+
+/* Who names a link means what is behind it. */
+static void warn_of_link(struct backup *b, const char *path)
+{
+    char *target = realpath(path, NULL);
+    if (!target || !is_covered(b, path, target))
+        backup_warn(
+            b,
+            "source %s: a symbolic link, and it alone is kept: name what it leads to among the paths, "
+            "too",
+            path);
+    free(target);
+}
+
 /* One path of the configuration: an entry of the root tree under its whole path. */
 static void walk_source(struct walk *w, struct directory *root, size_t index, const char *path)
 {
@@ -473,6 +505,8 @@ static void walk_source(struct walk *w, struct directory *root, size_t index, co
         backup_warn(b, "source %s: %s", path, why.message);
         return;
     }
+    if (st.type == NODE_SYMLINK)
+        warn_of_link(b, path);
     if (st.type == NODE_DIRECTORY) {
         enter(w, root, index, path, fd, &st);
         walk_down(w);

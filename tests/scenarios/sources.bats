@@ -16,6 +16,31 @@ teardown() { drop_work; }
     [ "$(holdfast --json snapshots | jq '.snapshots | length')" -eq 0 ]
 }
 
+@test "what a command says is shown though it ends well; one that prints nothing is warned of" {
+    make_repo 1 'source = { type = "command"; command = [ "sh", "-c", "echo lacks a table >&2" ]; };'
+    run holdfast backup
+    [ "$status" -eq 3 ]
+    [[ $output == *"job files: sh: lacks a table"* ]]
+    [[ $output == *"warning: job files: the command printed nothing"* ]]
+    sed -i 's/echo lacks a table/echo one >\&2; echo two >\&2; exit 4; echo/' "$WORK/holdfast.conf"
+    run holdfast -q backup
+    [ "$status" -eq 1 ]
+    [[ $output == *"ended with status 4: two (before that: one)"* ]]
+}
+
+@test "a source that is a symbolic link is warned of, unless what it leads to is kept, too" {
+    make_small_tree
+    ln -s source "$WORK/by"
+    ln -s nowhere "$WORK/dangling"
+    make_repo 1 "source = { type = \"files\"; paths = [ \"$WORK/by\", \"$WORK/dangling\" ]; };"
+    run holdfast backup
+    [ "$status" -eq 3 ]
+    [[ $output == *"warning: source $WORK/by: a symbolic link, and it alone is kept"* ]]
+    [[ $output == *"warning: source $WORK/dangling: a symbolic link"* ]]
+    write_config 1 "source = { type = \"files\"; paths = [ \"$WORK/by\", \"$WORK/source\" ]; };"
+    holdfast backup
+}
+
 @test "a tar stream becomes a tree" {
     make_small_tree
     mkfifo "$WORK/source/fifo"
