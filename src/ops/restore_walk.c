@@ -10,6 +10,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #define WINDOW_BYTES (64u << 20)
@@ -276,6 +277,7 @@ static void restore_special(struct walk *w, struct target_directory *d, const ch
         leave(w, d, path, node);
         return;
     }
+    metadata_writer_at(r->metadata, path);
     if (code == 0)
         code = metadata_write(r->metadata, d->fd, node->name, -1, node, &why);
     if (code == 0)
@@ -294,6 +296,14 @@ static void restore_entry(struct walk *w, struct target_directory *d, const char
 }
 
 /* ---- directories ---- */
+
+/* Who is not root needs a right to write below; the directory gets its own mode at the end. */
+static void make_writable(int fd)
+{
+    struct source_stat st;
+    if (geteuid() != 0 && source_stat(fd, "", &st, NULL) == 0 && (st.mode & 0300) != 0300)
+        fchmod(fd, st.mode | 0300);
+}
 
 static int enter(struct walk *w, struct target_directory *parent, const char *path, const struct node *node,
                  struct error *err)
@@ -314,6 +324,7 @@ static int enter(struct walk *w, struct target_directory *parent, const char *pa
             free(d);
             return code;
         }
+        make_writable(d->fd);
         remember(w, &w->directories, &w->directory_count, &w->directory_capacity, path, node);
     }
     r->result->directories++;
@@ -479,6 +490,7 @@ static void finish_directories(struct walk *w)
         struct error why;
         int fd;
         int code = writer_open_path(r->writer, bytes_of_string(l->directory), &fd, &why);
+        metadata_writer_at(r->metadata, l->directory);
         if (code == 0) {
             code = metadata_write(r->metadata, fd, l->node.name, fd, &l->node, &why);
             close(fd);

@@ -55,6 +55,7 @@ static int finish_file(struct target_file *f, struct metadata_writer *metadata, 
     const struct extents *content = &f->node.content;
     bool sized = !f->file.updated && content->count && !content->list[content->count - 1].hole;
     int code = sized ? 0 : writer_file_truncate(&f->file, f->node.size, err);
+    metadata_writer_at(metadata, f->path);
     if (code == 0)
         code = metadata_write(metadata, f->directory->fd, f->node.name, f->file.fd, &f->node, err);
     return code == 0 ? writer_file_commit(&f->file, err) : code;

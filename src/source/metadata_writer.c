@@ -24,6 +24,7 @@ struct metadata_writer {
     bool owners_by_name;
     source_warning *warning;
     void *context;
+    const char *path; /* for warnings; NULL: not known */
     struct owners *owners;
     uint64_t owner_failures;
     char list[LIST_SIZE + 1];
@@ -58,6 +59,11 @@ void metadata_writer_free(struct metadata_writer *writer)
     free(writer);
 }
 
+void metadata_writer_at(struct metadata_writer *writer, const char *path)
+{
+    writer->path = path;
+}
+
 uint64_t metadata_writer_owner_failures(const struct metadata_writer *writer)
 {
     return writer->owner_failures;
@@ -65,10 +71,13 @@ uint64_t metadata_writer_owner_failures(const struct metadata_writer *writer)
 
 static void warn(struct target *t, int errnum, const char *what)
 {
-    char reason[128], text[640];
-    snprintf(text, sizeof text, "%s: %s", what, strerror_r(errnum, reason, sizeof reason));
+    const char *path = t->writer->path;
+    char reason[128];
+    char *text = memory_format("%s%s%s: %s", path ? path : "", path ? ": " : "", what,
+                               strerror_r(errnum, reason, sizeof reason));
     if (t->writer->warning)
         t->writer->warning(t->writer->context, text);
+    free(text);
 }
 
 static void warn_xattr(struct target *t, int errnum, const char *verb, struct bytes name)

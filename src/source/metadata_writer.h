@@ -15,9 +15,12 @@ struct metadata_writer;
 struct metadata_writer *metadata_writer_new(bool owners_by_name, source_warning *warning, void *context);
 void metadata_writer_free(struct metadata_writer *writer);
 
+/* Which entry warnings name from now on; the path must live as long. */
+void metadata_writer_at(struct metadata_writer *writer, const char *path);
+
 /* Sets everything the node says on the entry `name` of directory, in the order in which nothing undoes what
  * came before: owner, xattrs (with ACLs and capabilities; those that the entry has but the node has not are
- * removed, labels of security modules aside), mode, mtime (the access time is left), flags. fd is the entry,
+ * removed, labels of security modules aside), mtime (the access time is left), mode, flags. fd is the entry,
  * open, or -1: then it is opened here. The umask does not matter. Set-id bits are left out where the owner
  * could not be set. Fails only if the entry is not there or of another type than the node: NOT_FOUND. */
 int metadata_write(struct metadata_writer *writer, int directory, struct bytes name, int fd,

@@ -740,6 +740,22 @@ make_others() {
     # Restored by somebody who may not give files away: that is said, and the rest is right.
     [ "$(unprivileged --json restore latest --to "$WORK/own" --person-key "$WORK/person.key" | jq .owner_failures)" -eq 1 ]
     compare --no-owner "$WORK/out$S" "$WORK/own$S"
+    # Once more, into a folder that was restored without a right to write; and what only root can set is named.
+    mkdir "$S/d/fixed"
+    echo y >"$S/d/fixed/y"
+    chmod 555 "$S/d/fixed"
+    setfattr -n trusted.odd -v 1 "$S/d/fixed"
+    as_root -q backup
+    chmod 755 "$WORK/own$S/d"
+    mkdir -m 555 "$WORK/own$S/d/fixed"
+    chown 65534:65534 "$WORK/own$S/d/fixed"
+    chown -R 65534 "$WORK"/repo*
+    run unprivileged restore latest "$S/d/fixed" --to "$WORK/own" --person-key "$WORK/person.key"
+    echo "$output"
+    [ "$status" -eq 3 ]
+    [[ $output == *"warning: $S/d/fixed: cannot set the extended attribute trusted.odd"* ]]
+    [ "$(cat "$WORK/own$S/d/fixed/y")" = y ]
+    [ "$(stat -c %a "$WORK/own$S/d/fixed")" = 555 ]
 }
 
 # ---- what is left out ----
