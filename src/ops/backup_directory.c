@@ -135,8 +135,13 @@ static void finish(struct directory *d)
     struct arena arena = {0};
     struct extents tree = {0};
     struct error why;
-    if (!d->waits && !atomic_load(&b->failed) && store(d, &arena, &tree, &why) != 0)
+    int code = d->waits || atomic_load(&b->failed) ? 0 : store(d, &arena, &tree, &why);
+    if (code == ERROR_UNSUPPORTED && parent) {
+        backup_warn(b, "%s: left out, with all below it: %s", d->path, why.message);
+        parent->nodes[d->index_in_parent].type = NODE_UNKNOWN;
+    } else if (code != 0) {
         backup_fail(b, &why);
+    }
     if (parent) {
         parent->nodes[d->index_in_parent].subtree = tree;
         extents_hash(&tree, &parent->cached[d->index_in_parent].link);

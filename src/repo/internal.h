@@ -156,7 +156,7 @@ int target_check_lock(struct storage *storage, int64_t retain, struct error *err
 
 /* ---- records (record.c) ---- */
 
-/* Signs with the host key and seals: the object, appended. */
+/* Signs with the host key and seals: the object, appended. FAILED for what readers would refuse. */
 int record_seal(struct repository *r, enum object_type type, struct bytes body, struct id *sha256,
                 struct buffer *object, struct error *err);
 /* Puts it on the active targets and waits until it is durable; takes the bytes of *object. */

@@ -10,6 +10,38 @@
 
 #define REMOVE_HINT "if it does not belong to this repository, remove it from the target by hand"
 
+static size_t object_max(enum object_type type)
+{
+    return type == OBJECT_INDEX ? FORMAT_SEGMENT_MAX : FORMAT_RECORD_MAX;
+}
+
+/* What readers would refuse is never written: a snapshot that nobody can read would be missed too late. What
+ * an index segment lists was looked at when its packs were made. */
+static int check_readable(enum object_type type, struct bytes body, size_t size, struct error *err)
+{
+    union {
+        struct manifest manifest;
+        struct run_record run;
+        struct event event;
+        struct lease lease;
+    } read;
+    struct arena arena = {0};
+    struct error why;
+    int code = 0;
+    if (size > object_max(type))
+        code = error_set(&why, ERROR_UNSUPPORTED, "%zu bytes are too many", size);
+    else if (type == OBJECT_MANIFEST)
+        code = manifest_decode(body, &arena, &read.manifest, &why);
+    else if (type == OBJECT_RUN)
+        code = run_decode(body, &arena, &read.run, &why);
+    else if (type == OBJECT_EVENT)
+        code = event_decode(body, &arena, &read.event, &why);
+    else if (type == OBJECT_LEASE)
+        code = lease_decode(body, &arena, &read.lease, &why);
+    arena_free(&arena);
+    return code == 0 ? 0 : error_set(err, ERROR_FAILED, "nobody could read this record: %s", why.message);
+}
+
 int record_seal(struct repository *r, enum object_type type, struct bytes body, struct id *sha256,
                 struct buffer *object, struct error *err)
 {
@@ -22,7 +54,10 @@ int record_seal(struct repository *r, enum object_type type, struct bytes body, 
     struct signature signature;
     sign_body(&r->config.repository, type, &r->host_key.host, r->host_key.signing_seed, body, &signature);
     signed_encode(&(struct signed_message){body, &signature, 1}, &plain);
+    size_t start = object->size;
     int code = seal_object(&r->secrets, type, NULL, buffer_bytes(&plain), object, err);
+    if (code == 0)
+        code = check_readable(type, body, object->size - start, err);
     if (code == 0)
         sha256_of(buffer_bytes(object), sha256);
     buffer_free(&plain);
@@ -124,8 +159,7 @@ int record_fetch(struct repository *r, enum object_type type, const struct objec
     struct buffer sealed = {0}, plain = {0};
     struct arena arena = {0};
     struct signed_message message;
-    size_t max = type == OBJECT_INDEX ? FORMAT_SEGMENT_MAX : FORMAT_RECORD_MAX;
-    int code = object_fetch(r, object, max, &sealed, err);
+    int code = object_fetch(r, object, object_max(type), &sealed, err);
     if (code == 0)
         code = unseal_object(&r->secrets, type, NULL, buffer_bytes(&sealed), &plain, err);
     if (code == 0)

@@ -36,6 +36,8 @@ int tree_store(struct node *nodes, size_t count, const struct chunker *chunker,
             return error_set(err, ERROR_FAILED, "two entries of a directory have the same name");
     }
     tree_encode(nodes, count, &listing);
+    if (listing.size > LISTING_MAX)
+        code = error_set(err, ERROR_UNSUPPORTED, "its listing is larger than 1 GiB");
     /* Most listings fit one blob; an empty one is no piece at all. */
     for (size_t at = 0, n; at < listing.size && code == 0; at += n) {
         size_t left = listing.size - at;

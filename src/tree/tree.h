@@ -26,7 +26,8 @@ struct tree {
 void tree_free(struct tree *tree);
 
 /* Sorts nodes by name, serialises them and stores the pieces (one blob if at most chunk max, else cut by the
- * chunker). The extents' array lies in arena. Two nodes of one name: FAILED. */
+ * chunker). The extents' array lies in arena. Two nodes of one name: FAILED.
+ * More than readers take in one listing: UNSUPPORTED. */
 int tree_store(struct node *nodes, size_t count, const struct chunker *chunker,
                const struct chunker_parameters *parameters, tree_store_blob *store, void *context,
                struct arena *arena, struct extents *out, struct error *err);

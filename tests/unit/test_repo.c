@@ -345,6 +345,34 @@ START_TEST(a_condemned_pack_counts_as_absent)
 }
 END_TEST
 
+START_TEST(records_that_nobody_could_read_are_not_written)
+{
+    static char name[300], reason[100000];
+    struct id data, meta, id;
+    struct repository *r = open_synced(REPOSITORY_WRITE);
+    store_blobs(r, &data, &meta);
+    memset(name, 'n', sizeof name - 1);
+    struct extent root = {.blob = meta, .length = 5000};
+    struct manifest m = {.job = name,
+                         .classes = CLASS_DAILY,
+                         .started = 1795000000,
+                         .ended = 1795000000,
+                         .root = {&root, 1},
+                         .source_type = "files"};
+    REFUSES(ERROR_FAILED, snapshot_write(r, &m, &id, &err));
+    m.job = "files";
+    m.root.count = 0;
+    REFUSES(ERROR_FAILED, snapshot_write(r, &m, &id, &err));
+    memset(reason, 'r', sizeof reason - 1);
+    struct event event = {.type = EVENT_FORGET, .reason = reason};
+    REFUSES(ERROR_FAILED, event_write(r, &event, &err));
+    ck_assert_uint_eq(count_objects(0, "snapshots", NULL) + count_objects(0, "events", NULL), 0);
+    write_snapshot(r, &meta, &id);
+    ck_assert_uint_eq(count_objects(0, "snapshots", NULL), 1);
+    repository_close(r);
+}
+END_TEST
+
 START_TEST(a_lease_is_shown_refreshed_and_taken_back)
 {
     char first[256], second[256];
@@ -749,6 +777,7 @@ int main(void)
     tcase_add_test(tests, events_pin_and_forget);
     tcase_add_test(tests, packs_of_many_blobs_take_several_segments_that_are_read_back);
     tcase_add_test(tests, a_condemned_pack_counts_as_absent);
+    tcase_add_test(tests, records_that_nobody_could_read_are_not_written);
     tcase_add_test(tests, a_lease_is_shown_refreshed_and_taken_back);
     tcase_add_test(tests, a_target_gets_back_what_it_lost);
     tcase_add_test(tests, damage_is_counted_where_no_copy_is_good);
