@@ -42,7 +42,8 @@ struct transfer {
     size_t body_before;  /* what the response's body held */
     size_t header_bytes; /* seen, of all kinds */
     bool too_long;
-    bool started; /* the first bytes of the answer's body have come */
+    bool started;  /* the first bytes of the answer's body have come */
+    bool repeated; /* all of the request was sent before */
 };
 
 static pthread_once_t once = PTHREAD_ONCE_INIT;
@@ -72,12 +73,13 @@ static size_t give_body(char *to, size_t size, size_t count, void *context)
     return n;
 }
 
-/* libcurl begins anew where a kept connection turns out to be closed. */
+/* libcurl begins anew where a kept connection turns out to be closed, be it after the request was sent. */
 static int seek_body(void *context, curl_off_t offset, int origin)
 {
     struct transfer *t = context;
     if (origin != SEEK_SET || offset < 0 || (uint64_t)offset > t->request->body.size)
         return CURL_SEEKFUNC_FAIL;
+    t->repeated |= t->sent == t->request->body.size;
     t->sent = (size_t)offset;
     return CURL_SEEKFUNC_OK;
 }
@@ -387,7 +389,7 @@ static bool may_be_processed(const struct transfer *t)
 {
     long request_bytes = 0;
     curl_easy_getinfo(t->curl, CURLINFO_REQUEST_SIZE, &request_bytes);
-    return request_bytes > 0 && t->sent == t->request->body.size;
+    return t->repeated || (request_bytes > 0 && t->sent == t->request->body.size);
 }
 
 int http_perform(struct http_client *client, const struct http_request *request,
@@ -396,6 +398,7 @@ int http_perform(struct http_client *client, const struct http_request *request,
     struct transfer t = {.client = client, .request = request, .response = response};
     t.body_before = response->body.size;
     response->status = 0;
+    response->repeated = false;
     buffer_clear(&response->headers);
     if (processed)
         *processed = false;
@@ -423,6 +426,7 @@ int http_perform(struct http_client *client, const struct http_request *request,
         long status = 0;
         curl_easy_getinfo(t.curl, CURLINFO_RESPONSE_CODE, &status);
         response->status = (int)status;
+        response->repeated = t.repeated;
     } else {
         code = failure(&t, result, detail, err);
         response->body.size = t.body_before;

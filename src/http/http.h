@@ -48,7 +48,8 @@ struct http_request {
 /* Headers that are kept: ETag, Date, Last-Modified, Retry-After, Content-Length, Location, and x-amz-*. */
 struct http_response {
     int status;
-    struct buffer body;    /* appended to: may hold something before */
+    bool repeated;      /* libcurl sent the request a second time: the first one may have been carried out */
+    struct buffer body; /* appended to: may hold something before */
     struct buffer headers; /* "name\0value\0"..., names in lower case, at most 16 KiB */
 };
 

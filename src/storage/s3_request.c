@@ -446,7 +446,7 @@ static int try_until_final(struct s3 *s3, const struct s3_call *call, const char
             return s3_refuse(s3, call, &a->refusal, a->message, err); /* there are no others */
         take_state(s3, a);
         code = send_once(s3, call, body_hash, body_md5, a, response, &verdict, &reason);
-        a->refusal.maybe_done = maybe_done;
+        a->refusal.maybe_done = maybe_done || response->repeated;
         if (code == 0 || response->status != 0) {
             int other = correct(s3, &corrections, a, response, &again, &reason);
             code = other ? other : code;

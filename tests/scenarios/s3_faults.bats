@@ -265,19 +265,21 @@ P
 @test "an init that the store refuses at any put leaves nothing, and the next one works" {
     HOLDFAST_BIN=$HOLDFAST_PROGRAM # a passphrase: then the person's key is an object, too
     use_front
-    refused=0
-    for nth in 1 2 3 4; do
+    for nth in 1 2 3; do
         s3_faults front "{\"rules\": [{\"method\": \"PUT\", \"nth\": [$nth], \"fault\": \"access_denied\"}]}"
         run holdfast init
-        [ "$status" -ne 0 ] || break
-        refused=$((refused + 1))
+        [ "$status" -eq 1 ]
         [[ $output == *"AccessDenied"*hint:* ]]
         [ -z "$(s3_list list "$BUCKET")" ]
         [ ! -e "$WORK/host.key" ]
     done
-    # The keyring, the person's key and the config: the fourth has found nothing to refuse.
-    [ "$refused" -eq 3 ]
-    [ "$status" -eq 0 ]
+    # The keyring, the person's key and the config: that is all. What answers the last is lost on a connection that had
+    # served before: the program's library sends it again by itself, and what is there then is no other init's.
+    : >"$WORK/front.log"
+    s3_faults front '{"rules": [{"method": "PUT", "path": "/config$", "nth": [1], "fault": "close_after"}]}'
+    holdfast -q init
+    [ "$(s3_count front '.method == "PUT"')" -eq 4 ]
+    [ "$(s3_count front '.status == 412')" -eq 1 ]
     s3_faults front
     holdfast -q backup
     restore_and_compare latest

@@ -22,6 +22,8 @@ static struct server {
     uint16_t port;
     const char *answer; /* to every request; NULL: none, the connection stays open until the client ends it */
     bool closes;        /* after an answer */
+    unsigned
+        unanswered; /* the number of a request that is taken, and the connection closed instead; 0: none */
     unsigned connections, requests;
     struct buffer head; /* of the request that is being read */
     char last[4096];    /* head of the last one */
@@ -65,7 +67,7 @@ static void *serve(void *argument)
     int fd;
     while ((fd = accept(server.listener, NULL, NULL)) >= 0) {
         server.connections++;
-        while (read_request(fd)) {
+        while (read_request(fd) && server.requests != server.unanswered) {
             if (server.answer && write(fd, server.answer, strlen(server.answer)) < 0)
                 break;
             if (server.answer && server.closes)
@@ -167,6 +169,22 @@ START_TEST(a_connection_that_was_closed_meanwhile_is_made_anew)
     MUST(request("PUT", bytes_of_string("four"), 5, NULL));
     MUST(request("PUT", bytes_of_string("four"), 5, NULL));
     ck_assert_uint_eq(server.body, 4);
+    finish();
+}
+END_TEST
+
+START_TEST(a_request_that_is_sent_anew_may_have_been_carried_out_before)
+{
+    start(OK_5);
+    server.unanswered = 2;
+    connect_with((struct http_options){.connections = 1});
+    MUST(request("PUT", bytes_of_string("four"), 5, NULL));
+    ck_assert(!response.repeated);
+    MUST(request("PUT", bytes_of_string("four"), 5, NULL));
+    ck_assert(response.repeated);
+    ck_assert_uint_eq(server.requests, 3);
+    MUST(request("PUT", bytes_of_string("four"), 5, NULL));
+    ck_assert(!response.repeated);
     finish();
 }
 END_TEST
@@ -344,6 +362,7 @@ END_TEST
 
 RUN_TESTS("http", addresses_are_taken_apart, what_is_secret_in_an_address_is_not_shown,
           requests_share_a_connection_and_are_sent_as_they_are,
-          a_connection_that_was_closed_meanwhile_is_made_anew, answers_are_bounded,
+          a_connection_that_was_closed_meanwhile_is_made_anew,
+          a_request_that_is_sent_anew_may_have_been_carried_out_before, answers_are_bounded,
           an_answer_that_breaks_off_is_none, no_server, a_cancel_ends_requests,
           a_stalled_connection_is_given_up, a_limit_holds_in_both_directions, dates, files_of_authorities)
