@@ -362,6 +362,14 @@ static bool is_lasting(CURLcode result, const char *detail)
            (result == CURLE_SSL_CONNECT_ERROR && strstr(detail, "SSL routines"));
 }
 
+/* With what status a proxy refused to connect, so that it would refuse again; 0: none did. */
+static long proxy_refusal(CURL *curl)
+{
+    long status = 0;
+    curl_easy_getinfo(curl, CURLINFO_HTTP_CONNECTCODE, &status);
+    return status >= 400 && status < 500 && status != 408 && status != 429 ? status : 0;
+}
+
 /* Of a transfer that gave no complete answer. */
 static int failure(struct transfer *t, CURLcode result, const char *detail, struct error *err)
 {
@@ -375,9 +383,14 @@ static int failure(struct transfer *t, CURLcode result, const char *detail, stru
         error_hint(err, "is it the right server? a proxy may have answered in its place");
     } else {
         char *reason = text_visible(*detail ? detail : curl_easy_strerror(result));
-        code = error_set(err, is_lasting(result, detail) ? ERROR_DENIED : ERROR_FAILED,
+        long refused = proxy_refusal(t->curl);
+        code = error_set(err, refused || is_lasting(result, detail) ? ERROR_DENIED : ERROR_FAILED,
                          "no complete answer from %s: %s", server, reason);
-        error_hint(err, "%s", hint_of(result));
+        error_hint(err, "%s",
+                   refused == 407 ? HTTP_PROXY_PASSWORD_HINT
+                   : refused      ? "the proxy that the environment names does not connect to it: ask who "
+                                    "runs the proxy, or name the host in no_proxy"
+                                  : hint_of(result));
         free(reason);
     }
     free(server);

@@ -53,11 +53,17 @@ struct http_response {
     struct buffer headers; /* "name\0value\0"..., names in lower case, at most 16 KiB */
 };
 
+/* What to do about the status 407, with which a plain http proxy answers itself. */
+#define HTTP_PROXY_PASSWORD_HINT                                                                             \
+    "the proxy wants a name and a password, or others than these: "                                          \
+    "https_proxy=http://NAME:PASSWORD@HOST:PORT"
+
 /* 0 for every complete answer, whatever its status. FAILED with the cause where there was no complete answer
  * (name resolution, connection, TLS, time-out, reset, truncated body), DENIED where it would be the same
- * again (certificate, version of TLS); `*processed` (may be NULL) is false if the server cannot have seen the
- * whole request. The body is rewound to what it held before. Hints name certificates, proxies, DNS.
- * CANCELLED, INTEGRITY (too long; an answer that is no success may have 64 KiB in any case). */
+ * again (certificate, version of TLS, a proxy that refuses); `*processed` (may be NULL) is false if the
+ * server cannot have seen the whole request. The body is rewound to what it held before. Hints name
+ * certificates, proxies, DNS. CANCELLED, INTEGRITY (too long; an answer that is no success may have 64 KiB in
+ * any case). */
 int http_perform(struct http_client *client, const struct http_request *request,
                  struct http_response *response, bool *processed, struct error *err);
 void http_response_free(struct http_response *response);

@@ -109,6 +109,7 @@ static const struct meaning *find_meaning(const struct s3_refusal *refusal)
         "", ERROR_DENIED,
         "these keys may not do that there: compare the bucket's policy with holdfast-s3(7)"};
     static const struct meaning full = {"", ERROR_NO_SPACE, "make room at the store"};
+    static const struct meaning proxy = {"", ERROR_DENIED, HTTP_PROXY_PASSWORD_HINT};
     static const struct meaning elsewhere = {"", ERROR_FAILED,
                                              "the bucket is in another region: correct region and endpoint"};
     static const struct meaning busy = {
@@ -123,6 +124,7 @@ static const struct meaning *find_meaning(const struct s3_refusal *refusal)
     if (refusal->status == 404 && !*refusal->code)
         return &not_there;
     return refusal->status == 401 || refusal->status == 403       ? &denied
+           : refusal->status == 407                               ? &proxy
            : refusal->status == 507                               ? &full
            : refusal->status == 301 || refusal->status == 307     ? &elsewhere
            : s3_judge(refusal->status, refusal->code) != S3_FINAL ? &busy

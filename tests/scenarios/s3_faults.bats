@@ -182,7 +182,8 @@ P
 
 @test "a proxy that the environment names is gone through to other machines, and to them only" {
     cat >"$WORK/connect.py" <<'P'
-import socket, sys, threading
+import base64, os, socket, sys, threading
+wanted = b"Proxy-Authorization: Basic " + base64.b64encode(b"web1:open sesame")
 def pump(a, b):
     try:
         while data := a.recv(65536):
@@ -200,6 +201,10 @@ def serve(client):
         head += client.recv(4096)
     line = head.split(b"\r\n")[0].decode()
     print(line, file=sys.stderr, flush=True)
+    if os.path.exists(sys.argv[1]) and wanted not in head.split(b"\r\n"):
+        client.sendall(b"HTTP/1.1 407 Who are you\r\nProxy-Authenticate: Basic realm=\"x\"\r\nContent-Length: 0\r\n\r\n")
+        client.close()
+        return
     host, port = line.split()[1].rsplit(":", 1)
     there = socket.create_connection(("127.0.0.1", int(port)))
     client.sendall(b"HTTP/1.1 200 established\r\n\r\n")
@@ -210,7 +215,7 @@ with socket.create_server(("127.0.0.1", 0)) as server:
     while True:
         threading.Thread(target=serve, args=(server.accept()[0],), daemon=True).start()
 P
-    s3_server connect python3 "$WORK/connect.py"
+    s3_server connect python3 "$WORK/connect.py" "$WORK/closed"
     export https_proxy="http://127.0.0.1:$SERVER_PORT" http_proxy="http://127.0.0.1:$SERVER_PORT" no_proxy=
     # The certificate is good for this name.
     write_targets_config "$(s3_target store "$BUCKET" "https://s3.localhost:$S3_HTTPS_PORT")" "" "retry_budget = 2;"
@@ -218,6 +223,19 @@ P
     holdfast -q backup
     restore_and_compare latest
     [ "$(grep -c "^CONNECT s3.localhost:$S3_HTTPS_PORT " "$WORK/connect.errors")" -ge 3 ]
+    # One that wants a password gets it; without it, or with another, nothing is tried again, and none of them is shown.
+    : >"$WORK/connect.errors"
+    touch "$WORK/closed"
+    https_proxy="http://web1:open%20sesame@127.0.0.1:$SERVER_PORT" holdfast -q backup
+    for who in '' 'web1:barley@'; do
+        : >"$WORK/connect.errors"
+        https_proxy="http://${who}127.0.0.1:$SERVER_PORT" run holdfast backup
+        [ "$status" -eq 1 ]
+        [[ $output == *"response 407"*"hint: the proxy wants a name and a password"* ]] || { echo "$output"; false; }
+        [ "$(grep -c barley <<<"$output")" -eq 0 ]
+        [ "$(wc -l <"$WORK/connect.errors")" -eq 1 ]
+    done
+    rm "$WORK/closed"
     # Plain http stays on this machine.
     : >"$WORK/connect.errors"
     use_front
