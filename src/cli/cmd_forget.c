@@ -66,7 +66,7 @@ static int run(const struct options *options, const char *file)
             status = status_report(&err);
         else
             print(options, ids, options->operand_count);
-        status = status_worse(status, session_behind(&s));
+        status = status_worse(status, session_behind(s.wire.repository));
     }
     free(ids);
     session_close(&s);

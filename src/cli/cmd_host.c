@@ -2,6 +2,7 @@
 #include "base/text.h"
 #include "cli/commands.h"
 #include "cli/output.h"
+#include "cli/session.h"
 #include "cli/status.h"
 #include "cli/wire.h"
 
@@ -36,6 +37,7 @@ int cmd_host_add(const struct options *options)
     } else if (!options->quiet)
         printf("host %s may now write%s; move %s to that machine and name it in its key_file\n", name,
                role == ROLE_PRUNE ? " and prune" : "", options->out);
+    status = status_worse(status, session_behind(wire.repository));
     wire_close(&wire);
     return status;
 }

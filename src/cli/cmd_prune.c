@@ -170,7 +170,7 @@ static int prune(const struct options *options, struct session *s)
     free(jobs);
     if (code != 0)
         return status_report(&err);
-    return status_worse(status, session_behind(s));
+    return status_worse(status, session_behind(s->wire.repository));
 }
 
 static bool job_is_known(const struct session *s, const char *name)

@@ -29,10 +29,10 @@ int session_open(const struct options *options, const char *config_file, enum re
     return status_report(&err);
 }
 
-int session_behind(const struct session *s)
+int session_behind(struct repository *r)
 {
-    size_t active = replicas_active_count(repository_replicas(s->wire.repository));
-    return active < repository_parameters(s->wire.repository)->target_count ? STATUS_BEHIND : STATUS_DONE;
+    size_t active = replicas_active_count(repository_replicas(r));
+    return active < repository_parameters(r)->target_count ? STATUS_BEHIND : STATUS_DONE;
 }
 
 void session_close(struct session *s)

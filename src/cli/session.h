@@ -18,7 +18,7 @@ int session_open(const struct options *options, const char *config_file, enum re
                  enum wire_key key, const char *purpose, struct session *session);
 void session_close(struct session *session);
 /* STATUS_BEHIND if a configured target did not take part to the end, else STATUS_DONE. */
-int session_behind(const struct session *session);
+int session_behind(struct repository *repository);
 /* STATUS_INTEGRITY, with a warning, if the last synchronisation met objects that cannot be read;
  * STATUS_FAILED if that is only because no target gave them out. */
 int session_damage(const struct repository *repository);

@@ -111,7 +111,7 @@ int verify_and_print(const struct options *options, struct session *s, struct ve
     int status = code == 0 ? STATUS_DONE : status_report(&err);
     if (result.targets_behind)
         log_hint("the next backup, or holdfast heal, brings them");
-    status = status_worse(status, result.targets_behind ? STATUS_BEHIND : session_behind(s));
+    status = status_worse(status, result.targets_behind ? STATUS_BEHIND : session_behind(s->wire.repository));
     print(options, &result, &notes, status);
     if (code == 0 || code == ERROR_INTEGRITY)
         take_note(s, &result, p->sample >= 100);

@@ -463,7 +463,7 @@ int storage_open_local(const char *label, const char *path, bool create, struct 
     else if (code == 0 && !S_ISDIR(st.st_mode))
         code = error_set(err, ERROR_NOT_FOUND, "%s is not a folder", path);
     if (code == ERROR_NOT_FOUND)
-        error_hint(err, "check the path; is the disk mounted? (only `init` creates the folder)");
+        error_hint(err, "check the path; is the disk mounted? (only init and heal make the folder)");
     if (code != 0) {
         error_prefix(err, "target %s", label);
         return code;

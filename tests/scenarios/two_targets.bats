@@ -16,9 +16,16 @@ teardown() { drop_work; }
     head -c 2000000 /dev/urandom >"$WORK/source/new"
     run holdfast backup
     [ "$status" -eq 6 ]
+    # Whatever is written meanwhile is not written there, and whoever looks is told.
+    for command in "pin latest" "unpin latest" verify prune "host add other --out $WORK/other.key"; do
+        store_is_s3 && break # where each waits for an answer first
+        run holdfast $command
+        [ "$status" -eq 6 ] && [[ $output == *disk2*"left out"*hint:* ]] || { echo "$command: $status: $output"; false; }
+    done
     store_back 2
     run holdfast backup
     [ "$status" -eq 0 ]
+    [ "$(store_list 1 | grep -c ' keys/')" -eq "$(store_list 2 | grep -c ' keys/')" ]
     store_wipe 1
     "$HOLDFAST_BIN" -q restore latest --to "$WORK/out" --target "$(store_url 2)"
     python3 "$BATS_TEST_DIRNAME/../lib/compare_trees.py" "$WORK/source" "$WORK/out$WORK/source"
