@@ -23,8 +23,7 @@ static void note_problem(void *context, const char *target, const char *object, 
                          bool repaired)
 {
     struct notes *notes = context;
-    log_warning("target %s: %s: %s%s", target, object, what,
-                repaired ? "; repaired from another target" : "");
+    log_warning("target %s: %s: %s%s", target, object, what, repaired ? "; repaired from a good copy" : "");
     if (json_array_size(notes->problems) >= PROBLEMS_MAX)
         return;
     json_t *item = json_object();

@@ -32,6 +32,15 @@ void restore_warn(struct restore *r, const char *format, ...)
     atomic_fetch_add(&r->warnings, 1);
 }
 
+void restore_fail(struct restore *r, const char *path, const struct error *why)
+{
+    restore_warn(r, "%s: %s", path, why->message);
+    pthread_mutex_lock(&r->lock);
+    if (!*r->first.hint)
+        r->first = *why;
+    pthread_mutex_unlock(&r->lock);
+}
+
 static void warn_metadata(void *context, const char *message)
 {
     restore_warn(context, "%s", message);
@@ -99,7 +108,7 @@ static int judge(const struct restore *r, struct error *err)
     if (result->failed) {
         error_set(err, ERROR_FAILED, "%llu entries could not be made; everything else was restored",
                   (unsigned long long)result->failed);
-        return error_hint(err, "see the warnings above");
+        return error_hint(err, "see the warnings above%s%s", *r->first.hint ? "; " : "", r->first.hint);
     }
     if (result->files + result->directories + result->others + result->skipped == 0) {
         error_set(err, ERROR_FAILED, "nothing was restored: the snapshot holds nothing at these paths");

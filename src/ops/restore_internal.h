@@ -76,6 +76,7 @@ struct restore {
     pthread_mutex_t lock;
     pthread_cond_t file_closed;
     size_t open_files;
+    struct error first; /* failure that has a hint */
 
     /* the walker's */
     struct piece *window;
@@ -88,6 +89,8 @@ struct restore {
 
 bool restore_stopped(struct restore *r);
 void restore_warn(struct restore *r, const char *format, ...) __attribute__((format(printf, 2, 3)));
+/* Warns that an entry could not be made; what can be done about the first of them is said at the end. */
+void restore_fail(struct restore *r, const char *path, const struct error *why);
 void *restore_worker(void *restore);
 /* From `ahead` to `tasks`, the frames fetched. */
 void *restore_fetcher(void *restore);

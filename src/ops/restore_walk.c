@@ -61,7 +61,7 @@ static void remember(struct walk *w, struct later **list, size_t *count, size_t 
 
 static void failed(struct walk *w, const char *path, const struct error *why)
 {
-    restore_warn(w->restore, "%s: %s", path, why->message);
+    restore_fail(w->restore, path, why);
     atomic_fetch_add(&w->restore->failed, 1);
     if (why->code == ERROR_INTEGRITY)
         atomic_fetch_add(&w->restore->damaged, 1);
@@ -82,7 +82,7 @@ static void add_piece(struct restore *r, struct target_file *f, const struct ext
                          "a part of it is on no target that can be reached");
     if (code != 0) {
         if (!atomic_exchange(&f->failed, true))
-            restore_warn(r, "%s: %s", f->path, why.message);
+            restore_fail(r, f->path, &why);
         atomic_store(&f->damaged, !error_is_outage(code));
         return;
     }

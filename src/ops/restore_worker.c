@@ -39,7 +39,7 @@ void target_directory_release(struct target_directory *d)
     free(d);
 }
 
-static void give_up(struct target_file *f, bool damaged, const char *why)
+static void give_up(struct target_file *f, bool damaged, const struct error *why)
 {
     struct restore *r = f->restore;
     if (atomic_exchange(&f->failed, true))
@@ -47,7 +47,7 @@ static void give_up(struct target_file *f, bool damaged, const char *why)
     if (damaged)
         atomic_store(&f->damaged, true);
     if (!atomic_load(&r->stopped))
-        restore_warn(r, "%s: %s", f->path, why);
+        restore_fail(r, f->path, why);
 }
 
 static int finish_file(struct target_file *f, struct metadata_writer *metadata, struct error *err)
@@ -68,7 +68,7 @@ void target_file_release(struct target_file *f, struct metadata_writer *metadata
     struct restore *r = f->restore;
     struct error why;
     if (!atomic_load(&f->failed) && finish_file(f, metadata, &why) != 0)
-        give_up(f, false, why.message);
+        give_up(f, false, &why);
     if (atomic_load(&f->failed)) {
         writer_file_abort(&f->file);
         atomic_fetch_add(&r->failed, 1);
@@ -114,7 +114,7 @@ static void write_piece(struct restore_worker_state *w, const struct piece *p, s
     int code = writer_file_write(&p->file->file, plain.data, plain.size, p->offset, &why);
     pthread_mutex_unlock(&p->file->writing);
     if (code != 0) {
-        give_up(p->file, false, why.message);
+        give_up(p->file, false, &why);
         /* A full disk will not get emptier file by file. */
         if (why.code == ERROR_NO_SPACE)
             atomic_store(&r->stopped, true);
@@ -134,7 +134,7 @@ static void fetch_elsewhere(struct restore_worker_state *w, const struct piece *
     if (code == 0)
         write_piece(w, p, buffer_bytes(&plain));
     else
-        give_up(p->file, !error_is_outage(code), why.message);
+        give_up(p->file, !error_is_outage(code), &why);
     buffer_free_secret(&plain);
 }
 
@@ -185,13 +185,15 @@ void *restore_worker(void *context)
     struct restore_worker_state w = {.restore = r,
                                      .hasher = blob_hasher_new(repository_secrets(r->repository))};
     w.metadata = metadata_writer_new(false, warn_metadata, r);
+    struct error stopped;
+    error_set(&stopped, ERROR_CANCELLED, "stopped"); /* which has been said */
     struct piece_task *task;
     while ((task = queue_take(r->tasks))) {
         if (!restore_stopped(r))
             do_pieces(&w, task);
         for (size_t i = 0; i < task->count; i++) {
             if (restore_stopped(r))
-                give_up(task->pieces[i].file, false, "stopped");
+                give_up(task->pieces[i].file, false, &stopped);
             target_file_release(task->pieces[i].file, w.metadata);
         }
         pack_reader_free(task->reader);

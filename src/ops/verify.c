@@ -196,6 +196,8 @@ static int check_object(const struct inspect_object *object, void *context, stru
         v->result->blobs += blobs;
         if (code != 0)
             problem(v, label, object->name, code, why.message, repaired);
+        if (code == ERROR_DENIED && !repaired && !v->refusal.code)
+            v->refusal = why;
         if (code != 0 && !error_is_outage(code) && !repaired)
             note_bad(v, object->pack, 1u << t);
         if (content_code != 0)
@@ -280,13 +282,16 @@ int verify_run(struct repository *r, const struct snapshot_list *list, const str
                    : error_set(err, ERROR_INTEGRITY, "%llu problem%s%s found, see the warnings above",
                                (unsigned long long)left, left == 1 ? "" : "s",
                                p->repair ? " that cannot be healed" : "");
-        error_hint(err, "%s",
-                   error_todo(code, p->repair
-                                        ? "for what is damaged no target has a good copy: run a backup, "
-                                          "which stores again what the files still hold, and forget the "
-                                          "snapshots that cannot be healed; what does not belong to this "
-                                          "repository, remove by hand"
-                                        : "run: holdfast heal"));
+        error_hint(
+            err, "%s",
+            error_is_outage(code) && *v.refusal.hint
+                ? v.refusal.hint
+                : error_todo(code, p->repair
+                                       ? "for what is damaged no target has a good copy: run a backup, "
+                                         "which stores again what the files still hold, and forget the "
+                                         "snapshots that cannot be healed; what does not belong to this "
+                                         "repository, remove by hand"
+                                       : "run: holdfast heal"));
     }
     return code;
 }

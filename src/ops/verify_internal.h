@@ -16,9 +16,10 @@ struct verify {
     struct id_map *seen; /* blobs that were looked up; value: on which targets */
     uint32_t wanted;     /* the active targets that have the snapshot at hand */
     uint64_t total;
-    uint64_t outages; /* problems that are left and only say that a target did not answer */
-    uint32_t *held;   /* by pack number: targets that have it and list it */
-    uint32_t *bad;    /* by pack number: targets whose copy is bad and was not repaired */
+    uint64_t outages;     /* problems that are left and only say that a target did not answer */
+    struct error refusal; /* the first of them where a target would not */
+    uint32_t *held;       /* by pack number: targets that have it and list it */
+    uint32_t *bad;        /* by pack number: targets whose copy is bad and was not repaired */
     uint64_t bad_count;
     bool some_bad;
     pthread_mutex_t lock; /* the result, bad and what is reported while objects are read, several at a time */

@@ -45,6 +45,14 @@ most_alike() {
     [ "$(most_alike '.fault != null')" -eq 1 ]
     s3_faults front
     holdfast -q backup
+    # What somebody's rule has moved to an archive class is not damaged: that is said, with what to do.
+    s3_faults front '{"rules": [{"method": "GET", "path": "/packs/", "fault": "error", "status": 403, "code": "InvalidObjectState"}]}'
+    for command in "restore latest --to $WORK/out" "verify --all" "cat latest $WORK/source/a/hello"; do
+        fails 1 InvalidObjectState $command
+        [[ $output == *"hint: "*"the object was moved to an archive class: restore it there first"* ]] || { echo "$output"; false; }
+    done
+    holdfast -q backup
+    s3_faults front
     restore_and_compare latest
 }
 
