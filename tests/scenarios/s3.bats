@@ -121,6 +121,35 @@ P
     "$HOLDFAST_BIN" -q restore latest --target "s3+$S3_HTTPS/$BUCKET/p?ca_file=$S3_CA" --to "$out"
     python3 "$BATS_TEST_DIRNAME/../lib/compare_trees.py" "$WORK/source" "$out$WORK/source"
     holdfast -q check-config --online
+    # A second target is filled from it; what is gone or overwritten comes back encrypted; prune copies and removes.
+    local first
+    first=$(s3_target store "$BUCKET" "$S3_HTTPS" 'sse = "customer"; prefix = "p";')
+    write_targets_config "$first, { name = \"disk\"; type = \"local\"; path = \"$WORK/disk\"; }"
+    holdfast -q heal
+    export S3_URL=$S3_HTTPS
+    keys_in "$BUCKET" | grep -E '^p/(packs|index|snapshots)/' >"$WORK/keys"
+    awk -v b="$BUCKET" '{ print (NR % 2 ? "DELETE" : "-d garbage PUT") " /" b "/" $1 }' "$WORK/keys" | s3_batch >"$WORK/answers"
+    [ "$(grep -c '^20[04]' "$WORK/answers")" -eq "$(wc -l <"$WORK/keys")" ]
+    run holdfast verify --all
+    [ "$status" -eq 5 ]
+    restore_and_compare latest
+    holdfast -q heal
+    head -c 1000000 /dev/urandom >"$WORK/source/random"
+    mv "$WORK/disk" "$WORK/away"
+    run holdfast backup
+    [ "$status" -eq 6 ]
+    mv "$WORK/away" "$WORK/disk"
+    for i in 1 2 3; do holdfast -q forget "$(holdfast snapshots --json | jq -r '.snapshots[0].id')"; done
+    holdfast -q prune --force
+    holdfast -q verify --all
+    sed "s,^,GET /$BUCKET/," <(keys_in "$BUCKET" | grep -E '^p/(packs|index|snapshots)/') | s3_batch >"$WORK/answers"
+    [ "$(wc -l <"$WORK/answers")" -ge 3 ]
+    [ "$(grep -cv '^400' "$WORK/answers")" -eq 0 ]
+    mv "$WORK/disk" "$WORK/away" # each alone has all of it
+    write_targets_config "$first"
+    restore_and_compare latest
+    write_targets_config "{ name = \"disk\"; type = \"local\"; path = \"$WORK/away\"; }"
+    restore_and_compare latest
 }
 
 @test "a store that cannot encrypt says so; packs go up over four connections" {
