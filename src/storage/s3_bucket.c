@@ -24,29 +24,32 @@ static bool is_absent(int code, const struct s3_refusal *refusal)
            strcmp(refusal->code, "SignatureDoesNotMatch") != 0 && !s3_refuses_credentials(refusal->code);
 }
 
-/* The answer to GET ?name; *told is false where there is none, and the body is empty then. Half an answer is
- * an error: it must not be taken for "nothing of the kind", or what is removed would not be gone. */
-static int ask(struct s3 *s3, const struct s3_call *call, struct buffer *body, bool *told, struct error *err)
+/* The answer to GET ?name; the body is empty where there is nothing of the kind. Half an answer is an error:
+ * it must not be taken for that, or what is removed would not be gone. */
+static int ask(struct s3 *s3, const struct s3_call *call, struct buffer *body, struct s3_refusal *refusal,
+               struct error *err)
 {
     struct http_response response = {0};
-    struct s3_refusal refusal = {0};
-    int code = s3_send(s3, call, &response, &refusal, err);
-    /* "There is none" is an answer. */
-    bool none = code != 0 && strcmp(refusal.code, "ObjectLockConfigurationNotFoundError") == 0;
-    *told = code == 0 || none;
+    int code = s3_send(s3, call, &response, refusal, err);
     buffer_clear(body);
     if (code == 0)
         buffer_append_bytes(body, buffer_bytes(&response.body));
     http_response_free(&response);
-    return is_absent(code, &refusal) ? 0 : code;
+    return is_absent(code, refusal) ? 0 : code;
 }
 
+/* *told is false where the bucket does not say, or these keys may not ask. */
 static int ask_bucket(struct s3 *s3, const char *what, const char *root, struct buffer *body, bool *told,
                       struct error *err)
 {
     struct s3_call call = {.what = "cannot ask the state of", .method = "GET", .root = root};
+    struct s3_refusal refusal = {0};
     s3_call_query(&call, what, "");
-    return ask(s3, &call, body, told, err);
+    int code = ask(s3, &call, body, &refusal, err);
+    /* "There is none" is an answer. */
+    bool none = strcmp(refusal.code, "ObjectLockConfigurationNotFoundError") == 0;
+    *told = (code == 0 && refusal.status < 300) || none;
+    return code;
 }
 
 static int64_t default_retention(struct bytes xml)
@@ -152,9 +155,11 @@ static int get_retention(struct s3 *s3, const char *name, const char *version, c
         s3_call_query(&call, "versionId", version);
     *until = 0;
     mode[0] = '\0';
-    bool told;
-    int code = ask(s3, &call, &body, &told, err);
-    if (code == 0 && s3_xml_text(buffer_bytes(&body), "RetainUntilDate", date, sizeof date)) {
+    struct s3_refusal refusal = {0};
+    int code = ask(s3, &call, &body, &refusal, err);
+    if (refusal.status == 401 || refusal.status == 403) {
+        code = ERROR_DENIED; /* whether it is locked is not known then */
+    } else if (code == 0 && s3_xml_text(buffer_bytes(&body), "RetainUntilDate", date, sizeof date)) {
         *until = s3_parse_time(date);
         s3_xml_text(buffer_bytes(&body), "Mode", mode, 32);
         if (*until < 0)
@@ -176,7 +181,8 @@ int s3_retain(void *driver, const char *name, const char *version, int64_t until
     char mode[32], time[TEXT_TIME_SIZE];
     int64_t present;
     int code = get_retention(s3, name, version, mode, &present, err);
-    if (code != 0 || present >= until)
+    /* Who may lock but not ask: the store itself lets nobody shorten a lock. */
+    if ((code != 0 && code != ERROR_DENIED) || present >= until)
         return code;
     /* The mode stays: compliance cannot be taken back, and a change would be refused. */
     bool compliance = *mode ? strcmp(mode, "COMPLIANCE") == 0 : s3->p.lock == S3_LOCK_COMPLIANCE;

@@ -148,7 +148,8 @@ int storage_get_version(struct storage *storage, const char *name, const char *v
                         struct buffer *out, struct error *err);
 /* LOCKED with the date in the message where a lock forbids it. */
 int storage_remove_version(struct storage *storage, const char *name, const char *version, struct error *err);
-/* *until: Unix seconds by the store's clock, 0 if it is not locked. version NULL: the newest. */
+/* *until: Unix seconds by the store's clock, 0 if it is not locked. version NULL: the newest. DENIED where
+ * these keys may not ask. */
 int storage_retention(struct storage *storage, const char *name, const char *version, int64_t *until,
                       struct error *err);
 /* Moves the date on; never back. */

@@ -294,6 +294,12 @@ versions() {
         [[ $output == *"warning   target locked: locks of objects that are needed end"*"-> holdfast prune"* ]]
         [[ $output == *"(the store was asked)"* ]]
     done
+    # What may not be asked about is not known, and not taken for what is not locked.
+    s3_faults front '{"skew_minutes": 1140, "rules": [{"method": "GET", "query": "retention", "fault": "access_denied"}]}'
+    run writer status
+    [[ $output == *"locks        locked: "*"not known here"* ]] || { echo "$output"; false; }
+    [ "$(grep -c 'not locked' <<<"$output")" -eq 0 ]
+    s3_faults front '{"skew_minutes": 1140}'
     # Moved on by a host that may: nobody warns any more, though the writer noted another date.
     holdfast -q prune
     for who in writer holdfast; do
@@ -496,7 +502,8 @@ versions() {
     holdfast status
     # Nothing is due: no further record, and not a word.
     run holdfast run
-    [ "$status" -eq 0 ] && [ -z "$output" ]
+    [ "$status" -eq 0 ]
+    [ -z "$output" ]
     [ "$(s3_list list "$BUCKET" | grep -c ' runs/')" -eq 1 ]
     restore_and_compare files:latest
     # No snapshot needs the record.
