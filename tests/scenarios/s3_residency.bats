@@ -22,7 +22,16 @@ nothing_written() { [ "$(s3_count store '.method == "PUT" or .method == "POST" o
     holdfast -q init
     holdfast -q backup
     restore_and_compare latest
-    location us-east-1
+    for answer in us-east-1 "" default; do
+        location "$answer"
+        holdfast -q backup
+    done
+    # The oldest buckets of eu-west-1 are in "EU".
+    location EU
+    run holdfast backup
+    [ "$status" -eq 2 ]
+    [[ $output == *"says that it is in eu-west-1, not in us-east-1, and residency is set"* ]]
+    sed -i 's/"us-east-1"/"eu-west-1"/' "$WORK/holdfast.conf"
     holdfast -q backup
 }
 
