@@ -260,17 +260,22 @@ P
 @test "what each command asks of the store is what holdfast-s3(7) says of its costs" {
     head -c 4000000 /dev/urandom >"$WORK/source/data"
     use_front "" 'retry_budget = 2; pack_size = "1M"; chunk_average = "128K";'
-    # costs COMMAND PUT LIST GET DELETE: exactly so many requests, packs apart, and no others.
-    costs() {
+    # asks COMMAND: runs it; $WORK/asked has a line for each request, of packs and listings apart.
+    asks() {
         : >"$WORK/front.log"
         holdfast -q $1
-        jq -r 'if .method == "GET" and (.query | contains("list-type")) then "LIST" else .method end +
-            if .method == "PUT" and (.path | contains("/packs/")) then " pack" else "" end' "$WORK/front.log" | sort >"$WORK/asked"
+        jq -r 'if .method == "GET" and (.query | test("list-type|versions")) then "LIST" else .method end +
+            if (.method | test("GET|PUT")) and (.path | contains("/packs/")) then " pack" else "" end' "$WORK/front.log" | sort >"$WORK/asked"
+        packs=$(grep -cx 'PUT pack' "$WORK/asked") || true
+    }
+    # costs COMMAND PUT LIST GET DELETE: exactly so many requests, packs that are put apart, and no others.
+    costs() {
+        asks "$1"
         [ "$(grep -cx PUT "$WORK/asked")" -eq "$2" ] && [ "$(grep -cx LIST "$WORK/asked")" -eq "$3" ] &&
             [ "$(grep -cx GET "$WORK/asked")" -eq "$4" ] && [ "$(grep -cx DELETE "$WORK/asked")" -eq "$5" ] &&
             [ "$(grep -cvxE 'PUT|LIST|GET|DELETE|PUT pack' "$WORK/asked")" -eq 0 ] || { echo "$1"; uniq -c "$WORK/asked"; return 1; }
-        packs=$(grep -cx 'PUT pack' "$WORK/asked") || true
     }
+    objects() { s3_list list "$BUCKET" | cut -d' ' -f2 | sort; }
     holdfast -q init
     # N / 1000 is 1 list for so few. 4 MB in packs of 1 MiB, and one of trees: each is put once.
     costs backup 4 3 3 1
@@ -282,9 +287,44 @@ P
     [ "$packs" -eq 0 ]
     costs "prune --force" 1 5 3 1
     [ "$packs" -eq 0 ]
+    # Most of what the packs hold goes: packs are removed, and those that are dead for the most part copied before.
+    for versions in 0 1; do
+        holdfast -q backup
+        rm "$WORK/source/data"
+        holdfast -q backup
+        for i in $(holdfast snapshots --json | jq -r '.snapshots[:-1][].id'); do holdfast -q forget "$i"; done
+        objects >"$WORK/before"
+        asks prune
+        objects >"$WORK/after"
+        removed=$(comm -23 "$WORK/before" "$WORK/after" | wc -l)
+        uniq -c "$WORK/asked"
+        [ "$removed" -ge 6 ]
+        [ $((packs + versions)) -ge 1 ]
+        [ "$(grep -cx 'GET pack' "$WORK/asked")" -ge "$packs" ]
+        [ "$(grep -cx 'GET pack' "$WORK/asked")" -le "$(comm -23 "$WORK/before" "$WORK/after" | grep -c ^packs/)" ]
+        [ "$(jq -s '[.[] | select(.method == "GET" and (.path | contains("/packs/"))) | .path] | length == (unique | length)' "$WORK/front.log")" = true ]
+        # This gateway refuses the first condition where it keeps versions.
+        [ "$(grep -cx PUT "$WORK/asked")" -eq $((3 + versions)) ]
+        [ "$(grep -cx GET "$WORK/asked")" -eq 3 ]
+        [ "$(grep -cx DELETE "$WORK/asked")" -eq $((1 + removed)) ]
+        # With versions each removal is a listing, too.
+        [ "$(grep -cx LIST "$WORK/asked")" -eq $((5 + (1 + removed) * versions)) ]
+        s3_versioned "$BUCKET"
+        head -c 4000000 /dev/urandom >"$WORK/source/data"
+    done
+    # Nothing is new but that the rule is set: its price, besides the PUT that is refused.
+    rm "$WORK/source/data"
+    use_front 'jurisdiction = "DE";' 'residency = [ "EU" ]; retry_budget = 2; pack_size = "1M"; chunk_average = "128K";'
+    costs backup 3 4 6 1
+    s3_bucket plain
+    use_front
+    asks 'check-config --online'
+    [ "$(wc -l <"$WORK/asked")" -eq 11 ]
     # The page has the same numbers.
     page=$(sed -n '/^\.Sh COSTS/,/^\.Sh FILES/p' "$BATS_TEST_DIRNAME/../../man/holdfast-s3.7" | tr '\n' ' ')
     [[ $page == *".It Cm backup PUT: 2 if nothing changed, else 4 +"*"LIST: .Va N No / 1000 , and 2. GET: 3, and"*"DELETE: 1."* ]]
+    [[ $page == *"PUT: 3, and those copies. DELETE: 1, and what is removed."*"With versions, deleting is a LIST and a DELETE for each object."* ]]
+    [[ $page == *".It Cm check-config --online 11 in all,"*".Ic residency adds 3 GET to each command that writes."* ]]
     [[ $page == *".It Cm prune If there is nothing to do, PUT: 1, LIST: .Va N No / 1000 , and 2, GET: 3, DELETE: 1. "* ]]
 }
 
