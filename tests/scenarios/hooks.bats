@@ -215,7 +215,8 @@ configure_mounted() { # WORDS: of before
         [ "$got" -eq 1 ] || fail "status $got: $(cat "$WORK/err")"
     }
     stop_when "$WORK/begun" run TERM
-    [ "$SECONDS" -ge 3 ] && [ "$SECONDS" -lt 60 ]
+    [ "$SECONDS" -ge 3 ]
+    [ "$SECONDS" -lt 60 ]
     [ -e "$WORK/restored" ]
     [ "$(log)" = "before:files: after:files:failure on_failure:files:failure" ]
     [ "$(jq -r .job.exit_status "$WORK/stdin.after.files")" = 1 ]

@@ -231,7 +231,9 @@ slow_job() { echo "{ name = \"slow\"; source = { type = \"command\"; command = [
     packs=$(find "$WORK/repo1/packs" -type f | wc -l)
     second=$(at "2041-03-02 05:00:00" --json run | jq .verify.objects)
     [ "$(find "$WORK/repo1/packs" -type f | wc -l)" -eq "$packs" ]
-    [ "$first" -gt 0 ] && [ "$second" -gt 0 ] && [ $((first + second)) -eq "$packs" ]
+    [ "$first" -gt 0 ]
+    [ "$second" -gt 0 ]
+    [ $((first + second)) -eq "$packs" ]
     # Within the day none is due.
     [ "$(at "2041-03-03 00:00:01" --json run | jq .verify)" = null ]
     for pack in "$WORK/repo1/packs/"*/*; do
