@@ -105,7 +105,8 @@ struct fetched_keys {
     size_t count, capacity, damaged;
     size_t bytes;
     struct storage *storage;
-    struct error outage; /* why the target's keyrings cannot be told */
+    struct error outage;  /* why the target's keyrings cannot be told */
+    struct error refusal; /* of the first that was not given out */
 };
 
 /* Far more than anybody makes; whoever plants more only makes the real ones fail to be found. */
@@ -132,6 +133,8 @@ static int fetch_keyring(const struct storage_object *object, void *context)
     if (code != 0) {
         log_warning("%s", why.message);
         keys->damaged += code == ERROR_INTEGRITY;
+        if (code == ERROR_DENIED && !keys->refusal.code)
+            keys->refusal = why;
     }
     for (size_t i = 0; i < keys->count && code == 0; i++) {
         if (bytes_equal(buffer_bytes(&bytes), keys->candidates[i].object))
@@ -195,6 +198,9 @@ static int open_keyring(struct repository *r, const struct id16 *repository, con
     if (code == ERROR_NOT_FOUND && keys.damaged) {
         code = error_set(err, ERROR_INTEGRITY, "every keyring under keys/ is damaged");
         error_hint(err, "put good copies back: any other target, and any older copy of this one, has them");
+    } else if (code == ERROR_NOT_FOUND && keys.refusal.code) {
+        code = keys.refusal.code;
+        *err = keys.refusal;
     }
     if (code == 0 && r->chain.ignored)
         log_warning("not part of the keyring and ignored (%zu): %s", r->chain.ignored,

@@ -93,7 +93,6 @@ static const struct meaning {
     {"InvalidObjectState", ERROR_DENIED,
      "the object was moved to an archive class: restore it there first, and remove that lifecycle rule"},
     {"InvalidRange", ERROR_INTEGRITY, "it is shorter than it must be: holdfast heal repairs it"},
-    {"SlowDown", ERROR_FAILED, "the store asks for fewer requests: lower connections, or try later"},
     {"InvalidRequest", ERROR_FAILED,
      "the store refuses a setting: check sse, storage_class and object_lock against what the bucket can do"},
     {"InvalidStorageClass", ERROR_FAILED, "the store has no such storage_class"},
@@ -112,6 +111,11 @@ static const struct meaning *find_meaning(const struct s3_refusal *refusal)
     static const struct meaning proxy = {"", ERROR_DENIED, HTTP_PROXY_PASSWORD_HINT};
     static const struct meaning elsewhere = {"", ERROR_FAILED,
                                              "the bucket is in another region: correct region and endpoint"};
+    static const struct meaning throttled = {
+        "", ERROR_FAILED, "the store asks for fewer requests: lower connections, or try later"};
+    static const struct meaning changed = {
+        "", ERROR_FAILED,
+        "bytes were changed or lost on the way there: does a proxy or a faulty machine stand between?"};
     static const struct meaning busy = {
         "", ERROR_FAILED, "the store has trouble: look at the provider's status page, or try later"};
     static const struct meaning other = {
@@ -120,15 +124,18 @@ static const struct meaning *find_meaning(const struct s3_refusal *refusal)
         if (strcmp(meanings[i].code, refusal->code) == 0)
             return &meanings[i];
     }
+    enum s3_verdict verdict = s3_judge(refusal->status, refusal->code);
     /* An unknown code with 404 is about something else than the object. */
     if (refusal->status == 404 && !*refusal->code)
         return &not_there;
-    return refusal->status == 401 || refusal->status == 403       ? &denied
-           : refusal->status == 407                               ? &proxy
-           : refusal->status == 507                               ? &full
-           : refusal->status == 301 || refusal->status == 307     ? &elsewhere
-           : s3_judge(refusal->status, refusal->code) != S3_FINAL ? &busy
-                                                                  : &other;
+    return refusal->status == 401 || refusal->status == 403   ? &denied
+           : refusal->status == 407                           ? &proxy
+           : refusal->status == 507                           ? &full
+           : refusal->status == 301 || refusal->status == 307 ? &elsewhere
+           : verdict == S3_RETRY_THROTTLED                    ? &throttled
+           : verdict == S3_RETRY_BRIEFLY                      ? &changed
+           : verdict == S3_RETRY                              ? &busy
+                                                              : &other;
 }
 
 int s3_refuse(const struct s3 *s3, const struct s3_call *call, const struct s3_refusal *refusal,

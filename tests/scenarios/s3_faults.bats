@@ -404,6 +404,10 @@ P
     done
     [ "$(s3_count front '.method == "PUT" and (.path | contains("/snapshots/"))')" -eq 1 ]
     cmp "$WORK/old.key" "$WORK/host.key"
+    # Keyrings that are refused are not taken for none.
+    s3_faults front '{"rules": [{"method": "GET", "path": "/keys/", "fault": "access_denied"}]}'
+    fails 1 "holdfast: target store: cannot read keys/1-" backup
+    [ "$(grep -c "holdfast init" <<<"$output")" -eq 0 ]
     # Another target that has it is enough; the one that does not show it is left out.
     s3_faults front
     one=$(s3_target store "$BUCKET" "$PROXY")
@@ -416,6 +420,7 @@ P
     [[ $output == *"target store"*"left out"* ]]
     holdfast host list | grep -q second
 }
+
 @test "a host that the store refuses leaves no key file, one that it may have taken does" {
     use_front
     holdfast -q init

@@ -71,6 +71,14 @@ START_TEST(codes_and_messages)
     REFUSES(ERROR_NO_SPACE, refuse(507, "", "packs/a", &err));
     REFUSES(ERROR_DENIED, refuse(403, "InvalidObjectState", "packs/a", &err));
     REFUSES(ERROR_INTEGRITY, refuse(416, "InvalidRange", "packs/a", &err));
+    REFUSES(ERROR_DENIED, refuse(407, "", NULL, &err));
+    ck_assert(strstr(err.hint, "https_proxy=") != NULL);
+    REFUSES(ERROR_FAILED, refuse(503, "SlowDown", NULL, &err));
+    ck_assert(strstr(err.hint, "fewer requests") != NULL);
+    REFUSES(ERROR_FAILED, refuse(429, "Whatever", NULL, &err));
+    ck_assert(strstr(err.hint, "fewer requests") != NULL);
+    REFUSES(ERROR_FAILED, refuse(400, "BadDigest", "packs/a", &err));
+    ck_assert(strstr(err.hint, "changed or lost on the way") != NULL);
     REFUSES(ERROR_FAILED, refuse(503, "", NULL, &err));
     ck_assert_str_eq(err.message, "cannot read s3://b/p/: It says\\x1b[31m so (HTTP 503)");
     ck_assert_str_ne(err.hint, "");
