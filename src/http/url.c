@@ -1,6 +1,7 @@
 #include "http/url.h"
 
 #include "base/memory.h"
+#include "base/text.h"
 
 #include <arpa/inet.h>
 #include <stdio.h>
@@ -89,4 +90,15 @@ char *http_url_origin(const char *text)
     const char *scheme = url.tls ? "https" : "http";
     return url.port ? memory_format("%s://%s:%u", scheme, url.host, url.port)
                     : memory_format("%s://%s", scheme, url.host);
+}
+
+char *http_url_without_user(const char *text)
+{
+    const char *host = strstr(text, "://");
+    host = host ? host + 3 : text;
+    const char *user = memrchr(host, '@', strcspn(host, "/?#"));
+    char *plain = memory_format("%.*s%s", (int)(host - text), text, user ? user + 1 : host);
+    char *visible = text_visible(plain);
+    free(plain);
+    return visible;
 }

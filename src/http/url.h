@@ -28,4 +28,8 @@ int http_url_check(const char *text, bool plain, struct error *err);
 /* "https://HOST:PORT": neither user nor path nor query, which may be secret. The caller frees it. */
 char *http_url_origin(const char *text);
 
+/* For messages: without a name and a password before the host, and made visible. Whatever scheme it has. The
+ * caller frees it. */
+char *http_url_without_user(const char *text);
+
 #endif

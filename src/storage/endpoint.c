@@ -110,7 +110,7 @@ static int check_region(const char *region, struct error *err)
 
 static int bad_endpoint(const char *url, const char *why, struct error *err)
 {
-    char *shown = text_visible(url);
+    char *shown = http_url_without_user(url);
     error_set(err, ERROR_USAGE, "endpoint %.300s: %s", shown, why);
     free(shown);
     return error_hint(err, "write https://HOST or https://HOST:PORT, without a path");
@@ -119,7 +119,9 @@ static int bad_endpoint(const char *url, const char *why, struct error *err)
 static int parse_endpoint(const char *url, struct http_url *e, struct error *err)
 {
     const char *wrong = http_url_parse(url, e);
-    if (!wrong && (e->has_user || (*e->rest && strcmp(e->rest, "/") != 0)))
+    if (!wrong && e->has_user)
+        wrong = "there is a name before the host: keys belong in credentials_file";
+    if (!wrong && *e->rest && strcmp(e->rest, "/") != 0)
         wrong = "there is more than the host";
     return wrong ? bad_endpoint(url, wrong, err) : 0;
 }

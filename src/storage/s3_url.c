@@ -4,6 +4,7 @@
 #include "base/arena.h"
 #include "base/id.h"
 #include "base/text.h"
+#include "http/url.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -21,7 +22,7 @@ bool s3_is_url(const char *url)
 
 static int bad_url(const char *url, const char *why, const char *what, struct error *err)
 {
-    char *shown = text_visible(url);
+    char *shown = http_url_without_user(url);
     error_set(err, ERROR_USAGE, "%.500s: %s%s", shown, why, what);
     free(shown);
     return error_hint(err, "write s3://BUCKET/PREFIX?provider=NAME&region=NAME, or "

@@ -349,6 +349,16 @@ START_TEST(what_is_secret_in_an_address_is_not_shown)
         ck_assert_str_eq(shown, list[i][1]);
         free(shown);
     }
+    static const char *const users[][2] = {
+        {"s3+https://user:secret@example.net/b?x@y", "s3+https://example.net/b?x@y"},
+        {"https://a@b:secret@[::1]:81", "https://[::1]:81"},
+        {"user:secret@example.net", "example.net"},
+        {"https://example.net/a@b\n", "https://example.net/a@b\\x0a"}};
+    for (size_t i = 0; i < sizeof users / sizeof *users; i++) {
+        char *shown = http_url_without_user(users[i][0]);
+        ck_assert_str_eq(shown, users[i][1]);
+        free(shown);
+    }
     /* Nor in the messages of requests: port 1 is closed. */
     connect_with((struct http_options){0});
     struct http_request r = {.method = "GET", .url = "http://user:secret@127.0.0.1:1/secret?secret"};
