@@ -113,6 +113,15 @@ static int check_repository(struct config *config, struct error *err)
     return 0;
 }
 
+/* Of prefixes and addresses. */
+static bool same_but_for_slash(const char *a, const char *b)
+{
+    size_t m = strlen(a), n = strlen(b);
+    m -= m > 0 && a[m - 1] == '/';
+    n -= n > 0 && b[n - 1] == '/';
+    return m == n && strncmp(a, b, n) == 0;
+}
+
 static bool same_place(const struct config_target *a, const struct config_target *b)
 {
     if (a->type != b->type)
@@ -120,8 +129,8 @@ static bool same_place(const struct config_target *a, const struct config_target
     if (a->type == CONFIG_TARGET_LOCAL)
         return paths_overlap(a->path, b->path);
     return a->provider == b->provider && strcmp(a->region, b->region) == 0 &&
-           strcmp(a->bucket, b->bucket) == 0 && strcmp(a->prefix, b->prefix) == 0 &&
-           strcmp(a->endpoint ? a->endpoint : "", b->endpoint ? b->endpoint : "") == 0;
+           strcmp(a->bucket, b->bucket) == 0 && same_but_for_slash(a->prefix, b->prefix) &&
+           same_but_for_slash(a->endpoint ? a->endpoint : "", b->endpoint ? b->endpoint : "");
 }
 
 /* What the provider would take without doing it, or do with a result that breaks a restore. */

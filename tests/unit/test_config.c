@@ -244,6 +244,10 @@ static const struct {
      "same place", "one copy"},
     {TARGET_WITH("type = \"local\"; path = \"/x\"; }, { name = \"b\"; type = \"local\"; path = \"/x/y\";"),
      "same place", NULL},
+    {AWS_WITH("prefix = \"p\"; }, { name = \"b\"; type = \"s3\"; provider = \"aws\"; region = \"eu-west-1\"; "
+              "bucket "
+              "= \"abc\"; prefix = \"p/\";"),
+     "same place", NULL},
     {JOB_WITH(""), "\"source\" is missing", NULL},
     {JOB_WITH("source = { type = \"files\"; };"), "\"paths\" is missing", NULL},
     {JOB_WITH("source = { type = \"files\"; paths = [ ]; };"), "has 0 entries", NULL},
