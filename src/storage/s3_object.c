@@ -172,6 +172,15 @@ int s3_head(void *driver, const char *name, uint64_t *size, int64_t *time, struc
     return code;
 }
 
+/* The ETag is the MD5 of what was put, unless it is encrypted under keys of the store's users. */
+static bool has_md5(const struct s3 *s3, const struct http_response *response, uint8_t theirs[16])
+{
+    const char *etag = http_response_header(response, "etag");
+    const char *sse = http_response_header(response, "x-amz-server-side-encryption");
+    return s3->p.sse == S3_SSE_NONE && (!sse || strcmp(sse, "AES256") == 0) && etag && strlen(etag) == 34 &&
+           hex_decode(etag + 1, 32, theirs, 16);
+}
+
 /* After a 412: is what is there what we are to store? Where the ETag is no MD5 the size must do: the object
  * is checked by its name's hash when it is read. */
 static bool is_stored(struct s3 *s3, const char *name, struct bytes data)
@@ -182,11 +191,8 @@ static bool is_stored(struct s3 *s3, const char *name, struct bytes data)
     bool same = false;
     if (with_each_key(s3, name, head_with, &response, &err) == 0 &&
         number_in(http_response_header(&response, "content-length")) == data.size) {
-        const char *etag = http_response_header(&response, "etag");
-        bool plain = s3->p.sse == S3_SSE_NONE && etag && strlen(etag) == 34 &&
-                     hex_decode(etag + 1, 32, theirs, sizeof theirs);
         md5(data, digest);
-        same = !plain || memcmp(digest, theirs, sizeof theirs) == 0;
+        same = !has_md5(s3, &response, theirs) || memcmp(digest, theirs, sizeof theirs) == 0;
     }
     http_response_free(&response);
     return same;

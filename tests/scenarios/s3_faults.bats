@@ -346,6 +346,15 @@ P
     holdfast -q init
     [ "$(s3_count front '.method == "PUT"')" -eq 4 ]
     [ "$(s3_count front '.status == 412')" -eq 1 ]
+    # So it is where the bucket encrypts under a key of its owner, and the ETag is no MD5.
+    size=$(s3_list list "$BUCKET" | sed -n 's/ config$//p')
+    s3_bucket kms
+    use_front
+    rm "$WORK/host.key"
+    s3_faults front "{\"rules\": [{\"method\": \"PUT\", \"path\": \"/config$\", \"nth\": [1], \"fault\": \"close_after\"},
+        {\"method\": \"HEAD\", \"path\": \"/config$\", \"fault\": \"error\", \"status\": 200, \"body\": \"$(head -c "$size" /dev/zero | tr '\0' x)\",
+         \"headers\": {\"ETag\": \"\\\"0123456789abcdef0123456789abcdef\\\"\", \"x-amz-server-side-encryption\": \"aws:kms\"}}]}"
+    holdfast -q init
     s3_faults front
     holdfast -q backup
     restore_and_compare latest
