@@ -240,6 +240,7 @@ static int follow_region(struct s3 *s3, const struct attempt *a, bool *again, st
     if (!is_region_refusal(&a->refusal) || !*a->region || strcmp(a->region, a->address.region) == 0)
         return 0;
     char *shown = text_visible(a->region);
+    bool first = false;
     int code = 0;
     if (s3->p.keep_region) {
         code = error_set(err, ERROR_USAGE, "bucket %s is in region %s, not in %s, and residency is set",
@@ -254,10 +255,10 @@ static int follow_region(struct s3 *s3, const struct attempt *a, bool *again, st
             *again = true; /* another thread has followed meanwhile */
         } else if (!s3->region_followed && s3_address_find(&moved, &address, NULL) == 0) {
             s3->address = address;
-            s3->region_followed = *again = true;
+            s3->region_followed = *again = first = true;
         }
         pthread_mutex_unlock(&s3->lock);
-        if (*again)
+        if (first)
             log_warning("target %s: bucket %s is in region %s, not in %s: going on there; correct the "
                         "configuration",
                         s3->p.label, s3->p.bucket, shown, a->address.region);

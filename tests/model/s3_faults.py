@@ -18,6 +18,7 @@ import json
 import os
 import queue
 import random
+import re
 import shlex
 import shutil
 import signal
@@ -65,6 +66,15 @@ PASSING = ({"fault": "reset_before"}, {"fault": "reset_after"}, {"fault": "close
 FINAL = ({"fault": "access_denied"}, {"fault": "expired_token"}, {"fault": "short"}, {"fault": "flip"})
 HARMLESS = ({"fault": "latency", "ms": 100}, {"fault": "redirect", "region": "eu-central-1"},
             {"fault": "redirect", "region": "eu-central-1", "status": 400})
+# What is said of each where it does not pass: nothing else would tell what is wrong.
+SAID = {"reset_before": "no complete answer", "reset_after": "no complete answer", "close_before": "no complete answer",
+        "close_after": "no complete answer", "truncate": "no complete answer", "stall": "Operation too slow",
+        "internal_error": r"InternalError: .*\(HTTP 500\)", "error_in_200": r"InternalError: .*\(HTTP 200\)",
+        "unavailable": "ServiceUnavailable", "slow_down": "SlowDown", "too_many": "TooManyRequests", "error": "HTTP 502",
+        "flip_request": "XAmzContentSHA256Mismatch.*\n.*changed or lost on the way", "access_denied": "AccessDenied",
+        "expired_token": "(?s)ExpiredToken.*renew the credentials", "redirect": "is in region eu-central-1, not in us-east-1",
+        "short": "the answer is no|is damaged|is shorter than it must be|do not have the hash|keyring signs",
+        "flip": "is damaged|do not have the hash|keyring signs"}
 # Those that are tried at every kind of request also in a short run.
 THOROUGH = ({"fault": "internal_error", "processed": True}, {"fault": "error_in_200"}, {"fault": "access_denied"}, {"fault": "flip"})
 # Lists have no hash: who can change them without being noticed could also leave out what is there.
@@ -361,13 +371,18 @@ class Sweep(World):
         expected = self.expected(kind)
         # What does not come to an end by giving up is not to be given up for anything else.
         self.set_faults([kind], (5, self.stall) if kind == "end of lease" else self.hasty if expected == 1 else (60, self.stall))
-        self.do(command, (expected,))
+        _, text = self.do(command, (expected,))
         suffered = collections.Counter(self.store.suffered())
         again = max(suffered.values(), default=0)
         if not again:
             raise Failure(f"no request of the kind {kind} in {command}")
         if self.fault["fault"] in ("access_denied", "expired_token") and kind in ("config", "list", "pack", "manifest", "delete") and again > 1:
             raise Failure(f"{suffered}: what was refused for good was tried again")
+        wanted = SAID.get(self.fault["fault"]) if expected or self.fault in HARMLESS else None
+        if wanted and not re.search(wanted, text):
+            raise Failure(f"{kind}: {wanted} is not said: {text}")
+        if self.fault in HARMLESS and len(text.splitlines()) != bool(wanted):
+            raise Failure(f"{kind}: it is not said once: {text}")
         if self.fault in PASSING and again == 1 and self.fault["fault"] != "stall":
             raise Failure(f"{suffered}: nothing was tried again")
         self.check()
