@@ -354,11 +354,19 @@ static const char *hint_of(CURLcode result)
     }
 }
 
-/* True where the same would happen again: an untrusted certificate, no version of TLS in common. */
+/* What libcurl says then holds the address, the password in it and all. */
+static bool is_bad_proxy(const char *detail)
+{
+    return strncmp(detail, "Unsupported proxy", 17) == 0;
+}
+
+/* True where the same would happen again: an untrusted certificate, no version of TLS in common, a proxy's
+ * address that is none. */
 static bool is_lasting(CURLcode result, const char *detail)
 {
-    return result == CURLE_PEER_FAILED_VERIFICATION || result == CURLE_SSL_CACERT_BADFILE ||
-           result == CURLE_UNSUPPORTED_PROTOCOL || result == CURLE_URL_MALFORMAT ||
+    return is_bad_proxy(detail) || result == CURLE_PEER_FAILED_VERIFICATION ||
+           result == CURLE_SSL_CACERT_BADFILE || result == CURLE_UNSUPPORTED_PROTOCOL ||
+           result == CURLE_URL_MALFORMAT ||
            (result == CURLE_SSL_CONNECT_ERROR && strstr(detail, "SSL routines"));
 }
 
@@ -382,15 +390,21 @@ static int failure(struct transfer *t, CURLcode result, const char *detail, stru
                          t->request->max_response);
         error_hint(err, "is it the right server? a proxy may have answered in its place");
     } else {
-        char *reason = text_visible(*detail ? detail : curl_easy_strerror(result));
+        bool bad_proxy = is_bad_proxy(detail);
+        char *reason =
+            text_visible(bad_proxy ? "the environment names a proxy in a way that is not understood"
+                         : *detail ? detail
+                                   : curl_easy_strerror(result));
         long refused = proxy_refusal(t->curl);
         code = error_set(err, refused || is_lasting(result, detail) ? ERROR_DENIED : ERROR_FAILED,
                          "no complete answer from %s: %s", server, reason);
         error_hint(err, "%s",
-                   refused == 407 ? HTTP_PROXY_PASSWORD_HINT
-                   : refused      ? "the proxy that the environment names does not connect to it: ask who "
-                                    "runs the proxy, or name the host in no_proxy"
-                                  : hint_of(result));
+                   bad_proxy        ? "write http_proxy and https_proxy as http://HOST:PORT or "
+                                      "http://NAME:PASSWORD@HOST:PORT"
+                   : refused == 407 ? HTTP_PROXY_PASSWORD_HINT
+                   : refused        ? "the proxy that the environment names does not connect to it: ask who "
+                                      "runs the proxy, or name the host in no_proxy"
+                                    : hint_of(result));
         free(reason);
     }
     free(server);

@@ -243,6 +243,12 @@ P
         [ "$(grep -c barley <<<"$output")" -eq 0 ]
         [ "$(wc -l <"$WORK/connect.errors")" -eq 1 ]
     done
+    for address in http://web1:barley@127.0.0.1:99999 ftp://web1:barley@127.0.0.1:9; do
+        https_proxy=$address run holdfast backup
+        [ "$status" -eq 1 ]
+        [[ $output == *"names a proxy in a way that is not understood"*"hint: write http_proxy and https_proxy as"* ]]
+        [ "$(grep -c barley <<<"$output")" -eq 0 ]
+    done
     rm "$WORK/closed"
     # Plain http stays on this machine.
     : >"$WORK/connect.errors"
