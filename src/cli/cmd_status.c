@@ -1,6 +1,7 @@
 #include "base/log.h"
 #include "base/memory.h"
 #include "cli/commands.h"
+#include "cli/metrics.h"
 #include "cli/output.h"
 #include "cli/overview_of.h"
 #include "cli/overview_print.h"
@@ -17,7 +18,7 @@ struct facts {
     struct config *config;
     struct schedules schedules;
     struct wire wire;
-    struct overview_facts of;
+    struct overview_facts of, before; /* before: what is past in it was acknowledged */
     struct lock_holder holder;
     int64_t now;
 };
@@ -55,6 +56,27 @@ static int ask_memory(struct facts *f, const struct error *unanswered, struct er
                        &f->of, err);
 }
 
+/* Puts aside what is past, and asks again. A record that waits has no name yet. */
+static int acknowledge(const struct options *options, struct facts *f, struct error *err)
+{
+    const struct acknowledgement *past = &f->before.overview.past;
+    int code = wire_open_config(options, f->config, NULL, REPOSITORY_WRITE, WIRE_HOST, &f->wire, err);
+    struct repository *r = f->wire.repository;
+    if (code == 0)
+        code = repository_sync_records(r, err);
+    if (code == 0)
+        code = runs_append_waiting(r, err);
+    if (code == 0)
+        code = overview_of(f->config, &f->schedules, r, f->now, 0, NULL, NULL, &f->before, err);
+    if (code == 0 && (past->runs.count || past->snapshots.count || past->check_count))
+        code = acknowledge_write(r, past, err);
+    if (code == 0)
+        code = overview_of(f->config, &f->schedules, r, f->now, 0, NULL, NULL, &f->of, err);
+    if (code == 0)
+        metrics_write(f->config, &f->schedules, NULL, r);
+    return code;
+}
+
 static int gather(const struct options *options, const char *file, struct facts *f, struct error *unanswered,
                   struct error *err)
 {
@@ -64,6 +86,8 @@ static int gather(const struct options *options, const char *file, struct facts 
         code = schedules_load(f->config, f->now, &f->schedules, err);
     if (code != 0)
         return code;
+    if (options->acknowledge)
+        return acknowledge(options, f, err);
     code = ask_targets(options, f, err);
     if (code == 0 || code == ERROR_USAGE)
         return code;
@@ -95,15 +119,21 @@ static int show(const struct options *options, const char *file, void *context)
     log_set_level(level);
     int status = code == 0 ? overview_status(&f.of.overview) : status_report(&err);
     if (list && code == 0) {
-        json_array_append_new(list, overview_json(&f.of.overview, f.config->repository.name, status));
+        json_t *item = overview_json(&f.of.overview, f.config->repository.name, status);
+        if (options->acknowledge)
+            json_object_set_new(item, "acknowledged", overview_problems_json(&f.before.overview, true));
+        json_array_append_new(list, item);
     } else if (list) {
         json_t *item = json_pack("{s:i}", "exit_status", status);
         output_json_bytes(item, "file", bytes_of_string(file));
         output_json_bytes(item, "error", bytes_of_string(err.message));
         json_array_append_new(list, item);
     } else if (code == 0) {
+        if (options->acknowledge && !options->quiet)
+            overview_print_acknowledged(&f.before.overview);
         overview_print(&f.of.overview, f.config->repository.name, options->quiet, options->verbose);
     }
+    overview_facts_free(&f.before);
     overview_facts_free(&f.of);
     wire_close(&f.wire);
     schedules_free(&f.schedules);

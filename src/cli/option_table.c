@@ -49,6 +49,8 @@ static const struct option_entry option_table[] = {
      .help = "also open the frames and check every blob (needs a person's key)"},
     {"online", 0, OPTION_FLAG, AT(online), .commands = BIT(CHECK_CONFIG),
      .help = "try each target for real: reach, write, read, remove, lock"},
+    {"acknowledge", 0, OPTION_FLAG, AT(acknowledge), .commands = BIT(STATUS),
+     .help = "put the problems aside that are facts of the past"},
     {"out", 0, OPTION_TEXT, AT(out), "FILE", .commands = BIT(HOST_ADD), .required = BIT(HOST_ADD),
      .help = "write the new host's key file here"},
     {"group", 0, OPTION_TEXT, AT(group), "NAME", .commands = BIT(HOST_ADD),
@@ -110,7 +112,10 @@ static const struct command_entry command_table[] = {
     {COMMAND_STATUS, "status", "", 0, 0, "say how each job and each target is, and what is to be done",
      "Exit status 0: all is well; 3: warnings; 6: a target is behind or down; 1: a job failed or is "
      "overdue;\n"
-     "5: damage. With several configurations the worst of all."},
+     "5: damage. With several configurations the worst of all.\n"
+     "What is acknowledged (a run that failed, damage that was found, files that could not be read) counts "
+     "no\n"
+     "more until it happens again; what still holds cannot be."},
     {COMMAND_HELP, "help", "[COMMAND]", 0, 2, "explain a command", NULL},
 };
 

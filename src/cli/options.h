@@ -71,6 +71,7 @@ struct options {
     double sample;     /* verify: percent, over 0 to 100 (0: not given) */
     bool all, content; /* verify */
     bool online;       /* check-config */
+    bool acknowledge;  /* status */
     const char *out;   /* host add: never NULL there */
     const char *group; /* host add (NULL) */
     int role;          /* host add: enum option_role (OPTION_ROLE_WRITE) */

@@ -13,16 +13,19 @@ static void set_time(json_t *o, const char *key, int64_t time)
         output_json_time(o, key, time);
 }
 
-static json_t *problems_json(const struct overview *o)
+json_t *overview_problems_json(const struct overview *o, bool past)
 {
     json_t *list = json_array();
     for (size_t i = 0; i < o->problem_count; i++) {
         const struct overview_problem *p = &o->problems[i];
+        if (past && !p->past)
+            continue;
         json_t *item = json_object();
         json_object_set_new(item, "severity", json_string(overview_level_name(p->level)));
         set_text(item, "what", p->what);
         set_text(item, "todo", p->todo);
         set_time(item, "since", p->since);
+        json_object_set_new(item, "past", json_boolean(p->past));
         json_array_append_new(list, item);
     }
     return list;
@@ -177,7 +180,7 @@ json_t *overview_json(const struct overview *o, const char *repository, int exit
     set_time(item, "known", o->known);
     if (o->holder)
         json_object_set_new(item, "at_work", holder_json(o->holder));
-    json_object_set_new(item, "problems", problems_json(o));
+    json_object_set_new(item, "problems", overview_problems_json(o, false));
     for (size_t i = 0; i < o->job_count; i++)
         json_array_append_new(jobs, job_json(&o->jobs[i]));
     for (size_t t = 0; t < o->target_count; t++)

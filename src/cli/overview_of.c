@@ -16,6 +16,8 @@ int overview_of(const struct config *config, const struct schedules *schedules, 
         code = runs_load(repository, &facts->runs, err);
     if (code == 0 && repository)
         code = successes_load(repository, &facts->successes, err);
+    if (code == 0 && repository)
+        code = acknowledged_load(repository, &facts->acknowledged, err);
     if (code == 0 && !repository)
         code = runs_load_waiting(config->repository.state_dir, &facts->runs, err);
     if (code != 0)
@@ -38,6 +40,7 @@ int overview_of(const struct config *config, const struct schedules *schedules, 
         .snapshots = &facts->snapshots,
         .runs = &facts->runs,
         .successes = &facts->successes,
+        .acknowledged = facts->acknowledged,
         .clock_tolerance = config->repository.clock_tolerance,
         .max_runtime = config->run.max_runtime,
         .verify_every = config->verify.every,
@@ -56,6 +59,7 @@ void overview_facts_free(struct overview_facts *facts)
     snapshots_free(&facts->snapshots);
     runs_free(&facts->runs);
     successes_free(&facts->successes);
+    acknowledged_free(facts->acknowledged);
     *facts = (struct overview_facts){0};
 }
 

@@ -12,6 +12,7 @@ struct overview_facts {
     struct snapshot_list snapshots;
     struct run_list runs;
     struct success_list successes;
+    struct acknowledged *acknowledged;
     const char **jobs;
     struct overview overview; /* points into what is above, and into the arguments */
 };

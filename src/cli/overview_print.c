@@ -49,6 +49,18 @@ static void print_problem(const struct overview *o, const struct overview_proble
     free(what);
 }
 
+void overview_print_acknowledged(const struct overview *o)
+{
+    bool some = false;
+    for (size_t i = 0; i < o->problem_count; i++) {
+        if (!o->problems[i].past)
+            continue;
+        print_wrapped(o->problems[i].what, printf("acknowledged: "));
+        some = true;
+    }
+    puts(some ? "" : "nothing to acknowledge: no problem is a fact of the past\n");
+}
+
 static void print_head(const struct overview *o, const char *repository)
 {
     char now[LOCAL_TIME_SIZE], since[LOCAL_TIME_SIZE];
@@ -208,6 +220,8 @@ void overview_print(const struct overview *o, const char *repository, bool quiet
         print_problem(o, &o->problems[i]);
     if (quiet)
         return;
+    if (o->past.runs.count || o->past.snapshots.count || o->past.check_count)
+        puts("\nWhat is past, and known, is put aside with: holdfast status --acknowledge");
     print_jobs(o, all);
     print_targets(o);
     print_history(o);

@@ -354,7 +354,9 @@ struct event {
     struct id16 host;
     enum event_type type;
     int64_t created;
-    struct id_list snapshots, packs, events;
+    struct id_list snapshots, packs, events, runs;
+    int64_t *checks; /* Unix seconds */
+    size_t check_count;
     const char *reason;
     struct frame_ref *frames;
     size_t frame_count;

@@ -209,6 +209,10 @@ void event_encode(const struct event *event, struct buffer *out)
     m.packs = codec_id_list(&event->packs, &arena);
     m.n_events = event->events.count;
     m.events = codec_id_list(&event->events, &arena);
+    m.n_runs = event->runs.count;
+    m.runs = codec_id_list(&event->runs, &arena);
+    m.n_checks = event->check_count;
+    m.checks = event->checks;
     m.n_frames = event->frame_count;
     m.frames = arena_alloc_array(&arena, event->frame_count, sizeof *m.frames);
     Holdfast__FrameRef *frames = arena_alloc_array(&arena, event->frame_count, sizeof *frames);
@@ -231,7 +235,8 @@ int event_decode(struct bytes body, struct arena *arena, struct event *event, st
     if (!codec_fixed(m->host, event->host.b, 16) ||
         !codec_ids(m->n_snapshots, m->snapshots, arena, &event->snapshots) ||
         !codec_ids(m->n_packs, m->packs, arena, &event->packs) ||
-        !codec_ids(m->n_events, m->events, arena, &event->events))
+        !codec_ids(m->n_events, m->events, arena, &event->events) ||
+        !codec_ids(m->n_runs, m->runs, arena, &event->runs))
         return codec_malformed(err, "an event", "a field is missing or of the wrong size");
     if (m->type < HOLDFAST__EVENT_TYPE__EVENT_FORGET || m->type > HOLDFAST__EVENT_TYPE__EVENT_BAD_FRAMES) {
         error_set(err, ERROR_UNSUPPORTED, "an event of unknown type");
@@ -239,6 +244,8 @@ int event_decode(struct bytes body, struct arena *arena, struct event *event, st
     }
     if (!codec_text(m->reason, CODEC_TEXT_MAX))
         return codec_malformed(err, "an event", "its reason is out of bounds");
+    event->checks = m->checks;
+    event->check_count = m->n_checks;
     event->frame_count = m->n_frames;
     event->frames = arena_alloc_array(arena, m->n_frames, sizeof *event->frames);
     for (size_t i = 0; i < m->n_frames; i++) {

@@ -49,11 +49,12 @@ static void judge_job(const struct overview_make *m, struct overview_job *job)
     for (size_t c = 0; c < KEEP_CLASS_COUNT; c++)
         facts.last_success =
             job->last_success[c] > facts.last_success ? job->last_success[c] : facts.last_success;
-    if (job->newest)
+    if (job->newest && !acknowledged_has(m->parameters->acknowledged, &job->newest->sha256))
         facts.last_warnings = job->newest->manifest.statistics.warnings;
     if (job->run_job) {
         facts.last_run = job->run_job->started;
-        facts.last_run_failed = overview_is_failure(job->run_job->exit_status);
+        facts.last_run_failed = overview_is_failure(job->run_job->exit_status) &&
+                                !overview_is_acknowledged(m, overview_entry_of(job->run));
     }
     job->health = verdict_of_job(&facts);
 }
@@ -212,33 +213,35 @@ static void look_at_checks(struct overview_make *m)
 {
     const struct run_list *runs = m->parameters->runs;
     struct overview *o = m->overview;
-    struct verify_note note = {{0}};
     struct verdict_check *checks = arena_alloc_array(&o->arena, runs->count + 3, sizeof *checks);
     size_t count = 0;
-    if (m->parameters->state_folder)
-        verify_note_load(m->parameters->state_folder, &note);
+    const struct verify_note *note = &m->note;
+    verify_note_load(m->parameters->state_folder, &m->note);
     for (size_t i = 0; i < runs->count; i++) {
         const struct run_verify *v = runs->list[i].record.verify;
         /* One that could not be brought to its end is none. */
         if (!v || (overview_is_failure(v->exit_status) && v->exit_status != STATUS_INTEGRITY))
             continue;
-        checks[count++] = (struct verdict_check){
-            v->ended, v->exit_status == STATUS_INTEGRITY ? v->damaged : 0, v->span >> 32 != 0};
+        checks[count++] =
+            (struct verdict_check){v->ended, v->exit_status == STATUS_INTEGRITY ? v->damaged : 0,
+                                   v->span >> 32 != 0, overview_is_acknowledged(m, &runs->list[i])};
         if (v->ended >= o->verify.time) {
             o->verify = checks[count - 1];
             o->verify_objects = v->objects;
             o->verify_bytes = v->bytes;
         }
     }
-    const struct verdict_check by_hand[] = {note.damage, note.clean, note.last};
+    const struct verdict_check by_hand[] = {note->damage, note->clean, note->last};
     for (size_t i = 0; i < sizeof by_hand / sizeof *by_hand; i++) {
-        if (by_hand[i].time)
-            checks[count++] = by_hand[i];
+        if (!by_hand[i].time)
+            continue;
+        checks[count] = by_hand[i];
+        checks[count++].acknowledged = acknowledged_has_check(m->parameters->acknowledged, by_hand[i].time);
     }
-    if (note.last.time > o->verify.time) {
-        o->verify = note.last;
-        o->verify_objects = note.objects;
-        o->verify_bytes = note.bytes;
+    if (note->last.time > o->verify.time) {
+        o->verify = note->last;
+        o->verify_objects = note->objects;
+        o->verify_bytes = note->bytes;
     }
     qsort(checks, count, sizeof *checks, compare_checks);
     o->damage = verdict_damage(checks, count);
@@ -272,6 +275,9 @@ void overview_make(struct repository *repository, const struct overview_paramete
     look_at_checks(&m);
     o->verify_overdue_at =
         verdict_verify_overdue_at(o->verify.time, first_snapshot(p->snapshots), p->verify_every);
+    o->past.runs.list = arena_alloc_array(&o->arena, p->runs->count + 1, sizeof *o->past.runs.list);
+    o->past.snapshots.list = arena_alloc_array(&o->arena, p->job_count + 1, sizeof *o->past.snapshots.list);
+    o->past.checks = arena_new(&o->arena, int64_t);
     overview_find_problems(&m);
 }
 

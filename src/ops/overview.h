@@ -7,6 +7,7 @@
 #define OPS_OVERVIEW_H
 
 #include "ops/verify_note.h"
+#include "repo/acknowledge.h"
 #include "repo/inspect.h"
 #include "repo/lock.h"
 #include "repo/runs.h"
@@ -23,6 +24,7 @@ struct overview_problem {
     enum overview_level level;
     const char *what, *todo; /* todo: what to do, a command if there is one */
     int64_t since;           /* Unix seconds; 0: it does not matter */
+    bool past;               /* a fact, not a state that holds: it can be acknowledged */
 };
 
 struct overview_job {
@@ -72,6 +74,7 @@ struct overview {
     size_t orphan_count;
     struct overview_problem *problems; /* worst first */
     size_t problem_count;
+    struct acknowledgement past; /* what the problems that are past rest on */
     struct verdict_check verify; /* the last; .time 0: none */
     uint64_t verify_objects, verify_bytes;
     int64_t verify_overdue_at;          /* see verdict_verify_overdue_at() */
@@ -93,6 +96,7 @@ struct overview_parameters {
     const struct snapshot_list *snapshots;
     const struct run_list *runs;
     const struct success_list *successes;
+    const struct acknowledged *acknowledged;            /* what is no problem any more; NULL: nothing */
     int64_t clock_tolerance, max_runtime, verify_every; /* seconds */
     int64_t known;                                      /* for overview.known */
     const struct lock_holder *holder;                   /* likewise */

@@ -32,16 +32,38 @@ __attribute__((format(printf, 2, 3))) static const char *text(struct overview_ma
     return kept;
 }
 
-/* Behind those that are as bad or worse. */
-static void add(struct overview_make *m, enum overview_level level, int64_t since, const char *what,
-                const char *todo)
+/* Behind those that are as bad or worse. Valid until the next. */
+static struct overview_problem *add(struct overview_make *m, enum overview_level level, int64_t since,
+                                    const char *what, const char *todo)
 {
     struct overview *o = m->overview;
     memory_reserve_one(o->problems, o->problem_count, m->problem_capacity);
     size_t at = o->problem_count++;
     for (; at > 0 && o->problems[at - 1].level < level; at--)
         o->problems[at] = o->problems[at - 1];
-    o->problems[at] = (struct overview_problem){level, what, todo, since};
+    o->problems[at] = (struct overview_problem){level, what, todo, since, false};
+    return &o->problems[at];
+}
+
+/* There is room for each there may be. */
+static void add_id(struct id_list *ids, const struct id *id)
+{
+    for (size_t i = 0; i < ids->count; i++) {
+        if (id_equal(&ids->list[i], id))
+            return;
+    }
+    ids->list[ids->count++] = *id;
+}
+
+/* A problem that is a fact of one run: who knows of it may put it aside, once its record is stored. */
+static void add_of_run(struct overview_make *m, enum overview_level level, const struct run_record *run,
+                       int64_t since, const char *what, const char *todo)
+{
+    const struct run_entry *entry = overview_entry_of(run);
+    struct overview_problem *problem = add(m, level, since, what, todo);
+    problem->past = !entry->waits;
+    if (problem->past)
+        add_id(&m->overview->past.runs, &entry->sha256);
 }
 
 static const char *reason(const char *message)
@@ -93,7 +115,9 @@ static void add_warnings(struct overview_make *m, const struct overview_job *job
     add(m, OVERVIEW_WARNING, job->newest->manifest.started,
         text(m, "job %s: %llu warning%s in its newest snapshot%s%s", job->name, (unsigned long long)count,
              plural(count), known ? ": " : "", known ? run->warnings[0] : ""),
-        text(m, "make what it names readable, or exclude it; holdfast backup %s shows all", job->name));
+        text(m, "make what it names readable, or exclude it; holdfast backup %s shows all", job->name))
+        ->past = true;
+    add_id(&m->overview->past.snapshots, &job->newest->sha256);
 }
 
 static void look_at_job(struct overview_make *m, const struct overview_job *job)
@@ -102,9 +126,9 @@ static void look_at_job(struct overview_make *m, const struct overview_job *job)
     switch (job->health) {
     case VERDICT_FAILING:
         if (job->run != m->failed_run)
-            add(m, job->run_job->exit_status == STATUS_INTEGRITY ? OVERVIEW_DAMAGE : OVERVIEW_FAILED,
-                job->run_job->ended, text(m, "job %s failed: %s", job->name, message),
-                text(m, "remove the cause, then: holdfast run %s", job->name));
+            add_of_run(m, job->run_job->exit_status == STATUS_INTEGRITY ? OVERVIEW_DAMAGE : OVERVIEW_FAILED,
+                       job->run, job->run_job->ended, text(m, "job %s failed: %s", job->name, message),
+                       text(m, "remove the cause, then: holdfast run %s", job->name));
         break;
     case VERDICT_OVERDUE:
         add_overdue(m, job);
@@ -237,14 +261,15 @@ static bool failed_as_a_whole(const struct run_record *run)
 
 static void look_at_run(struct overview_make *m, const struct run_record *run)
 {
+    bool known = overview_is_acknowledged(m, overview_entry_of(run));
     const struct error *unanswered = m->parameters->unanswered;
     bool same = unanswered && strcmp(unanswered->message, run->message) == 0;
-    if (failed_as_a_whole(run) && newest_success(m->overview) <= run->ended) {
+    if (!known && failed_as_a_whole(run) && newest_success(m->overview) <= run->ended) {
         m->failed_run = run;
-        add(m, OVERVIEW_FAILED, run->ended,
-            same ? "the last run failed for the same reason"
-                 : text(m, "the last run failed: %s", reason(run->message)),
-            "remove the cause, then: holdfast run");
+        add_of_run(m, OVERVIEW_FAILED, run, run->ended,
+                   same ? "the last run failed for the same reason"
+                        : text(m, "the last run failed: %s", reason(run->message)),
+                   "remove the cause, then: holdfast run");
     }
     bool failed = false; /* a job: then its snapshots are held back, rightly, until it succeeds */
     for (size_t i = 0; i < run->job_count; i++)
@@ -253,14 +278,14 @@ static void look_at_run(struct overview_make *m, const struct run_record *run)
         add(m, OVERVIEW_WARNING, run->prune->ended,
             text(m, "the last prune held snapshots back: %s", reason(run->prune->message)),
             "holdfast prune --dry-run lists them, and why");
-    else if (run->prune && overview_is_failure(run->prune->exit_status))
-        add(m, OVERVIEW_WARNING, run->prune->ended,
-            text(m, "the last prune failed: %s", reason(run->prune->message)), "holdfast prune");
-    if (run->verify && overview_is_failure(run->verify->exit_status) &&
+    else if (run->prune && overview_is_failure(run->prune->exit_status) && !known)
+        add_of_run(m, OVERVIEW_WARNING, run, run->prune->ended,
+                   text(m, "the last prune failed: %s", reason(run->prune->message)), "holdfast prune");
+    if (run->verify && overview_is_failure(run->verify->exit_status) && !known &&
         run->verify->exit_status != STATUS_INTEGRITY && m->overview->verify.time < run->verify->ended)
-        add(m, OVERVIEW_WARNING, run->verify->ended,
-            text(m, "the last verify did not come to its end: %s", reason(run->verify->message)),
-            "holdfast verify");
+        add_of_run(m, OVERVIEW_WARNING, run, run->verify->ended,
+                   text(m, "the last verify did not come to its end: %s", reason(run->verify->message)),
+                   "holdfast verify");
 }
 
 /* The next one waits for it, however long. */
@@ -276,20 +301,47 @@ static void look_at_holder(struct overview_make *m)
 
 static void look_at_drill(struct overview_make *m)
 {
-    const struct run_drill *drill = m->overview->drill ? m->overview->drill->drill : NULL;
-    if (drill && overview_is_failure(drill->exit_status))
-        add(m, OVERVIEW_FAILED, drill->ended, text(m, "the last drill failed: %s", drill->message),
-            text(m, "restore job %s by hand to see what is wrong: holdfast restore", drill->job));
+    const struct run_record *run = m->overview->drill;
+    const struct run_drill *drill = run ? run->drill : NULL;
+    if (drill && overview_is_failure(drill->exit_status) &&
+        !overview_is_acknowledged(m, overview_entry_of(run)))
+        add_of_run(m, OVERVIEW_FAILED, run, drill->ended,
+                   text(m, "the last drill failed: %s", drill->message),
+                   text(m, "restore job %s by hand to see what is wrong: holdfast restore", drill->job));
+}
+
+/* Not the last one alone: what an earlier one found would come up in its place. False if a record of them
+ * waits. */
+static bool note_checks(struct overview_make *m)
+{
+    const struct run_list *runs = m->parameters->runs;
+    struct overview *o = m->overview;
+    int64_t by_hand = m->note.damage.time;
+    bool stored = true;
+    for (size_t i = 0; i < runs->count; i++) {
+        const struct run_verify *v = runs->list[i].record.verify;
+        if (!v || v->exit_status != STATUS_INTEGRITY || overview_is_acknowledged(m, &runs->list[i]))
+            continue;
+        stored &= !runs->list[i].waits;
+        if (!runs->list[i].waits)
+            add_id(&o->past.runs, &runs->list[i].sha256);
+    }
+    o->past.checks[0] = by_hand;
+    o->past.check_count = by_hand && !acknowledged_has_check(m->parameters->acknowledged, by_hand);
+    return stored;
 }
 
 static void look_at_checks(struct overview_make *m)
 {
     const struct overview *o = m->overview;
-    if (o->damage)
-        add(m, OVERVIEW_DAMAGE, o->damage->time,
-            text(m, "verify found %llu damaged object%s", (unsigned long long)o->damage->damaged,
-                 plural(o->damage->damaged)),
-            "holdfast heal repairs what another target holds; then holdfast verify --all");
+    if (o->damage) {
+        struct overview_problem *problem =
+            add(m, OVERVIEW_DAMAGE, o->damage->time,
+                text(m, "verify found %llu damaged object%s", (unsigned long long)o->damage->damaged,
+                     plural(o->damage->damaged)),
+                "holdfast heal repairs what another target holds; then holdfast verify --all");
+        problem->past = note_checks(m);
+    }
     if (o->verify_overdue_at && o->verify_overdue_at < o->now)
         add(m, OVERVIEW_WARNING, o->verify.time,
             o->verify.time ? "nothing was verified" : "nothing was ever verified",

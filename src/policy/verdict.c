@@ -42,9 +42,9 @@ const struct verdict_check *verdict_damage(const struct verdict_check *checks, s
 {
     const struct verdict_check *damage = NULL;
     for (size_t i = 0; i < count; i++) {
-        if (checks[i].damaged)
+        if (checks[i].damaged && !checks[i].acknowledged)
             damage = &checks[i];
-        else if (checks[i].all)
+        else if (checks[i].all && !checks[i].damaged)
             damage = NULL;
     }
     return damage;

@@ -38,12 +38,14 @@ int64_t verdict_overdue_at(const struct due_decision *decision);
 /* What was verified, in the order in which it was done. */
 struct verdict_check {
     int64_t time;
-    uint64_t damaged; /* objects that are not what they must be, on some target */
-    bool all;         /* every object was read */
+    uint64_t damaged;  /* objects that are not what they must be, on some target */
+    bool all;          /* every object was read */
+    bool acknowledged; /* people know of the damage, and do not want to hear of it again */
 };
 
 /* Damage stays until a look at everything finds none: a sample that happens to be good says nothing about the
- * rest. Returns the last check that found damage which still counts, or NULL. */
+ * rest. Acknowledged, it is as if that check had not been. Returns the last check that found damage which
+ * still counts, or NULL. */
 const struct verdict_check *verdict_damage(const struct verdict_check *checks, size_t count);
 
 #define VERDICT_VERIFY_SECONDS (31 * (int64_t)86400)

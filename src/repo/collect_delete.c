@@ -177,7 +177,8 @@ static int note_finished(struct repository *r, const struct object_seen *object,
     /* Who began before it was written may still copy, to another target, what it says is to go. */
     bool needed = event->created >= f->c->oldest_lease ||
                   some_exist(r, FOLDER_SNAPSHOTS, &event->snapshots) ||
-                  some_exist(r, FOLDER_PACKS, &event->packs);
+                  some_exist(r, FOLDER_PACKS, &event->packs) || some_exist(r, FOLDER_RUNS, &event->runs) ||
+                  event->check_count; /* of which nobody here knows whether they are still shown */
     for (size_t i = 0; i < event->frame_count && !needed; i++) {
         const struct object_seen *pack = listing_find(r, FOLDER_PACKS, &event->frames[i].pack);
         needed = pack && pack->mask;

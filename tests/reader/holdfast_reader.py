@@ -158,6 +158,7 @@ message FrameRef { bytes pack = 1; uint32 frame = 2; }
 message Event {
   bytes host = 1; EventType type = 2; int64 created = 3; repeated bytes snapshots = 4; string reason = 5;
   repeated bytes packs = 6; repeated FrameRef frames = 7; repeated bytes events = 8;
+  repeated bytes runs = 9; repeated int64 checks = 10;
 }
 message Lease { bytes host = 1; bytes writer = 2; int64 started = 3; int64 refreshed = 4; string purpose = 5; }
 """

@@ -283,6 +283,97 @@ fragile_jobs() {
     [[ $output == *"warning: metrics: cannot create $WORK/missing/test.prom"* ]]
 }
 
+# of_level LEVEL [COMMAND]: how many problems are as bad.
+of_level() { "${2:-holdfast}" --json status | jq "[.repositories[0].problems[] | select(.severity == \"$1\")] | length"; }
+
+@test "what is past is put aside once it is acknowledged, until it happens again; what still holds is not" {
+    fragile_jobs "metrics = { textfile = \"$WORK/test.prom\"; };"
+    touch "$WORK/broken"
+    run holdfast -q run
+    [ "$status" -eq 1 ]
+    run holdfast status
+    [[ $output == *"FAILED    job dump failed: "*"put aside with: holdfast status --acknowledge"* ]]
+    run holdfast status --acknowledge
+    [ "$status" -eq 3 ]
+    [[ $output == "acknowledged: job dump failed: "*"no database"*"warning   job dump has no snapshot yet"* ]]
+    [[ $output != *FAILED* && $output != *"--acknowledge"* ]]
+    [ "$(store_list 1 | grep -c ' events/') $(store_list 2 | grep -c ' events/')" = "1 1" ]
+    grep -qx 'holdfast_job_health{repository="test",backup_job="dump"} 1' "$WORK/test.prom"
+    grep -qx 'holdfast_problems{repository="test",severity="failed"} 0' "$WORK/test.prom"
+    # It stays so without the state folder, too.
+    mv "$WORK/state" "$WORK/elsewhere"
+    [ "$(of_level failed) $(of_level warning)" = "0 1" ]
+    rm -r "$WORK/state"
+    mv "$WORK/elsewhere" "$WORK/state"
+    run holdfast -q run
+    [ "$status" -eq 1 ]
+    [ "$(of_level failed)" -eq 1 ]
+    # Of a run that no target could take the record is stored first.
+    store_away 1
+    store_away 2
+    run holdfast -q run
+    run holdfast status --acknowledge
+    [ "$status" -eq 1 ]
+    [[ $output == *"hint: "* && $output != *acknowledged* ]]
+    store_back 1
+    store_back 2
+    [ "$(facts .waiting_records)" -eq 1 ]
+    holdfast --json status --acknowledge >"$WORK/document" || [ $? -eq 3 ]
+    python3 "$BATS_TEST_DIRNAME/../lib/check_json.py" "$BATS_TEST_DIRNAME/../../man/holdfast.1" status <"$WORK/document"
+    [ "$(jq -c '.repositories[0] | [.exit_status, .waiting_records, ([.acknowledged[].severity] | unique), (.problems | map(.past))]' \
+        "$WORK/document")" = '[3,0,["failed"],[false]]' ]
+    # A job that is late is late still.
+    run later +3d status --acknowledge
+    [ "$status" -eq 1 ]
+    [[ $output == "nothing to acknowledge"*"FAILED    job files is overdue"* ]]
+}
+
+@test "warnings of a snapshot and damage are acknowledged on one host, or by one that prunes for all; prune keeps that" {
+    # By itself a job that warns: one of its paths is not there.
+    write_config 2 "source = { type = \"files\"; paths = [ \"$WORK/source\", \"$WORK/gone\" ]; };"
+    echo 'verify = { sample = 100; every = "1s"; };' >>"$WORK/holdfast.conf"
+    for name in other third; do
+        holdfast -q host add $name --out "$WORK/$name.key"
+        sed -e "s|host.key|$name.key|; s|/state\"|/$name\"|" "$WORK/holdfast.conf" >"$WORK/$name.conf"
+    done
+    other() { "$HOLDFAST_BIN" -c "$WORK/other.conf" "$@"; }
+    third() { "$HOLDFAST_BIN" -c "$WORK/third.conf" "$@"; }
+    holdfast -q backup || [ $? -eq 3 ]
+    run holdfast status
+    [ "$status" -eq 3 ]
+    holdfast -q status --acknowledge
+    holdfast status
+    holdfast -q backup || [ $? -eq 3 ]
+    run holdfast status
+    [ "$status" -eq 3 ]
+    holdfast -q status --acknowledge
+    # What a verify by hand found is known here alone; what a run found, everywhere.
+    store_damage 1 "$(store_list 1 | awk '$2 ~ /^packs/ { print $2; exit }')"
+    run holdfast -q verify --all
+    [ "$status" -eq 5 ]
+    [ "$(of_level damage holdfast) $(of_level damage other)" = "1 0" ]
+    holdfast -q status --acknowledge
+    [ "$(of_level damage holdfast)" -eq 0 ]
+    sed -i 's|name = "files";|name = "files"; schedule = { daily = "00:00"; };|' "$WORK/holdfast.conf"
+    run holdfast -q run
+    [ "$status" -eq 5 ]
+    [ "$(of_level damage holdfast) $(of_level damage other)" = "1 1" ]
+    other -q status --acknowledge || [ $? -eq 3 ]
+    [ "$(of_level damage holdfast) $(of_level damage other) $(of_level damage third)" = "1 0 1" ]
+    holdfast -q status --acknowledge
+    [ "$(of_level damage holdfast) $(of_level damage other) $(of_level damage third)" = "0 0 0" ]
+    # A prune that has something to do, and could tidy up.
+    holdfast -q heal
+    holdfast -q forget latest
+    sleep 1.1
+    holdfast -q prune --force
+    [ "$(of_level damage holdfast) $(of_level damage other) $(of_level damage third)" = "0 0 0" ]
+    # Where it is found again it is known again.
+    store_damage 1 "$(store_list 1 | awk '$2 ~ /^packs/ { print $2; exit }')"
+    run holdfast -q verify --all
+    [ "$(of_level damage holdfast)" -eq 1 ]
+}
+
 @test "a store that takes connections and says nothing holds the answer up for seconds, not minutes" {
     store_is_s3 && skip "the store is a silent one"
     write_config 1

@@ -218,7 +218,9 @@ static int again_manifest(struct bytes data, struct buffer *out)
 
 static void make_event(struct buffer *out)
 {
-    struct id ids[] = {id_of(1), id_of(2)}, snapshots[] = {id_of(6)}, events[] = {id_of(7)};
+    struct id ids[] = {id_of(1), id_of(2)}, snapshots[] = {id_of(6)}, events[] = {id_of(7)},
+              runs[] = {id_of(8)};
+    int64_t checks[] = {9, 1, 10};
     struct frame_ref frames[] = {{id_of(3), 4}};
     struct event e = {.host = id16_of(1),
                       .type = EVENT_CONDEMN,
@@ -227,6 +229,9 @@ static void make_event(struct buffer *out)
                       .reason = "expired",
                       .packs = {ids, 2},
                       .events = {events, 1},
+                      .runs = {runs, 1},
+                      .checks = checks,
+                      .check_count = 3,
                       .frames = frames,
                       .frame_count = 1};
     event_encode(&e, out);

@@ -97,6 +97,13 @@ START_TEST(damage_stays_until_everything_is_found_good)
     ck_assert_ptr_eq(verdict_damage(checks, 3), &checks[1]);
     ck_assert_ptr_null(verdict_damage(checks, 4));
     ck_assert_ptr_eq(verdict_damage(checks, 5), &checks[4]);
+    /* What is acknowledged does not count, and clears nothing either. */
+    checks[4].acknowledged = true;
+    ck_assert_ptr_null(verdict_damage(checks, 5));
+    checks[3].damaged = 1;
+    ck_assert_ptr_eq(verdict_damage(checks, 5), &checks[3]);
+    checks[3].acknowledged = true;
+    ck_assert_ptr_eq(verdict_damage(checks, 5), &checks[1]);
 }
 END_TEST
 

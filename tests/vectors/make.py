@@ -225,7 +225,8 @@ examples = {
         targets=[made("TargetRun", name="disk", stored_bytes=13, objects=14, bytes=15),
                  made("TargetRun", name="s3", behind=True, message="unreachable")]),
     "event": made("Event", host=short(1), type=4, created=5, snapshots=[seq(6)], reason="expired", packs=[seq(1), seq(2)],
-                  frames=[made("FrameRef", pack=seq(3), frame=4)], events=[seq(7)]),
+                  frames=[made("FrameRef", pack=seq(3), frame=4)], events=[seq(7)],
+                  runs=[seq(8)], checks=[9, 1, 10]),
     "lease": made("Lease", host=short(1), writer=short(2), started=3, refreshed=4, purpose="backup"),
 }
 out["messages"] = {name: m.SerializeToString(deterministic=True).hex() for name, m in examples.items()}
