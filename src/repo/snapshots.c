@@ -182,12 +182,33 @@ static bool matches(const struct wanted *wanted, const struct snapshot *s, const
            (!wanted->has_time || m->ended <= wanted->time);
 }
 
+/* The number of a host's snapshots goes up whatever its clock says: what was taken while the clock was ahead
+ * is not the newest for as long. */
+static const struct snapshot *taken_later(const struct snapshot_list *list, const struct wanted *wanted,
+                                          const struct snapshot *latest)
+{
+    const struct snapshot *last = latest;
+    for (size_t i = 0; i < list->count; i++) {
+        const struct snapshot *s = &list->list[i];
+        if (s->manifest.sequence > last->manifest.sequence && matches(wanted, s, &latest->manifest.host))
+            last = s;
+    }
+    if (last != latest) {
+        char time[TEXT_TIME_SIZE], hex[ID_HEX_SIZE];
+        id_to_hex(&latest->sha256, hex);
+        log_warning("snapshot %.10s says that it is of %s, but what is taken here came after it", hex,
+                    text_format_time(latest->manifest.ended, time));
+        log_hint("a clock was wrong, see holdfast snapshots; if you mean that one, name it by its id");
+    }
+    return last;
+}
+
 static const struct snapshot *newest(const struct snapshot_list *list, const struct wanted *wanted,
                                      const struct id16 *only_host)
 {
     for (size_t i = list->count; i-- > 0;) {
         if (matches(wanted, &list->list[i], only_host))
-            return &list->list[i];
+            return wanted->has_time ? &list->list[i] : taken_later(list, wanted, &list->list[i]);
     }
     return NULL;
 }

@@ -209,6 +209,11 @@ START_TEST(manifests_are_chained_and_make_snapshots)
     MUST(snapshots_resolve(&list, r, hex, &found, &by_id, &err));
     ck_assert(id_equal(&found->sha256, &first) && by_id);
     REFUSES(ERROR_NOT_FOUND, snapshots_resolve(&list, r, "files:weekly", &found, NULL, &err));
+    list.list[0].manifest.sequence = 3; /* taken last, by a clock that was ahead before */
+    MUST(snapshots_resolve(&list, r, "latest", &found, &by_id, &err));
+    ck_assert(id_equal(&found->sha256, &first) && !by_id);
+    MUST(snapshots_resolve(&list, r, "files@9999-01-01", &found, &by_id, &err));
+    ck_assert(id_equal(&found->sha256, &second) && !by_id);
     snapshots_free(&list);
     repository_close(r);
 }
