@@ -387,6 +387,9 @@ static void enter(struct walk *w, struct directory *parent, size_t index, const 
         backup_warn(b, "%s: %s", path, why.message);
     else
         sort_entries(w, d, stats);
+    if (stats && !parent->parent && d->count == 0 && d->row.count)
+        backup_warn(b, "source %s: it is empty, and held %zu entries the last time: is it not mounted?", path,
+                    d->row.count);
     push(w, d, stats, st->device);
 }
 
