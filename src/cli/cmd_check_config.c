@@ -67,6 +67,9 @@ static void describe(const struct config *config)
     for (size_t i = 0; i < config->job_count; i++) {
         printf("  job %s: %s", config->jobs[i].name, sources[config->jobs[i].source.type]);
         describe_keep(&config->jobs[i].keep);
+        const struct config_schedule *s = &config->jobs[i].schedule;
+        if (!s->daily.set && !s->weekly.set && !s->monthly.set && !s->yearly.set)
+            printf("; no schedule: taken by holdfast backup alone");
         putchar('\n');
     }
     for (size_t i = 0; i < config->notify_count; i++) {
