@@ -331,6 +331,8 @@ int collection_run(struct collection *c, bool dry_run, bool force, struct collec
     if (code == 0)
         code = collect_read_leases(c, err);
     if (code == 0)
+        code = collect_read_arrivals(c, err);
+    if (code == 0)
         code = collect_delete(c, err);
     /* Whatever went wrong above: what is needed must not lose its lock for it. */
     c->unfinished = code != 0;

@@ -42,6 +42,10 @@ int collect_remove(struct collection *c, struct object_seen **list, size_t count
 void collect_note_locked(struct collection *c, const struct object_seen *object, int64_t until);
 /* Reads the leases as they are now (listed anew). */
 int collect_read_leases(struct collection *c, struct error *err);
+/* A snapshot that came since the repository was listed may rely on what seemed to be dead then, and its
+ * writer's lease may be gone: it counts as one that lives. For behind the condemn event: who begins later
+ * sees that. */
+int collect_read_arrivals(struct collection *c, struct error *err);
 /* True if a writer at work may be older than the pack: it was put, on some target, since that one began. */
 bool collect_is_young(const struct collection *c, const struct id *pack);
 /* Decides the fate of each pack. */

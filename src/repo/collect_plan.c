@@ -119,6 +119,28 @@ int collect_read_leases(struct collection *c, struct error *err)
     return 0;
 }
 
+static int note_arrival(const struct storage_object *object, void *context)
+{
+    struct collection *c = context;
+    struct object_name name;
+    if (!object_name_parse(object->name, &name) || listing_find(c->r, FOLDER_SNAPSHOTS, &name.sha256))
+        return 0;
+    c->oldest_lease = INT64_MIN;
+    c->leases_end = c->leases_end > c->now ? c->leases_end : c->now;
+    return 0;
+}
+
+int collect_read_arrivals(struct collection *c, struct error *err)
+{
+    struct repository *r = c->r;
+    int code = 0;
+    for (size_t t = 0; t < replicas_count(r->replicas) && code == 0; t++) {
+        if (replicas_is_active(r->replicas, t))
+            code = storage_list(replicas_storage(r->replicas, t), "snapshots/", note_arrival, c, err);
+    }
+    return code;
+}
+
 /* ---- packs ---- */
 
 static void condemn_pack(struct collection *c, const struct id *id)

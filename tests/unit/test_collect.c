@@ -1,0 +1,186 @@
+/* Several hosts on one repository: what one prunes must not be what another needs. */
+#include "format/messages.h"
+#include "ops/prune.h"
+#include "repo/blob_writer.h"
+#include "repo/internal.h"
+#include "repo/snapshot_writer.h"
+#include "repository_on_disk.h"
+
+#include <check.h>
+#include <time.h>
+
+#define BLOB 5000
+
+/* ---- two hosts: "web" may prune, "db" writes ---- */
+
+static void become(const char *host)
+{
+    snprintf(state, sizeof state, "%s/state-%s", folder, host);
+    snprintf(host_key_file, sizeof host_key_file, "%s/%s.key", folder, host);
+}
+
+static void add_host(const char *name)
+{
+    struct repository *r;
+    struct person_key person;
+    char key[96];
+    snprintf(key, sizeof key, "%s/%s.key", folder, name);
+    read_person(&person);
+    MUST(try_open(REPOSITORY_WRITE, &person, &r));
+    MUST(repository_add_host(r, name, ROLE_WRITE, "", key, &err));
+    repository_close(r);
+    person_key_cleanse(&person);
+}
+
+static void two_hosts(void)
+{
+    setup();
+    shell("mv host.key web.key");
+    become("web");
+    add_host("db");
+}
+
+static struct repository *open_as(const char *host)
+{
+    become(host);
+    return open_synced(REPOSITORY_WRITE);
+}
+
+/* ---- what they write ---- */
+
+static void blob_of(struct repository *r, uint64_t seed, uint8_t blob[BLOB], struct id *id)
+{
+    struct blob_hasher *hasher = blob_hasher_new(repository_secrets(r));
+    repeatable_bytes(blob, BLOB, seed);
+    blob_hasher_run(hasher, BLOB_DATA, bytes_of(blob, BLOB), id);
+    blob_hasher_free(hasher);
+}
+
+/* A snapshot of one file with the bytes of a seed. */
+static struct id back_up(struct repository *r, uint64_t seed)
+{
+    struct blob_writer *writer;
+    struct buffer tree = {0};
+    struct id data, meta, snapshot;
+    uint8_t blob[BLOB];
+    bool store;
+    blob_of(r, seed, blob, &data);
+    MUST(blob_writer_new(r, &writer, &err));
+    struct blob_group *group = blob_group_new(writer, BLOB_DATA);
+    MUST(blob_writer_claim(writer, &data, &store, &err));
+    if (store)
+        MUST(blob_group_add(group, 0, &data, bytes_of(blob, BLOB), &err));
+    MUST(blob_group_flush(group, &err));
+    struct extent extent = {.blob = data, .length = BLOB};
+    struct node node = {
+        .name = bytes_of_string("file"), .type = NODE_FILE, .size = BLOB, .content = {&extent, 1}};
+    tree_encode(&node, 1, &tree);
+    MUST(blob_writer_store_tree(writer, buffer_bytes(&tree), &meta, &err));
+    MUST(blob_writer_commit(writer, &err));
+    struct extent root = {.blob = meta, .length = (uint32_t)tree.size};
+    int64_t now = (int64_t)time(NULL);
+    struct manifest m = {.job = "files",
+                         .classes = CLASS_MANUAL,
+                         .started = now,
+                         .ended = now,
+                         .root = {&root, 1},
+                         .source_type = "files"};
+    MUST(snapshot_write(r, &m, &snapshot, &err));
+    blob_group_free(group);
+    blob_writer_free(writer);
+    buffer_free(&tree);
+    return snapshot;
+}
+
+static struct id back_up_as(const char *host, uint64_t seed)
+{
+    struct repository *r = open_as(host);
+    struct id snapshot = back_up(r, seed);
+    repository_close(r);
+    return snapshot;
+}
+
+static void forget(struct id snapshot)
+{
+    struct repository *r = open_as("web");
+    MUST(snapshots_forget(r, &snapshot, 1, "test", &err));
+    repository_close(r);
+}
+
+static void prune_synced(struct repository *r, struct collect_result *result)
+{
+    struct snapshot_list list;
+    struct prune_result pruned = {0};
+    struct prune_parameters p = {.clock_tolerance = 86400, .max_removal = 50, .force = true};
+    MUST(snapshots_load(r, &list, &err));
+    MUST(prune_run(r, &list, &p, &pruned, &err));
+    if (result)
+        *result = pruned.collect;
+    prune_result_free(&pruned);
+    snapshots_free(&list);
+}
+
+static void prune(struct collect_result *result)
+{
+    struct repository *r = open_as("web");
+    prune_synced(r, result);
+    repository_close(r);
+}
+
+/* Every target has, of this host's own, the blob of a seed, and may be relied on for it. */
+static bool has(const char *host, uint64_t seed)
+{
+    uint8_t blob[BLOB];
+    struct id id;
+    bool found;
+    struct repository *r = open_as(host);
+    blob_of(r, seed, blob, &id);
+    MUST(index_knows(r, &id, repository_active_mask(r), &found, &err));
+    repository_close(r);
+    return found;
+}
+
+START_TEST(what_is_dead_goes)
+{
+    struct collect_result result;
+    struct id old = back_up_as("db", 1);
+    back_up_as("db", 2);
+    forget(old);
+    prune(&result);
+    ck_assert_uint_eq(result.dead_packs, 2);
+    ck_assert_uint_eq(result.deleted_packs, 2);
+    ck_assert(!has("db", 1) && has("db", 2));
+}
+END_TEST
+
+/* Its writer began before the packs were condemned, and has ended before the leases are looked at. */
+START_TEST(a_snapshot_that_comes_while_prune_works_stays_whole)
+{
+    struct collect_result result;
+    forget(back_up_as("db", 1));
+    struct repository *r = open_as("web");
+    back_up_as("db", 1);
+    become("web");
+    prune_synced(r, &result);
+    repository_close(r);
+    ck_assert_uint_eq(result.deleted_packs, 0);
+    prune(NULL);
+    ck_assert(has("db", 1));
+}
+END_TEST
+
+int main(void)
+{
+    Suite *suite = suite_create("collect");
+    TCase *tests = tcase_create("collect");
+    tcase_add_checked_fixture(tests, two_hosts, remove_folder);
+    tcase_set_timeout(tests, 0);
+    tcase_add_test(tests, what_is_dead_goes);
+    tcase_add_test(tests, a_snapshot_that_comes_while_prune_works_stays_whole);
+    suite_add_tcase(suite, tests);
+    SRunner *runner = srunner_create(suite);
+    srunner_run_all(runner, CK_NORMAL);
+    int failed = srunner_ntests_failed(runner);
+    srunner_free(runner);
+    return failed != 0;
+}
