@@ -10,6 +10,20 @@
 #include <stdlib.h>
 #include <time.h>
 
+/* By the clock that is the furthest behind, this machine's or a store's: one that is ahead would end leases and
+ * the grace before their time. */
+static int64_t earliest_now(struct repository *r)
+{
+    int64_t now = (int64_t)time(NULL);
+    for (size_t t = 0; t < replicas_count(r->replicas); t++) {
+        if (!replicas_is_active(r->replicas, t))
+            continue;
+        int64_t there = storage_now(replicas_storage(r->replicas, t));
+        now = there < now ? there : now;
+    }
+    return now;
+}
+
 int collection_new(struct repository *r, struct collection **collection, struct error *err)
 {
     if (!repository_may_prune(r)) {
@@ -28,7 +42,7 @@ int collection_new(struct repository *r, struct collection **collection, struct 
     }
     struct collection *c = memory_new(struct collection);
     c->r = r;
-    c->now = (int64_t)time(NULL);
+    c->now = earliest_now(r);
     c->blob_limit = catalog_blob_limit(r->catalog) + 1;
     c->live = memory_alloc_array(c->blob_limit / 8 + 1, 1);
     c->pack_limit = r->pack_capacity;

@@ -11,6 +11,16 @@ struct condemned_list {
     struct id_map *waiting; /* the others */
 };
 
+/* When it was written, at the latest: the clock of who wrote it may have been behind those of the stores. What
+ * this collection itself wrote came after every lease that was read since. */
+static int64_t event_time(const struct collection *c, const struct object_seen *object,
+                          const struct event *event)
+{
+    if (event->created >= c->now)
+        return INT64_MAX - 1;
+    return event->created > object->store_time ? event->created : object->store_time;
+}
+
 static int note_condemned(struct repository *r, const struct object_seen *object, const struct event *event,
                           void *context, struct error *err)
 {
@@ -21,7 +31,7 @@ static int note_condemned(struct repository *r, const struct object_seen *object
     if (event->type != EVENT_CONDEMN || !keyring_host_may_prune(&r->chain.keyring, &event->host))
         return 0;
     bool over = r->parameters.condemn_grace == 0 || grace_ends <= c->now;
-    bool due = event->created < c->oldest_lease && over;
+    bool due = event_time(c, object, event) < c->oldest_lease && over;
     if (!over && event->packs.count && grace_ends > c->waits_until)
         c->waits_until = grace_ends;
     for (size_t i = 0; i < event->packs.count; i++) {
@@ -175,7 +185,7 @@ static int note_finished(struct repository *r, const struct object_seen *object,
     (void)err;
     struct finished *f = context;
     /* Who began before it was written may still copy, to another target, what it says is to go. */
-    bool needed = event->created >= f->c->oldest_lease ||
+    bool needed = event_time(f->c, object, event) >= f->c->oldest_lease ||
                   some_exist(r, FOLDER_SNAPSHOTS, &event->snapshots) ||
                   some_exist(r, FOLDER_PACKS, &event->packs) || some_exist(r, FOLDER_RUNS, &event->runs) ||
                   event->check_count; /* of which nobody here knows whether they are still shown */

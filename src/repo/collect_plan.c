@@ -15,6 +15,9 @@
 /* So many small packs of one author and kind are joined. */
 #define SMALL_PACKS_MAX 16
 
+/* Long before everything, and what is taken from it does not overflow. */
+#define LEASE_ANY_TIME (INT64_MIN / 2)
+
 /* So many leases that have expired are removed at a time. */
 #define EXPIRED_MAX 10000
 
@@ -45,6 +48,18 @@ static void warn_unreadable(struct collection *c, const struct storage_object *o
              text_format_time(object->time + c->r->parameters.lease_live, end));
 }
 
+/* By the store's clock, whatever its writer's says: how long it has been at work is known from both times
+ * that are in it. */
+static int64_t lease_began(const struct lease *lease, int64_t stored)
+{
+    int64_t age, began;
+    if (__builtin_sub_overflow(lease->refreshed, lease->started, &age) ||
+        __builtin_sub_overflow(stored, age > 0 ? age : 0, &began))
+        return LEASE_ANY_TIME;
+    began = lease->started < began ? lease->started : began;
+    return began > LEASE_ANY_TIME ? began : LEASE_ANY_TIME;
+}
+
 static int note_lease(const struct storage_object *object, void *context)
 {
     struct lease_listing *l = context;
@@ -73,12 +88,11 @@ static int note_lease(const struct storage_object *object, void *context)
     if (code == 0)
         code = lease_decode(buffer_bytes(&body), &arena, &lease, &why);
     if (code == 0) {
-        started = lease.started < object->time ? lease.started : object->time;
-        started -= tolerance(c);
+        started = lease_began(&lease, object->time) - tolerance(c);
     } else {
         /* Its writer may have begun at any time. One that is gone was refreshed, perhaps, and the listing
          * came too early for the new one. */
-        started = INT64_MIN;
+        started = LEASE_ANY_TIME;
         if (code != ERROR_NOT_FOUND)
             warn_unreadable(c, object, &why);
     }
@@ -125,7 +139,7 @@ static int note_arrival(const struct storage_object *object, void *context)
     struct object_name name;
     if (!object_name_parse(object->name, &name) || listing_find(c->r, FOLDER_SNAPSHOTS, &name.sha256))
         return 0;
-    c->oldest_lease = INT64_MIN;
+    c->oldest_lease = LEASE_ANY_TIME;
     c->leases_end = c->leases_end > c->now ? c->leases_end : c->now;
     return 0;
 }

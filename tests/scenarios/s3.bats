@@ -333,11 +333,16 @@ P
     write_targets_config "$(s3_target store "$BUCKET")" "source = { type = \"files\"; paths = [ \"$WORK/source\" ]; }; keep = { manual = 2; within = \"2d\"; };"
     holdfast -q init
     for i in 1 2 3; do holdfast -q backup; done
+    # Somebody may be at work: also three days ahead this lease is one of today.
+    local lease
+    lease=leases/20261101T000000Z-$(printf x | sha256sum | cut -c1-64)
+    s3_request -d x PUT "/$BUCKET/$lease"
     # Three days ahead the first would be too old.
     run env ASAN_OPTIONS="${ASAN_OPTIONS:-}:verify_asan_link_order=0:detect_leaks=0" faketime -f +3d "$HOLDFAST_BIN" -c "$WORK/holdfast.conf" --json prune --force
     [ "$status" -eq 3 ]
     [[ $output == *'that of target "store"'*"nothing expires"*"hint: "* ]]
     [[ $output == *'"held":1'*'"hold":"clock"'* || $output == *'"hold":"clock"'*'"held":1'* ]]
+    s3_list list "$BUCKET" | grep -q "$lease"
     [ "$(holdfast --json snapshots | jq '.snapshots | length')" -eq 3 ]
     sed -i 's/; within = "2d"//' "$WORK/holdfast.conf"
     holdfast -q prune

@@ -9,7 +9,30 @@
 #include <check.h>
 #include <time.h>
 
-#define BLOB 5000
+/* ---- clocks ---- */
+
+/* By so many seconds this machine's clock is ahead. The targets have the right time. */
+static int64_t ahead;
+
+time_t time(time_t *out)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_REALTIME, &now);
+    now.tv_sec += ahead;
+    if (out)
+        *out = now.tv_sec;
+    return now.tv_sec;
+}
+
+#define HOUR 3600
+#define BLOB 5000 /* bytes of a file */
+
+/* What was written last came to the targets so many seconds ago. */
+static void came_before(int seconds)
+{
+    shell("find target1 target2 -type f -mmin -30 -exec touch -d @%lld {} +",
+          (long long)time(NULL) - ahead - seconds);
+}
 
 /* ---- two hosts: "web" may prune, "db" writes ---- */
 
@@ -34,6 +57,7 @@ static void add_host(const char *name)
 
 static void two_hosts(void)
 {
+    ahead = 0;
     setup();
     shell("mv host.key web.key");
     become("web");
@@ -169,6 +193,50 @@ START_TEST(a_snapshot_that_comes_while_prune_works_stays_whole)
 }
 END_TEST
 
+/* Each time its lease is refreshed it must not seem younger. */
+START_TEST(a_writer_whose_clock_is_ahead_is_waited_for)
+{
+    struct collect_result result;
+    forget(back_up_as("db", 1));
+    came_before(9 * HOUR);
+    ahead = -3 * HOUR + 2 * HOUR;
+    struct repository *r = open_as("db");
+    came_before(3 * HOUR);
+    ahead = -5 * HOUR / 2;
+    prune(&result);
+    came_before(5 * HOUR / 2);
+    ck_assert_uint_eq(result.delayed_packs, 2);
+    ahead = 2 * HOUR;
+    MUST(lease_keep(r, &err));
+    ahead = 0;
+    prune(&result);
+    ck_assert_uint_eq(result.deleted_packs, 0);
+    back_up(r, 1);
+    repository_close(r);
+    prune(NULL);
+    ck_assert(has("db", 1));
+}
+END_TEST
+
+START_TEST(a_prune_whose_clock_is_behind_waits_for_writers)
+{
+    struct collect_result result;
+    forget(back_up_as("db", 1));
+    came_before(9 * HOUR);
+    struct repository *r = open_as("db");
+    ahead = -2 * HOUR;
+    prune(&result);
+    ck_assert_uint_eq(result.delayed_packs, 2);
+    prune(&result);
+    ck_assert_uint_eq(result.deleted_packs, 0);
+    ahead = 0;
+    back_up(r, 1);
+    repository_close(r);
+    prune(NULL);
+    ck_assert(has("db", 1));
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("collect");
@@ -177,6 +245,8 @@ int main(void)
     tcase_set_timeout(tests, 0);
     tcase_add_test(tests, what_is_dead_goes);
     tcase_add_test(tests, a_snapshot_that_comes_while_prune_works_stays_whole);
+    tcase_add_test(tests, a_writer_whose_clock_is_ahead_is_waited_for);
+    tcase_add_test(tests, a_prune_whose_clock_is_behind_waits_for_writers);
     suite_add_tcase(suite, tests);
     SRunner *runner = srunner_create(suite);
     srunner_run_all(runner, CK_NORMAL);
