@@ -502,6 +502,8 @@ int repository_recover(struct repository *r, struct error *err)
     uint64_t copied;
     if (!replicas_reinstate(r->replicas, (unsigned)r->parameters.stall))
         return 0;
-    int code = repository_sync(r, err);
+    int code = lease_renew(r, err);
+    if (code == 0)
+        code = repository_sync(r, err);
     return code == 0 ? repository_catch_up(r, false, RECOVER_SECONDS, &copied, err) : code;
 }

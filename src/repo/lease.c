@@ -90,23 +90,33 @@ int lease_begin(struct repository *r, const char *purpose, struct error *err)
     return put_lease(r, err);
 }
 
-static int keep(struct repository *r, struct error *err)
+static int keep(struct repository *r, bool at_once, struct error *err)
 {
     int64_t age = (int64_t)time(NULL) - r->lease_refreshed;
     /* A clock that went back makes the age negative: refresh then, too. */
-    if (!*r->lease_name || (age >= 0 && age < r->parameters.lease_refresh))
+    if (!*r->lease_name || (!at_once && age >= 0 && age < r->parameters.lease_refresh))
         return 0;
     if (age < 0 || age >= r->parameters.lease_recheck)
         r->lease_lapsed = true;
     return put_lease(r, err);
 }
 
-int lease_keep(struct repository *r, struct error *err)
+static int keep_locked(struct repository *r, bool at_once, struct error *err)
 {
     pthread_mutex_lock(&r->lease_lock);
-    int code = keep(r, err);
+    int code = keep(r, at_once, err);
     pthread_mutex_unlock(&r->lease_lock);
     return code;
+}
+
+int lease_keep(struct repository *r, struct error *err)
+{
+    return keep_locked(r, false, err);
+}
+
+int lease_renew(struct repository *r, struct error *err)
+{
+    return keep_locked(r, true, err);
 }
 
 bool lease_lapsed(struct repository *r)

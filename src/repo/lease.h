@@ -12,6 +12,8 @@ int lease_begin(struct repository *repository, const char *purpose, struct error
 /* Puts a fresh lease and removes the old one when lease_refresh has passed since; cheap otherwise. Call it
  * now and then, from any thread. */
 int lease_keep(struct repository *repository, struct error *err);
+/* The same at once: targets that have come back have none, or no longer. */
+int lease_renew(struct repository *repository, struct error *err);
 /* Whether lease_keep came so late (lease_recheck: a suspended machine) that others may have taken this writer
  * for dead and deleted what it relies on; asked once. The caller syncs and checks. */
 bool lease_lapsed(struct repository *repository);

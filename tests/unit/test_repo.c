@@ -394,6 +394,14 @@ START_TEST(a_lease_is_shown_refreshed_and_taken_back)
     ck_assert_str_ne(first, second);
     ck_assert(lease_lapsed(r));
     ck_assert(!lease_lapsed(r));
+    /* A target that was behind gets one before what it holds is looked at. */
+    struct error lag = {.code = ERROR_FAILED};
+    replicas_leave_behind(r->replicas, 1, &lag);
+    r->lease_refreshed -= 3601;
+    MUST(lease_keep(r, &err));
+    ck_assert_uint_eq(count_objects(1, "leases", NULL), 0);
+    MUST(repository_recover(r, &err));
+    ck_assert_uint_eq(count_objects(1, "leases", second), 1);
     repository_close(r);
     for (int t = 0; t < 2; t++)
         ck_assert_uint_eq(count_objects(t, "leases", NULL), 0);
