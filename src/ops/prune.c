@@ -49,26 +49,43 @@ static int mark_node(void *context, const char *path, const struct node *node, s
     return code;
 }
 
+static int mark_snapshot(struct marking *m, const struct snapshot *snapshot, bool dry_run, struct error *err)
+{
+    const struct extents *root = &snapshot->manifest.root;
+    bool marked;
+    int code = mark_extents(m, root, &marked, err);
+    if (code == 0 && !marked)
+        code = tree_walk(root, blobs_fetch_tree, m->repository, mark_node, m, err);
+    if (code != 0) {
+        char hex[ID_HEX_SIZE];
+        id_to_hex(&snapshot->sha256, hex);
+        error_prefix(err, "snapshot %.10s", hex);
+    } else if (!dry_run) {
+        code = lease_keep(m->repository, err);
+    }
+    return code;
+}
+
+/* Dedup group by dedup group. */
 static int mark_live(struct marking *m, const struct prune_result *result, bool dry_run, struct error *err)
 {
+    const struct keyring *keyring = repository_keyring(m->repository);
+    bool *done = memory_alloc_array(result->count, sizeof *done);
     int code = 0;
-    for (size_t i = 0; i < result->count && code == 0; i++) {
-        const struct prune_decision *d = &result->decisions[i];
-        const struct extents *root = &d->snapshot->manifest.root;
-        bool marked;
-        if (!d->keep)
+    for (size_t first = 0; first < result->count && code == 0; first++) {
+        const struct id16 *host = &result->decisions[first].snapshot->manifest.host;
+        if (done[first] || !result->decisions[first].keep)
             continue;
-        code = mark_extents(m, root, &marked, err);
-        if (code == 0 && !marked)
-            code = tree_walk(root, blobs_fetch_tree, m->repository, mark_node, m, err);
-        if (code != 0) {
-            char hex[ID_HEX_SIZE];
-            id_to_hex(&d->snapshot->sha256, hex);
-            error_prefix(err, "snapshot %.10s", hex);
-        } else if (!dry_run) {
-            code = lease_keep(m->repository, err);
+        collection_mark_for(m->collection, host);
+        for (size_t i = first; i < result->count && code == 0; i++) {
+            const struct prune_decision *d = &result->decisions[i];
+            if (done[i] || !d->keep || !keyring_same_dedup_group(keyring, &d->snapshot->manifest.host, host))
+                continue;
+            done[i] = true;
+            code = mark_snapshot(m, d->snapshot, dry_run, err);
         }
     }
+    free(done);
     return code;
 }
 

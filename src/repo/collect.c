@@ -10,8 +10,8 @@
 #include <stdlib.h>
 #include <time.h>
 
-/* By the clock that is the furthest behind, this machine's or a store's: one that is ahead would end leases and
- * the grace before their time. */
+/* By the clock that is the furthest behind, this machine's or a store's: one that is ahead would end leases
+ * and the grace before their time. */
 static int64_t earliest_now(struct repository *r)
 {
     int64_t now = (int64_t)time(NULL);
@@ -45,6 +45,8 @@ int collection_new(struct repository *r, struct collection **collection, struct 
     c->now = earliest_now(r);
     c->blob_limit = catalog_blob_limit(r->catalog) + 1;
     c->live = memory_alloc_array(c->blob_limit / 8 + 1, 1);
+    c->marked = memory_alloc_array(c->blob_limit / 8 + 1, 1);
+    c->own = memory_alloc_array(r->chain.keyring.host_count + 1, sizeof *c->own);
     c->pack_limit = r->pack_capacity;
     c->fates = memory_alloc_array(r->pack_capacity + 1, 1);
     c->forgotten = id_map_new();
@@ -57,6 +59,9 @@ void collection_free(struct collection *c)
     if (!c)
         return;
     free(c->live);
+    free(c->marked);
+    free(c->own);
+    free(c->found.list);
     free(c->fates);
     free(c->condemned.list);
     free(c->sparse);
@@ -70,14 +75,17 @@ struct copy {
     uint64_t number; /* of the blob */
     uint64_t pack;
     struct id name;
+    bool own;     /* written by the group whose snapshots are at hand */
     bool good;    /* in force, neither condemned nor in a sparse frame */
     bool pending; /* this catalog alone knows that it is there: no other host finds it, and it may be lost */
 };
 
-/* One that the index lists before one that is pending, a good copy before one that is to go, then the
- * lowest-named. */
+/* One of the group before others, one that the index lists before one that is pending, a good copy before one
+ * that is to go, then the lowest-named. */
 static bool is_better(const struct copy *a, const struct copy *b)
 {
+    if (a->own != b->own)
+        return a->own;
     if (a->pending != b->pending)
         return b->pending;
     if (a->good != b->good)
@@ -85,68 +93,99 @@ static bool is_better(const struct copy *a, const struct copy *b)
     return id_compare(&a->name, &b->name) < 0;
 }
 
+void collection_mark_for(struct collection *c, const struct id16 *host)
+{
+    const struct keyring *keyring = &c->r->chain.keyring;
+    memset(c->marked, 0, c->blob_limit / 8 + 1);
+    for (size_t i = 0; i < keyring->host_count; i++)
+        c->own[i] = keyring_same_dedup_group(keyring, &keyring->hosts[i].id, host);
+}
+
 static void mark_number(struct collection *c, uint64_t number)
 {
     c->live[number >> 3] |= (uint8_t)(1u << (number & 7));
+    c->marked[number >> 3] |= (uint8_t)(1u << (number & 7));
 }
 
-static int load_copies(struct collection *c, const struct id *id, struct copy *copies, size_t *count,
-                       struct error *err)
+static int read_copy(struct collection *c, const struct index_copy *found, struct copy *copy,
+                     struct error *err)
 {
     struct repository *r = c->r;
-    struct index_copy found[BLOB_COPIES_MAX * 8];
-    size_t found_count;
-    int code = index_copies(r, id, found, sizeof found / sizeof *found, &found_count, err);
-    *count = 0;
-    for (size_t i = 0; i < found_count && code == 0; i++) {
-        struct copy *copy = &copies[(*count)++];
-        struct catalog_pack pack;
-        copy->number = found[i].blob;
-        copy->pack = found[i].pack;
-        copy->good = (r->packs[copy->pack].flags & (PACK_CURRENT | PACK_CONDEMNED)) == PACK_CURRENT &&
-                     !index_is_sparse(r, copy->pack, found[i].frame);
-        if (found_count > 1)
-            code = catalog_pack_by_number(r->catalog, copy->pack, &pack, err);
-        if (found_count > 1 && code == 0) {
-            copy->name = pack.sha256;
-            copy->pending = pack.pending;
+    struct catalog_pack pack;
+    const struct pack_state *state = &r->packs[found->pack];
+    *copy = (struct copy){.number = found->blob,
+                          .pack = found->pack,
+                          .own = c->own[state->author],
+                          .good = (state->flags & (PACK_CURRENT | PACK_CONDEMNED)) == PACK_CURRENT &&
+                                  !index_is_sparse(r, found->pack, found->frame)};
+    if (c->found.count == 1)
+        return 0;
+    int code = catalog_pack_by_number(r->catalog, copy->pack, &pack, err);
+    if (code == 0) {
+        copy->name = pack.sha256;
+        copy->pending = pack.pending;
+    }
+    return code;
+}
+
+static bool is_marked(const struct collection *c)
+{
+    for (size_t i = 0; i < c->found.count; i++) {
+        uint64_t number = c->found.list[i].blob;
+        if (c->marked[number >> 3] >> (number & 7) & 1)
+            return true;
+    }
+    return false;
+}
+
+/* For each target the best copy that is there; each, where the group has written none of them. */
+static int mark_copies(struct collection *c, bool *somewhere, struct error *err)
+{
+    struct repository *r = c->r;
+    struct copy best[TARGETS_MAX], copy;
+    uint32_t has = 0;
+    int code = 0;
+    for (size_t i = 0; i < c->found.count && code == 0; i++) {
+        uint32_t present = r->packs[c->found.list[i].pack].present;
+        code = read_copy(c, &c->found.list[i], &copy, err);
+        for (size_t t = 0; t < replicas_count(r->replicas) && code == 0; t++) {
+            if (!(present >> t & 1))
+                continue;
+            if (!(has >> t & 1) || is_better(&copy, &best[t]))
+                best[t] = copy;
+            has |= 1u << t;
         }
     }
+    for (size_t t = 0; t < replicas_count(r->replicas) && code == 0; t++) {
+        if (has >> t & 1 && best[t].own)
+            mark_number(c, best[t].number);
+        for (size_t i = 0; i < c->found.count && has >> t & 1 && !best[t].own; i++) {
+            if (r->packs[c->found.list[i].pack].present >> t & 1)
+                mark_number(c, c->found.list[i].blob);
+        }
+    }
+    *somewhere = has != 0;
     return code;
 }
 
 int collection_mark(struct collection *c, const struct id *id, bool *was_marked, struct error *err)
 {
-    struct repository *r = c->r;
-    struct copy copies[BLOB_COPIES_MAX * 8];
-    size_t count;
     bool somewhere = false;
-    int code = load_copies(c, id, copies, &count, err);
-    *was_marked = false;
+    int code = index_copies(c->r, id, &c->found, err);
     if (code == 0)
-        code = repository_stopped(r, err);
+        code = repository_stopped(c->r, err);
     if (code != 0)
         return code;
-    for (size_t i = 0; i < count; i++)
-        *was_marked |= blob_is_live(c, copies[i].number);
+    *was_marked = is_marked(c);
     if (*was_marked)
         return 0;
-    for (size_t t = 0; t < replicas_count(r->replicas); t++) {
-        const struct copy *best = NULL;
-        for (size_t i = 0; i < count; i++) {
-            if ((r->packs[copies[i].pack].present >> t & 1) && (!best || is_better(&copies[i], best)))
-                best = &copies[i];
-        }
-        if (best)
-            mark_number(c, best->number);
-        somewhere |= best != NULL;
-    }
-    if (somewhere)
-        return 0;
+    code = mark_copies(c, &somewhere, err);
+    if (code != 0 || somewhere)
+        return code;
     char hex[ID_HEX_SIZE];
     id_to_hex(id, hex);
     code = error_set(
-        err, repository_nowhere(r),
+        err, repository_nowhere(c->r),
         "blob %.16s, which a snapshot needs, is on no target that can be reached: nothing is removed", hex);
     return error_hint(
         err, "%s",

@@ -15,8 +15,12 @@ struct collection;
 int collection_new(struct repository *repository, struct collection **collection, struct error *err);
 void collection_free(struct collection *collection);
 
-/* Marks a blob that a live snapshot needs; of several copies on a target the one in the lowest-named pack is
- * marked. *was_marked: it was before. INTEGRITY if no target has it. */
+/* What is marked from now on is what snapshots of this host, or of its dedup group, need. */
+void collection_mark_for(struct collection *collection, const struct id16 *host);
+/* Marks a blob that a live snapshot needs; of several copies on a target that the group wrote the one in the
+ * lowest-named pack is marked. One that another group wrote takes the place of none: it cannot be opened
+ * here, and may be anything; where there are only such all are marked. *was_marked: it was before, for this
+ * group. INTEGRITY if no target has it. */
 int collection_mark(struct collection *collection, const struct id *id, bool *was_marked, struct error *err);
 
 struct collect_result {

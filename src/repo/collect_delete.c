@@ -11,8 +11,8 @@ struct condemned_list {
     struct id_map *waiting; /* the others */
 };
 
-/* When it was written, at the latest: the clock of who wrote it may have been behind those of the stores. What
- * this collection itself wrote came after every lease that was read since. */
+/* When it was written, at the latest: the clock of who wrote it may have been behind those of the stores.
+ * What this collection itself wrote came after every lease that was read since. */
 static int64_t event_time(const struct collection *c, const struct object_seen *object,
                           const struct event *event)
 {

@@ -11,7 +11,10 @@ enum fate { FATE_KEEP, FATE_DEAD, FATE_REPACK };
 
 struct collection {
     struct repository *r;
-    uint8_t *live; /* bitmap over blob numbers */
+    uint8_t *live;   /* bitmap over blob numbers */
+    uint8_t *marked; /* the same, of these what the snapshots at hand need */
+    bool *own;       /* by host of the keyring: of the dedup group whose snapshots are at hand */
+    struct index_copies found;
     uint64_t blob_limit;
     uint8_t *fates;           /* by pack number */
     uint64_t pack_limit;      /* numbers from here on were written by this collection */

@@ -23,6 +23,12 @@ static void grow_packs(struct repository *r, uint64_t number)
     r->pack_capacity = capacity;
 }
 
+static uint16_t author_place(const struct keyring *keyring, const struct id16 *author)
+{
+    const struct host *host = keyring_find_host(keyring, author);
+    return (uint16_t)(host ? (size_t)(host - keyring->hosts) : keyring->host_count);
+}
+
 static void add_pack(struct repository *r, const struct catalog_pack *pack, uint32_t present, uint8_t flags)
 {
     grow_packs(r, pack->number);
@@ -37,6 +43,7 @@ static void add_pack(struct repository *r, const struct catalog_pack *pack, uint
     *state = (struct pack_state){.first_blob = pack->first_blob,
                                  .blob_count = pack->blob_count,
                                  .present = present,
+                                 .author = author_place(&r->chain.keyring, &pack->author),
                                  .kind = pack->kind,
                                  .flags = flags,
                                  .known = true};
@@ -201,14 +208,32 @@ bool index_is_sparse(const struct repository *r, uint64_t pack, uint32_t frame)
 typedef bool copy_callback(struct repository *r, const struct blob_location *copy, uint64_t blob,
                            void *context);
 
-#define CANDIDATES_MAX 64
+#define CANDIDATES_USUAL 64
+
+/* All of them: whoever lists many false ones must not hide those that are good. *numbers is the array `few`,
+ * or allocated. */
+static int find_candidates(struct repository *r, const struct id *id, uint64_t few[CANDIDATES_USUAL],
+                           uint64_t **numbers, size_t *count, struct error *err)
+{
+    size_t max = CANDIDATES_USUAL;
+    *numbers = few;
+    int code = catalog_find_blobs(r->catalog, id, few, max, count, err);
+    while (code == 0 && *count == max) {
+        if (*numbers != few)
+            free(*numbers);
+        max *= 8;
+        *numbers = memory_alloc_array(max, sizeof **numbers);
+        code = catalog_find_blobs(r->catalog, id, *numbers, max, count, err);
+    }
+    return code;
+}
 
 static int each_copy(struct repository *r, const struct id *id, copy_callback *callback, void *context,
                      struct error *err)
 {
-    uint64_t numbers[CANDIDATES_MAX];
+    uint64_t few[CANDIDATES_USUAL], *numbers;
     size_t count;
-    int code = catalog_find_blobs(r->catalog, id, numbers, CANDIDATES_MAX, &count, err);
+    int code = find_candidates(r, id, few, &numbers, &count, err);
     for (size_t i = 0; i < count && code == 0; i++) {
         uint64_t pack = index_pack_of_blob(r, numbers[i]);
         if (!pack)
@@ -228,6 +253,8 @@ static int each_copy(struct repository *r, const struct id *id, copy_callback *c
         if (callback(r, &copy, numbers[i], context))
             break;
     }
+    if (numbers != few)
+        free(numbers);
     return code;
 }
 
@@ -262,15 +289,25 @@ struct copies {
     struct blob_location *list;
     size_t count;
     uint32_t active;
+    uint16_t authors[BLOB_COPIES_MAX];
 };
+
+/* So that one who lists many false ones leaves room for those of others. */
+#define COPIES_OF_AUTHOR_MAX 3
 
 static bool collect_copy(struct repository *r, const struct blob_location *copy, uint64_t blob, void *context)
 {
     (void)blob;
     struct copies *copies = context;
     const struct pack_state *p = &r->packs[copy->pack];
+    size_t of_author = 0;
     if (!(p->present & copies->active))
         return false;
+    for (size_t i = 0; i < copies->count; i++)
+        of_author += copies->authors[i] == p->author;
+    if (of_author == COPIES_OF_AUTHOR_MAX)
+        return false;
+    copies->authors[copies->count] = p->author;
     size_t at = copies->count++;
     /* Copies that are to be deleted come last. */
     if (p->flags & PACK_CONDEMNED)
@@ -285,7 +322,7 @@ static bool collect_copy(struct repository *r, const struct blob_location *copy,
 int blobs_locate(struct repository *r, const struct id *id, struct blob_location *list, size_t *count,
                  struct error *err)
 {
-    struct copies copies = {list, 0, repository_active_mask(r)};
+    struct copies copies = {.list = list, .active = repository_active_mask(r)};
     pthread_mutex_lock(&r->index_lock);
     int code = each_copy(r, id, collect_copy, &copies, err);
     pthread_mutex_unlock(&r->index_lock);
@@ -293,27 +330,21 @@ int blobs_locate(struct repository *r, const struct id *id, struct blob_location
     return code;
 }
 
-struct index_copies {
-    struct index_copy *list;
-    size_t count, max;
-};
-
 static bool collect_index_copy(struct repository *r, const struct blob_location *copy, uint64_t blob,
                                void *context)
 {
     (void)r;
     struct index_copies *copies = context;
+    memory_reserve_one(copies->list, copies->count, copies->capacity);
     copies->list[copies->count++] = (struct index_copy){blob, copy->pack, copy->frame};
-    return copies->count == copies->max;
+    return false;
 }
 
-int index_copies(struct repository *r, const struct id *id, struct index_copy *list, size_t max,
-                 size_t *count, struct error *err)
+int index_copies(struct repository *r, const struct id *id, struct index_copies *copies, struct error *err)
 {
-    struct index_copies copies = {list, 0, max};
+    copies->count = 0;
     pthread_mutex_lock(&r->index_lock);
-    int code = each_copy(r, id, collect_index_copy, &copies, err);
+    int code = each_copy(r, id, collect_index_copy, copies, err);
     pthread_mutex_unlock(&r->index_lock);
-    *count = copies.count;
     return code;
 }

@@ -36,6 +36,7 @@ struct pack_state {
     uint64_t first_blob;
     uint32_t blob_count;
     uint32_t present; /* bit per target */
+    uint16_t author;  /* who wrote it: a place in the keyring's hosts, or their number for somebody else */
     uint8_t kind;
     uint8_t flags;
     bool known; /* the number is in use */
@@ -210,9 +211,13 @@ struct index_copy {
     uint64_t blob, pack;
     uint32_t frame;
 };
-/* Every copy the index knows, present anywhere or not. Takes the lock. */
-int index_copies(struct repository *r, const struct id *id, struct index_copy *copies, size_t max,
-                 size_t *count, struct error *err);
+struct index_copies {
+    struct index_copy *list; /* the caller's to free */
+    size_t count, capacity;
+};
+/* Every copy the index knows, present anywhere or not, takes the place of what is in copies. Takes the lock.
+ */
+int index_copies(struct repository *r, const struct id *id, struct index_copies *copies, struct error *err);
 /* held: the targets, a bit each, that hold a pack and a segment that lists it, by its number, pack_capacity
  * of them. A pack is there only where both are: another host finds no more. */
 int index_held(struct repository *r, uint32_t *held, struct error *err);

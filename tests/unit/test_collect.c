@@ -34,7 +34,7 @@ static void came_before(int seconds)
           (long long)time(NULL) - ahead - seconds);
 }
 
-/* ---- two hosts: "web" may prune, "db" writes ---- */
+/* ---- the hosts: "web" may prune, the others write ---- */
 
 static void become(const char *host)
 {
@@ -55,13 +55,14 @@ static void add_host(const char *name)
     person_key_cleanse(&person);
 }
 
-static void two_hosts(void)
+static void some_hosts(void)
 {
     ahead = 0;
     setup();
     shell("mv host.key web.key");
     become("web");
     add_host("db");
+    add_host("thief");
 }
 
 static struct repository *open_as(const char *host)
@@ -72,12 +73,39 @@ static struct repository *open_as(const char *host)
 
 /* ---- what they write ---- */
 
-static void blob_of(struct repository *r, uint64_t seed, uint8_t blob[BLOB], struct id *id)
+static void hash(struct repository *r, enum blob_kind kind, struct bytes plain, struct id *id)
 {
     struct blob_hasher *hasher = blob_hasher_new(repository_secrets(r));
-    repeatable_bytes(blob, BLOB, seed);
-    blob_hasher_run(hasher, BLOB_DATA, bytes_of(blob, BLOB), id);
+    blob_hasher_run(hasher, kind, plain, id);
     blob_hasher_free(hasher);
+}
+
+static void blob_of(struct repository *r, uint64_t seed, uint8_t blob[BLOB], struct id *id)
+{
+    repeatable_bytes(blob, BLOB, seed);
+    hash(r, BLOB_DATA, bytes_of(blob, BLOB), id);
+}
+
+static void tree_of(const struct id *data, struct buffer *tree)
+{
+    struct extent extent = {.blob = *data, .length = BLOB};
+    struct node node = {
+        .name = bytes_of_string("file"), .type = NODE_FILE, .size = BLOB, .content = {&extent, 1}};
+    tree_encode(&node, 1, tree);
+}
+
+static struct id write_snapshot(struct repository *r, const struct id *meta, size_t size, int64_t when)
+{
+    struct id snapshot;
+    struct extent root = {.blob = *meta, .length = (uint32_t)size};
+    struct manifest m = {.job = "files",
+                         .classes = CLASS_MANUAL,
+                         .started = when,
+                         .ended = when,
+                         .root = {&root, 1},
+                         .source_type = "files"};
+    MUST(snapshot_write(r, &m, &snapshot, &err));
+    return snapshot;
 }
 
 /* A snapshot of one file with the bytes of a seed. */
@@ -95,21 +123,10 @@ static struct id back_up(struct repository *r, uint64_t seed)
     if (store)
         MUST(blob_group_add(group, 0, &data, bytes_of(blob, BLOB), &err));
     MUST(blob_group_flush(group, &err));
-    struct extent extent = {.blob = data, .length = BLOB};
-    struct node node = {
-        .name = bytes_of_string("file"), .type = NODE_FILE, .size = BLOB, .content = {&extent, 1}};
-    tree_encode(&node, 1, &tree);
+    tree_of(&data, &tree);
     MUST(blob_writer_store_tree(writer, buffer_bytes(&tree), &meta, &err));
     MUST(blob_writer_commit(writer, &err));
-    struct extent root = {.blob = meta, .length = (uint32_t)tree.size};
-    int64_t now = (int64_t)time(NULL);
-    struct manifest m = {.job = "files",
-                         .classes = CLASS_MANUAL,
-                         .started = now,
-                         .ended = now,
-                         .root = {&root, 1},
-                         .source_type = "files"};
-    MUST(snapshot_write(r, &m, &snapshot, &err));
+    snapshot = write_snapshot(r, &meta, tree.size, (int64_t)time(NULL));
     blob_group_free(group);
     blob_writer_free(writer);
     buffer_free(&tree);
@@ -237,16 +254,65 @@ START_TEST(a_prune_whose_clock_is_behind_waits_for_writers)
 }
 END_TEST
 
+/* Packs with garbage that is said to be a blob, many times over. */
+static void claim(struct repository *r, enum blob_kind kind, const struct id *id)
+{
+    uint8_t garbage[100];
+    for (uint64_t pack = 0; pack < 8; pack++) {
+        struct blob_writer *writer;
+        MUST(blob_writer_new(r, &writer, &err));
+        struct blob_group *group = blob_group_new(writer, kind);
+        repeatable_bytes(garbage, sizeof garbage, 1000 + pack);
+        for (int i = 0; i < 10; i++)
+            MUST(blob_group_add(group, 0, id, bytes_of(garbage, sizeof garbage), &err));
+        MUST(blob_group_flush(group, &err));
+        MUST(blob_writer_commit(writer, &err));
+        MUST(segments_settle(r, &err));
+        blob_group_free(group);
+        blob_writer_free(writer);
+    }
+}
+
+/* With a stolen key: of several copies prune keeps the lowest-named, and nobody who prunes can open it. */
+START_TEST(what_another_host_claims_to_hold_displaces_nothing)
+{
+    struct collect_result result;
+    struct buffer tree = {0}, read = {0};
+    struct id data, meta;
+    uint8_t blob[BLOB];
+    struct repository *r = open_as("thief");
+    blob_of(r, 1, blob, &data);
+    tree_of(&data, &tree);
+    hash(r, BLOB_META, buffer_bytes(&tree), &meta);
+    claim(r, BLOB_DATA, &data);
+    claim(r, BLOB_META, &meta);
+    write_snapshot(r, &meta, tree.size, (int64_t)time(NULL) - 1000); /* that comes first */
+    repository_close(r);
+    back_up_as("db", 1);
+    ck_assert(has("db", 1));
+    r = open_as("web");
+    MUST(blobs_fetch_tree(r, &meta, &read, &err));
+    ck_assert(bytes_equal(buffer_bytes(&read), buffer_bytes(&tree)));
+    repository_close(r);
+    prune(&result);
+    ck_assert_uint_eq(result.dead_packs, 14);
+    ck_assert(has("db", 1));
+    buffer_free(&tree);
+    buffer_free(&read);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("collect");
     TCase *tests = tcase_create("collect");
-    tcase_add_checked_fixture(tests, two_hosts, remove_folder);
+    tcase_add_checked_fixture(tests, some_hosts, remove_folder);
     tcase_set_timeout(tests, 0);
     tcase_add_test(tests, what_is_dead_goes);
     tcase_add_test(tests, a_snapshot_that_comes_while_prune_works_stays_whole);
     tcase_add_test(tests, a_writer_whose_clock_is_ahead_is_waited_for);
     tcase_add_test(tests, a_prune_whose_clock_is_behind_waits_for_writers);
+    tcase_add_test(tests, what_another_host_claims_to_hold_displaces_nothing);
     suite_add_tcase(suite, tests);
     SRunner *runner = srunner_create(suite);
     srunner_run_all(runner, CK_NORMAL);

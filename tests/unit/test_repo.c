@@ -135,7 +135,7 @@ START_TEST(blobs_are_stored_once_and_known_on_every_target)
     store_blobs(r, &data, &meta);
     repository_close(r);
     for (int again = 0; again < 2; again++) { /* then without what this machine remembers */
-        struct index_copy copies[BLOB_COPIES_MAX];
+        struct index_copies copies = {0};
         struct blob_location locations[BLOB_COPIES_MAX];
         size_t count;
         bool known;
@@ -144,8 +144,9 @@ START_TEST(blobs_are_stored_once_and_known_on_every_target)
             MUST(index_knows(r, &data, mask, &known, &err));
             ck_assert_msg(known, "not on targets %u", mask);
         }
-        MUST(index_copies(r, &data, copies, BLOB_COPIES_MAX, &count, &err));
-        ck_assert_uint_eq(count, 1);
+        MUST(index_copies(r, &data, &copies, &err));
+        ck_assert_uint_eq(copies.count, 1);
+        free(copies.list);
         MUST(blobs_locate(r, &meta, locations, &count, &err));
         ck_assert_uint_eq(count, 1);
         ck_assert_uint_eq(locations[0].length, 5000);
@@ -291,8 +292,7 @@ static uint64_t list_large_pack(struct repository *r, uint64_t seed)
 START_TEST(packs_of_many_blobs_take_several_segments_that_are_read_back)
 {
     uint64_t packs[3];
-    struct index_copy copy;
-    size_t count;
+    struct index_copies copies = {0};
     struct repository *r = open_synced(REPOSITORY_WRITE);
     for (size_t i = 0; i < 3; i++)
         packs[i] = list_large_pack(r, 1000000 * (i + 1));
@@ -310,9 +310,9 @@ START_TEST(packs_of_many_blobs_take_several_segments_that_are_read_back)
         ck_assert_uint_eq(r->segment_count, written);
         for (size_t i = 0; i < 3; i++) {
             struct id last = some_id(1000000 * (i + 1) + PACK_BLOBS_MAX - 1);
-            MUST(index_copies(r, &last, &copy, 1, &count, &err));
-            ck_assert_uint_eq(count, 1);
-            packs[i] = copy.pack;
+            MUST(index_copies(r, &last, &copies, &err));
+            ck_assert_uint_eq(copies.count, 1);
+            packs[i] = copies.list[0].pack;
         }
         for (size_t i = 0; i < r->segment_count; i++) {
             ck_assert_int_eq(r->segments[i].obsolete, replaced && r->segments[i].supersedes.count == 0);
@@ -324,6 +324,7 @@ START_TEST(packs_of_many_blobs_take_several_segments_that_are_read_back)
             MUST(segments_settle(r, &err));
         }
     }
+    free(copies.list);
     repository_close(r);
 }
 END_TEST
@@ -331,14 +332,13 @@ END_TEST
 START_TEST(a_condemned_pack_counts_as_absent)
 {
     struct id data, meta;
-    struct index_copy copy;
-    size_t count;
+    struct index_copies copies = {0};
     bool known;
     struct repository *r = open_synced(REPOSITORY_WRITE);
     store_blobs(r, &data, &meta);
-    MUST(index_copies(r, &data, &copy, 1, &count, &err));
+    MUST(index_copies(r, &data, &copies, &err));
     struct catalog_pack pack;
-    MUST(catalog_pack_by_number(repository_catalog(r), copy.pack, &pack, &err));
+    MUST(catalog_pack_by_number(repository_catalog(r), copies.list[0].pack, &pack, &err));
     struct event event = {.type = EVENT_CONDEMN, .reason = "test", .packs = {&pack.sha256, 1}};
     MUST(event_write(r, &event, &err));
     MUST(repository_sync(r, &err));
@@ -346,6 +346,7 @@ START_TEST(a_condemned_pack_counts_as_absent)
     ck_assert(!known);
     MUST(index_knows(r, &meta, 3, &known, &err));
     ck_assert(known);
+    free(copies.list);
     repository_close(r);
 }
 END_TEST
