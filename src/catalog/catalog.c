@@ -75,7 +75,8 @@ static int prepare_all(struct catalog *catalog)
         [SEGMENT_ADD] = "INSERT INTO segment (sha256, body) VALUES (?, ?)",
         [SEGMENT_FIND] = "SELECT number FROM segment WHERE sha256 = ?",
         [SEGMENT_REMOVE] = "DELETE FROM segment WHERE number = ?",
-        [SEGMENT_PACK_ADD] = "INSERT OR IGNORE INTO segment_pack (segment, pack) VALUES (?, ?)",
+        [SEGMENT_PACK_ADD] = "INSERT OR IGNORE INTO segment_pack (segment, pack)"
+                             " SELECT ?1, number FROM pack WHERE number = ?2",
         [SEGMENT_PACK_EACH] = "SELECT pack FROM segment_pack WHERE segment = ? ORDER BY pack",
         [SEGMENT_PACK_REMOVE_SEGMENT] = "DELETE FROM segment_pack WHERE segment = ?",
         [SEGMENT_PACK_REMOVE_PACK] = "DELETE FROM segment_pack WHERE pack = ?",

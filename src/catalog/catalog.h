@@ -46,7 +46,8 @@ struct catalog_pack {
 
 /* Adds a pack (number and first_blob are given here), its serialised entry and its blobs' ids (in
  * table-of-contents order), sorted insertion inside. If it is there already only `pending` is updated
- * (cleared when the new value is false). *number gets its number. */
+ * (cleared when the new value is false). *number gets its number. EXISTS, without a message, if it is there
+ * with another entry and this one is not empty. */
 int catalog_add_pack(struct catalog *catalog, const struct catalog_pack *pack, struct bytes entry,
                      const struct id *ids, uint64_t *number, struct error *err);
 /* Its blobs go too, and its place in segments. One that is not there is a success. */

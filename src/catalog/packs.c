@@ -115,6 +115,17 @@ static int insert_all(struct catalog *catalog, const struct catalog_pack *pack, 
     return code;
 }
 
+static int compare_entry(struct catalog *catalog, uint64_t number, struct bytes entry, struct error *err)
+{
+    sqlite3_stmt *statement = database_statement(catalog, ENTRY_GET);
+    sqlite3_bind_int64(statement, 1, (int64_t)number);
+    int code = database_row(catalog, statement, err);
+    if (code == 0 && !bytes_equal(database_column(statement, 0), entry))
+        code = ERROR_EXISTS;
+    sqlite3_reset(statement);
+    return code == ERROR_NOT_FOUND ? database_error(catalog, SQLITE_CORRUPT, err) : code;
+}
+
 int catalog_add_pack(struct catalog *catalog, const struct catalog_pack *pack, struct bytes entry,
                      const struct id *ids, uint64_t *number, struct error *err)
 {
@@ -125,7 +136,9 @@ int catalog_add_pack(struct catalog *catalog, const struct catalog_pack *pack, s
         code = find_pack(catalog, &pack->sha256, &known, err);
     if (code == 0) {
         *number = known.number;
-        if (known.pending && !pack->pending)
+        if (entry.size)
+            code = compare_entry(catalog, known.number, entry, err);
+        if (code == 0 && known.pending && !pack->pending)
             code = run_on_pack(catalog, PACK_SETTLE, known.number, err);
     } else if (code == ERROR_NOT_FOUND) {
         struct catalog_pack new_pack = *pack;

@@ -13,7 +13,7 @@ struct blob_location {
     uint32_t frame_offset, frame_stored; /* bytes: where the frame lies in the pack */
 };
 
-#define BLOB_COPIES_MAX 8
+#define BLOB_COPIES_MAX 32
 
 /* Every copy of a blob that some target holds, best first. count 0: none. */
 int blobs_locate(struct repository *repository, const struct id *id, struct blob_location *copies,

@@ -293,7 +293,7 @@ struct copies {
 };
 
 /* So that one who lists many false ones leaves room for those of others. */
-#define COPIES_OF_AUTHOR_MAX 3
+#define COPIES_OF_AUTHOR_MAX 8
 
 static bool collect_copy(struct repository *r, const struct blob_location *copy, uint64_t blob, void *context)
 {

@@ -3,6 +3,7 @@
 #include "base/memory.h"
 #include "base/parallel.h"
 #include "crypto/random.h"
+#include "pack/pack.h"
 #include "repo/internal.h"
 
 #include <stdlib.h>
@@ -50,6 +51,100 @@ static int check_segment(struct repository *r, const struct segment *s, const st
     return 0;
 }
 
+static int add_pack(struct repository *r, enum blob_kind kind, const struct pack_entry *entry,
+                    struct bytes serialised, struct arena *arena, uint64_t *number, struct error *err)
+{
+    struct id *ids = arena_alloc_array(arena, entry->contents.blob_count, sizeof *ids);
+    for (size_t i = 0; i < entry->contents.blob_count; i++)
+        ids[i] = entry->contents.blobs[i].id;
+    struct catalog_pack pack = {.sha256 = entry->sha256,
+                                .kind = (uint8_t)kind,
+                                .size = entry->size,
+                                .author = entry->author,
+                                .blob_count = (uint32_t)entry->contents.blob_count};
+    return catalog_add_pack(r->catalog, &pack, serialised, ids, number, err);
+}
+
+/* What the pack says of itself, by its bytes. NOT_FOUND if it is on no target at all. */
+static int read_pack_itself(struct repository *r, const struct id *sha256, struct arena *arena,
+                            struct pack_entry *entry, enum blob_kind *kind, struct error *err)
+{
+    struct buffer bytes = {0};
+    const struct object_seen *object = listing_find(r, FOLDER_PACKS, sha256);
+    if (!object && replicas_active_count(r->replicas) == r->parameters.target_count)
+        return ERROR_NOT_FOUND;
+    if (!object)
+        return error_set(err, ERROR_FAILED,
+                         "another segment says other things of a pack of it, that may be on a target that is "
+                         "left out");
+    int code = object_fetch(r, object, FORMAT_PACK_MAX, &bytes, err);
+    if (code == 0)
+        code = pack_read_entry(&r->secrets, buffer_bytes(&bytes), arena, kind, entry, err);
+    buffer_free(&bytes);
+    return code;
+}
+
+static void warn_of_lie(struct repository *r, const struct id16 *liar, const struct id *pack)
+{
+    char hex[ID_HEX_SIZE];
+    const struct host *host = keyring_find_host(&r->chain.keyring, liar);
+    id_to_hex(pack, hex);
+    log_warning("host %s says of pack %.16s what that does not hold: it is not believed",
+                host ? host->name : "unknown", hex);
+}
+
+/* The catalog gets what the pack says of itself instead of what it knows as *number. */
+static int replace_pack(struct repository *r, struct pack_entry *itself, enum blob_kind kind,
+                        const struct id16 *author, struct arena *arena, uint64_t *number, struct error *err)
+{
+    struct buffer serialised = {0};
+    itself->author = *author;
+    pack_entry_encode(itself, &serialised);
+    int code = catalog_remove_pack(r->catalog, *number, err);
+    if (code == 0)
+        code = add_pack(r, kind, itself, buffer_bytes(&serialised), arena, number, err);
+    buffer_free(&serialised);
+    return code;
+}
+
+/* Two segments say different things of the pack that the catalog knows as *number: whoever has some host's
+ * key could hide so what another host wrote. The pack itself tells who is right. */
+static int settle_dispute(struct repository *r, const struct segment *s, const struct pack_entry *entry,
+                          struct bytes serialised, struct arena *arena, uint64_t *number, struct error *err)
+{
+    struct buffer bytes = {0};
+    struct catalog_pack known;
+    struct pack_entry other, itself;
+    enum blob_kind kind;
+    int code = catalog_pack_by_number(r->catalog, *number, &known, err);
+    if (code == 0)
+        code = catalog_pack_entry(r->catalog, *number, &bytes, err);
+    if (code == ERROR_NOT_FOUND) { /* settled meanwhile */
+        code = add_pack(r, s->kind, entry, serialised, arena, number, err);
+        goto out;
+    }
+    if (code == 0)
+        code = pack_entry_decode(buffer_bytes(&bytes), arena, &other, err);
+    /* Where only the authors differ either will do, see collection_mark(). */
+    if (code != 0 || (known.kind == s->kind && pack_entries_equal(entry, &other, NULL) == 0))
+        goto out;
+    code = read_pack_itself(r, &entry->sha256, arena, &itself, &kind, err);
+    if (code != 0) {
+        code = code == ERROR_NOT_FOUND ? 0 : code;
+        goto out;
+    }
+    bool right = s->kind == kind && pack_entries_equal(entry, &itself, NULL) == 0;
+    if (!right)
+        warn_of_lie(r, &s->host, &entry->sha256);
+    if (known.kind != kind || pack_entries_equal(&other, &itself, NULL) != 0) {
+        warn_of_lie(r, &other.author, &entry->sha256);
+        code = replace_pack(r, &itself, kind, right ? &entry->author : &other.author, arena, number, err);
+    }
+out:
+    buffer_free(&bytes);
+    return code;
+}
+
 static int add_segment_pack(struct repository *r, const struct segment *s, struct bytes serialised,
                             bool may_prune, uint64_t *number, struct error *err)
 {
@@ -58,17 +153,10 @@ static int add_segment_pack(struct repository *r, const struct segment *s, struc
     int code = pack_entry_decode(serialised, &arena, &entry, err);
     if (code == 0 && !may_prune && !id16_equal(&entry.author, &s->host))
         code = error_set(err, ERROR_INTEGRITY, "it lists a pack that its host did not write");
-    if (code == 0) {
-        struct id *ids = arena_alloc_array(&arena, entry.contents.blob_count, sizeof *ids);
-        for (size_t i = 0; i < entry.contents.blob_count; i++)
-            ids[i] = entry.contents.blobs[i].id;
-        struct catalog_pack pack = {.sha256 = entry.sha256,
-                                    .kind = (uint8_t)s->kind,
-                                    .size = entry.size,
-                                    .author = entry.author,
-                                    .blob_count = (uint32_t)entry.contents.blob_count};
-        code = catalog_add_pack(r->catalog, &pack, serialised, ids, number, err);
-    }
+    if (code == 0)
+        code = add_pack(r, s->kind, &entry, serialised, &arena, number, err);
+    while (code == ERROR_EXISTS)
+        code = settle_dispute(r, s, &entry, serialised, &arena, number, err);
     arena_free(&arena);
     return code;
 }

@@ -302,6 +302,83 @@ START_TEST(what_another_host_claims_to_hold_displaces_nothing)
 }
 END_TEST
 
+static void list_pack(struct repository *r, enum blob_kind kind, const struct pack_entry *entry)
+{
+    struct buffer serialised = {0}, body = {0};
+    struct id id;
+    size_t size;
+    pack_entry_encode(entry, &serialised);
+    struct bytes pack = buffer_bytes(&serialised);
+    struct segment s = {
+        .host = repository_host(r)->host, .created = 1, .kind = kind, .packs = &pack, .pack_count = 1};
+    segment_encode(&s, &body);
+    MUST(record_queue(r, OBJECT_INDEX, NULL, 0, buffer_bytes(&body), &id, &size, &err));
+    MUST(replicas_flush(repository_replicas(r), &err));
+    buffer_free(&serialised);
+    buffer_free(&body);
+}
+
+/* The thief lists db's pack as its own: without the blob, or as one of the other kind. */
+static void lie_about(const struct id *data, bool of_kind)
+{
+    struct index_copies copies = {0};
+    struct buffer serialised = {0};
+    struct arena arena = {0};
+    struct pack_entry entry;
+    struct repository *r = open_as("thief");
+    MUST(index_copies(r, data, &copies, &err));
+    ck_assert_uint_eq(copies.count, 1);
+    MUST(catalog_pack_entry(repository_catalog(r), copies.list[0].pack, &serialised, &err));
+    MUST(pack_entry_decode(buffer_bytes(&serialised), &arena, &entry, &err));
+    entry.author = repository_host(r)->host;
+    if (!of_kind)
+        entry.contents.blobs[0].id = some_id(7);
+    list_pack(r, of_kind ? BLOB_META : BLOB_DATA, &entry);
+    repository_close(r);
+    free(copies.list);
+    buffer_free(&serialised);
+    arena_free(&arena);
+}
+
+static bool finds(const char *host, const struct id *blob)
+{
+    struct blob_location copies[BLOB_COPIES_MAX];
+    size_t count;
+    struct repository *r = open_as(host);
+    ck_assert_uint_eq(repository_damage(r), 0);
+    MUST(blobs_locate(r, blob, copies, &count, &err));
+    for (size_t i = 0; i < count; i++)
+        ck_assert_int_eq(r->packs[copies[i].pack].kind, BLOB_DATA);
+    repository_close(r);
+    return count > 0;
+}
+
+START_TEST(what_another_host_says_of_a_pack_is_not_believed)
+{
+    struct collect_result result;
+    struct id data;
+    uint8_t blob[BLOB];
+    back_up_as("db", 1);
+    struct repository *r = open_as("db");
+    blob_of(r, 1, blob, &data);
+    repository_close(r);
+    shell("cp -r target1/index true");
+    lie_about(&data, false);
+    /* After the truth, before it, and together with it. */
+    ck_assert(finds("thief", &data));
+    shell("for f in true/*; do rm target?/index/${f#*/}; done");
+    ck_assert(!finds("web", &data));
+    shell("for t in target1 target2; do cp true/* $t/index; done");
+    ck_assert(finds("web", &data));
+    lie_about(&data, true);
+    shell("rm -r state-web");
+    ck_assert(finds("web", &data));
+    prune(&result);
+    ck_assert_uint_eq(result.dead_packs, 0);
+    ck_assert(has("db", 1));
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("collect");
@@ -313,6 +390,7 @@ int main(void)
     tcase_add_test(tests, a_writer_whose_clock_is_ahead_is_waited_for);
     tcase_add_test(tests, a_prune_whose_clock_is_behind_waits_for_writers);
     tcase_add_test(tests, what_another_host_claims_to_hold_displaces_nothing);
+    tcase_add_test(tests, what_another_host_says_of_a_pack_is_not_believed);
     suite_add_tcase(suite, tests);
     SRunner *runner = srunner_create(suite);
     srunner_run_all(runner, CK_NORMAL);
