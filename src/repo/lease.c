@@ -1,17 +1,23 @@
 /* Leases: put, refreshed, removed. */
 #include "repo/lease.h"
 
+#include "base/file.h"
 #include "base/log.h"
 #include "base/memory.h"
 #include "base/parallel.h"
 #include "crypto/random.h"
 #include "repo/internal.h"
 
+#include <fcntl.h>
 #include <stdatomic.h>
 #include <stdio.h>
+#include <stdlib.h>
+#include <sys/stat.h>
 #include <time.h>
+#include <unistd.h>
 
 #define LEASE_VALUE "lease"
+#define OWNER_VALUE "lease-owner"
 
 struct lease_removal {
     struct repository *r;
@@ -40,15 +46,51 @@ static bool remove_everywhere(struct repository *r, const char *name)
     return !atomic_load(&removal.left);
 }
 
-/* A process of this state folder that was killed left its lease; the lock says that it is gone. */
+/* What a copy of the state folder does not have in common with it, nor the clone of a machine. */
+static void write_owner(struct repository *r, struct buffer *out)
+{
+    char *path = file_join(r->state_folder, "catalog.db");
+    struct stat st = {0};
+    if (stat(path, &st) == 0)
+        buffer_append_format(out, "%llu %llu ", (unsigned long long)st.st_dev, (unsigned long long)st.st_ino);
+    int fd = open("/proc/sys/kernel/random/boot_id", O_RDONLY | O_CLOEXEC);
+    char boot[36];
+    if (fd >= 0) {
+        if (file_read_full(fd, boot, sizeof boot) == (ssize_t)sizeof boot)
+            buffer_append(out, boot, sizeof boot);
+        close(fd);
+    }
+    free(path);
+}
+
+/* A process of this state folder that was killed left its lease; the lock says that it is gone. But it says
+ * nothing of the machine that this one, or its state folder, was copied from: that may be at work. */
 static void remove_left_over(struct repository *r)
 {
-    struct buffer name = {0};
+    struct buffer name = {0}, owner = {0}, own = {0};
     struct object_name parsed;
+    write_owner(r, &own);
     if (catalog_get_value(r->catalog, LEASE_VALUE, &name, NULL) == 0 &&
+        catalog_get_value(r->catalog, OWNER_VALUE, &owner, NULL) == 0 &&
+        bytes_equal(buffer_bytes(&owner), buffer_bytes(&own)) &&
         object_name_parse(buffer_string(&name), &parsed) && parsed.folder == FOLDER_LEASES)
         remove_everywhere(r, buffer_string(&name));
     buffer_free(&name);
+    buffer_free(&owner);
+    buffer_free(&own);
+}
+
+static int note_lease(struct repository *r, struct error *err)
+{
+    struct buffer own = {0};
+    write_owner(r, &own);
+    int code = catalog_put_value(r->catalog, OWNER_VALUE, buffer_bytes(&own), err);
+    if (code == 0)
+        code = catalog_put_value(r->catalog, LEASE_VALUE, bytes_of_string(r->lease_name), err);
+    if (code == 0)
+        code = catalog_commit(r->catalog, err);
+    buffer_free(&own);
+    return code;
 }
 
 static int put_lease(struct repository *r, struct error *err)
@@ -73,9 +115,7 @@ static int put_lease(struct repository *r, struct error *err)
         return code;
     object_name_timed("leases", lease.refreshed, &id, r->lease_name);
     r->lease_refreshed = lease.refreshed;
-    code = catalog_put_value(r->catalog, LEASE_VALUE, bytes_of_string(r->lease_name), err);
-    if (code == 0)
-        code = catalog_commit(r->catalog, err);
+    code = note_lease(r, err);
     if (*old)
         remove_everywhere(r, old);
     return code;

@@ -379,6 +379,30 @@ START_TEST(what_another_host_says_of_a_pack_is_not_believed)
 }
 END_TEST
 
+/* Of a virtual machine, or of its state folder: both have the same host key. */
+START_TEST(the_clone_of_a_machine_at_work_leaves_it_its_lease)
+{
+    struct collect_result result;
+    forget(back_up_as("db", 1));
+    came_before(9 * HOUR);
+    struct repository *r = open_as("db");
+    shell("cp -a state-db state-clone; cp -a db.key clone.key");
+    back_up_as("clone", 2);
+    prune(&result);
+    ck_assert_uint_eq(result.delayed_packs, 2);
+    back_up(r, 1);
+    repository_close(r);
+    prune(NULL);
+    ck_assert(has("db", 1));
+    /* Its own that was killed it takes away. */
+    r = open_as("clone");
+    r->lease_name[0] = 0; /* killed */
+    repository_close(r);
+    repository_close(open_as("clone"));
+    shell("! ls target?/leases | grep -q -");
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("collect");
@@ -391,6 +415,7 @@ int main(void)
     tcase_add_test(tests, a_prune_whose_clock_is_behind_waits_for_writers);
     tcase_add_test(tests, what_another_host_claims_to_hold_displaces_nothing);
     tcase_add_test(tests, what_another_host_says_of_a_pack_is_not_believed);
+    tcase_add_test(tests, the_clone_of_a_machine_at_work_leaves_it_its_lease);
     suite_add_tcase(suite, tests);
     SRunner *runner = srunner_create(suite);
     srunner_run_all(runner, CK_NORMAL);
