@@ -17,6 +17,23 @@ struct marks {
     struct id_map *pins; /* value: time of the event << 1 | pinned */
 };
 
+/* A host without the role prune unpins its own: a thief of its key must not leave others' to the rotation. */
+static bool may_unpin(struct repository *r, const struct id16 *host, const struct id *snapshot)
+{
+    struct object_seen *object = listing_find(r, FOLDER_SNAPSHOTS, snapshot);
+    struct buffer body = {0};
+    struct arena arena = {0};
+    struct manifest manifest;
+    if (r->offline || keyring_host_may_prune(&r->chain.keyring, host))
+        return true;
+    bool own = object && !object->damaged && record_load(r, OBJECT_MANIFEST, object, &body, NULL) == 0 &&
+               manifest_decode(buffer_bytes(&body), &arena, &manifest, NULL) == 0 &&
+               id16_equal(&manifest.host, host);
+    arena_free(&arena);
+    buffer_free(&body);
+    return own;
+}
+
 static int note_event(struct repository *r, const struct object_seen *object, const struct event *event,
                       void *context, struct error *err)
 {
@@ -31,7 +48,8 @@ static int note_event(struct repository *r, const struct object_seen *object, co
                 id_map_put(marks->forgotten, id, 1);
             else
                 log_warning("a forget event of a host that may not prune is ignored");
-        } else if (event->type == EVENT_PIN || event->type == EVENT_UNPIN) {
+        } else if (event->type == EVENT_PIN ||
+                   (event->type == EVENT_UNPIN && may_unpin(r, &event->host, id))) {
             uint64_t old = 0, value = (uint64_t)event->created << 1 | (event->type == EVENT_PIN);
             /* The newer one counts; of two at one time the one that keeps more. */
             if (!id_map_get(marks->pins, id, &old) || value > old)
@@ -327,13 +345,19 @@ static int look_for_pins(struct repository *r, const struct object_seen *object,
 
 int snapshots_pin(struct repository *r, const struct id *ids, size_t count, bool pin, struct error *err)
 {
+    for (size_t i = 0; i < count && !pin; i++) {
+        if (may_unpin(r, &r->host_key.host, &ids[i]))
+            continue;
+        error_set(err, ERROR_DENIED, "this host may write but not prune: it unpins its own snapshots only");
+        return error_hint(err, "run the command on a host with the role prune");
+    }
     /* After what it changes, also within one second or by a clock that is behind. */
     struct pin_search search = {ids, count, 0};
     int code = events_each(r, look_for_pins, &search, err);
     if (code != 0)
         return code;
     struct event event = {.type = pin ? EVENT_PIN : EVENT_UNPIN,
-                          .created = search.newest + 1,
+                          .created = search.newest < INT64_MAX ? search.newest + 1 : INT64_MAX,
                           .reason = "",
                           .snapshots = {(struct id *)(uintptr_t)ids, count}};
     return event_write(r, &event, err);

@@ -207,7 +207,8 @@ class World:
         key = self.some_snapshot()
         if key:
             pinned = self.snapshots[key].pinned = not self.snapshots[key].pinned
-            self.run(self.rng.choice(self.hosts), "-q", "pin" if pinned else "unpin", key, expect=(6,) if self.away else (0,))
+            host = self.rng.choice(self.hosts) if pinned else self.pruner()
+            self.run(host, "-q", "pin" if pinned else "unpin", key, expect=(6,) if self.away else (0,))
             self.wrote(complete=False)
             self.check_listing()
 

@@ -379,6 +379,45 @@ START_TEST(what_another_host_says_of_a_pack_is_not_believed)
 }
 END_TEST
 
+static bool is_pinned(const struct id *snapshot)
+{
+    struct snapshot_list list;
+    bool pinned = false;
+    struct repository *r = open_as("web");
+    MUST(snapshots_load(r, &list, &err));
+    for (size_t i = 0; i < list.count; i++)
+        pinned |= id_equal(&list.list[i].sha256, snapshot) && list.list[i].pinned;
+    snapshots_free(&list);
+    repository_close(r);
+    return pinned;
+}
+
+START_TEST(a_host_that_may_not_prune_unpins_its_own_only)
+{
+    struct id id = back_up_as("db", 1);
+    struct event unpin = {
+        .type = EVENT_UNPIN, .reason = "", .created = (int64_t)time(NULL) + 10, .snapshots = {&id, 1}};
+    struct repository *r = open_as("db");
+    MUST(snapshots_pin(r, &id, 1, true, &err));
+    repository_close(r);
+    r = open_as("thief");
+    REFUSES(ERROR_DENIED, snapshots_pin(r, &id, 1, false, &err));
+    MUST(event_write(r, &unpin, &err));
+    repository_close(r);
+    ck_assert(is_pinned(&id));
+    for (int host = 0; host < 2; host++) {
+        r = open_as(host ? "web" : "db");
+        MUST(snapshots_pin(r, &id, 1, false, &err));
+        repository_close(r);
+        ck_assert(!is_pinned(&id));
+        r = open_as("thief");
+        MUST(snapshots_pin(r, &id, 1, true, &err));
+        repository_close(r);
+        ck_assert(is_pinned(&id));
+    }
+}
+END_TEST
+
 /* Of a virtual machine, or of its state folder: both have the same host key. */
 START_TEST(the_clone_of_a_machine_at_work_leaves_it_its_lease)
 {
@@ -416,6 +455,7 @@ int main(void)
     tcase_add_test(tests, what_another_host_claims_to_hold_displaces_nothing);
     tcase_add_test(tests, what_another_host_says_of_a_pack_is_not_believed);
     tcase_add_test(tests, the_clone_of_a_machine_at_work_leaves_it_its_lease);
+    tcase_add_test(tests, a_host_that_may_not_prune_unpins_its_own_only);
     suite_add_tcase(suite, tests);
     SRunner *runner = srunner_create(suite);
     srunner_run_all(runner, CK_NORMAL);
