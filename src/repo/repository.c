@@ -103,13 +103,15 @@ static int open_state(struct repository *r, struct error *err)
 struct fetched_keys {
     struct keyring_candidate *candidates; /* their bytes are allocated one by one */
     size_t count, capacity, damaged;
-    size_t bytes;
+    size_t targets, before; /* how many share the bounds; candidates of those that were asked before */
+    size_t bytes;           /* of this target */
     struct storage *storage;
     struct error outage;  /* why the target's keyrings cannot be told */
     struct error refusal; /* of the first that was not given out */
 };
 
-/* Far more than anybody makes; whoever plants more only makes the real ones fail to be found. */
+/* Far more than anybody makes; whoever plants more only makes the real ones fail to be found, and only on
+ * that target: each has its share. */
 #define KEYRINGS_MAX 4096
 #define KEYRINGS_BYTES_MAX ((size_t)128 << 20)
 
@@ -118,7 +120,8 @@ static int fetch_keyring(const struct storage_object *object, void *context)
     struct fetched_keys *keys = context;
     struct object_name name;
     if (!object_name_parse(object->name, &name) || name.folder != FOLDER_KEYRING ||
-        keys->count == KEYRINGS_MAX || keys->bytes > KEYRINGS_BYTES_MAX)
+        keys->count - keys->before >= KEYRINGS_MAX / keys->targets ||
+        keys->bytes > KEYRINGS_BYTES_MAX / keys->targets)
         return 0;
     struct buffer bytes = {0};
     struct error why;
@@ -170,13 +173,15 @@ static void free_keys(struct fetched_keys *keys)
 static int open_keyring(struct repository *r, const struct id16 *repository, const struct id *root,
                         struct error *err)
 {
-    struct fetched_keys keys = {0};
+    struct fetched_keys keys = {.targets = replicas_count(r->replicas)};
     struct error last = {0};
     for (size_t t = 0; t < replicas_count(r->replicas); t++) {
         if (!replicas_is_active(r->replicas, t))
             continue;
         struct error why;
         keys.storage = replicas_storage(r->replicas, t);
+        keys.before = keys.count;
+        keys.bytes = 0;
         keys.outage.code = 0;
         if (storage_list(keys.storage, "keys/", fetch_keyring, &keys, &why) == 0)
             continue;
