@@ -62,6 +62,24 @@ struct pack_load {
     size_t dropped_count, dropped_capacity;
 };
 
+/* The targets of mask that have it in another size than the index says. Where versions are kept, older ones
+ * may be good. */
+static uint32_t cut_short(struct repository *r, const struct object_seen *object, uint64_t size)
+{
+    char name[OBJECT_NAME_MAX];
+    uint32_t bad = 0;
+    object_seen_name(object, name);
+    for (size_t t = 0; t < replicas_count(r->replicas); t++) {
+        struct storage *storage = replicas_storage(r->replicas, t);
+        uint64_t there;
+        if (object->mask >> t & 1 && replicas_is_active(r->replicas, t) &&
+            !(storage_features(storage) & STORAGE_VERSIONS) &&
+            storage_head(storage, name, &there, NULL, NULL) == 0 && there != size)
+            bad |= 1u << t;
+    }
+    return bad;
+}
+
 static int note_pack(const struct catalog_pack *pack, void *context)
 {
     struct pack_load *load = context;
@@ -70,6 +88,8 @@ static int note_pack(const struct catalog_pack *pack, void *context)
     uint32_t present = object ? object->mask : 0;
     if (object && object->size && object->size != pack->size)
         present = 0; /* cut short, or not this pack: as good as absent */
+    else if (object && !object->size)
+        present &= ~cut_short(r, object, pack->size);
     uint32_t active = repository_active_mask(r);
     if (pack->pending && !(present & active)) {
         /* Of a run that ended before it was uploaded: nothing relies on it yet. */

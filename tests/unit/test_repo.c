@@ -435,6 +435,18 @@ START_TEST(a_target_gets_back_what_it_lost)
     ck_assert_uint_eq(copied, 0);
     repository_close(r);
     shell("diff -r before target2");
+    /* Cut short counts as lost, on that target. */
+    shell("chmod u+w target2/packs/*/*; truncate -s -1 target2/packs/*/*");
+    r = open_synced(REPOSITORY_WRITE);
+    MUST(index_knows(r, &data, 1, &known, &err));
+    ck_assert(known);
+    MUST(index_knows(r, &data, 2, &known, &err));
+    ck_assert(!known);
+    MUST(repository_catch_up(r, false, 0, &copied, &err));
+    MUST(index_knows(r, &data, 3, &known, &err));
+    ck_assert(known);
+    repository_close(r);
+    shell("diff -r before target2");
 }
 END_TEST
 
