@@ -122,7 +122,7 @@ objects() { store_list 1 | grep -v ' leases/'; }
     echo x >"$WORK/source/x"
     holdfast -q backup
     sed -e 's|host.key|other.key|; s|/state"|/state2"|; s|paths = .*;|&|' "$WORK/holdfast.conf" >"$WORK/other.conf"
-    printf '#!/bin/sh\nwhile [ -e %s/slow ]; do sleep 0.1; done\n' "$WORK" >"$WORK/dump"
+    printf '#!/bin/sh\nwhile [ -e %s/slow ]; do sleep 0.1; done\necho x\n' "$WORK" >"$WORK/dump"
     chmod +x "$WORK/dump"
     sed -i "s|source = { type = \"files\"; paths = \\[ \"$WORK/source\" \\]; };|source = { type = \"command\"; command = [ \"$WORK/dump\" ]; };|" "$WORK/other.conf"
     touch "$WORK/slow"
