@@ -193,7 +193,8 @@ static int64_t shortest_keep(const struct config_keep *k)
         if (days[i] > 0 && (!shortest || days[i] < shortest))
             shortest = days[i];
     }
-    return shortest;
+    int64_t within = k->within / 86400; /* which keeps whatever the numbers would let go */
+    return shortest && within > shortest ? within : shortest;
 }
 
 void targets_warn_of_locks(const struct config *config)

@@ -266,6 +266,12 @@ versions() {
     run holdfast check-config
     [ "$status" -eq 0 ]
     [[ $output == *"locks objects for 30 days, and job files keeps some snapshots for 7"* ]]
+    for keep in 'daily = 30;' 'daily = 7; within = "30d";' 'within = "2d";'; do
+        write_targets_config "$(lock_target 30d)" "source = { type = \"files\"; paths = [ \"$WORK/source\" ]; }; keep = { $keep };"
+        run holdfast check-config
+        [ "$status" -eq 0 ]
+        [[ $output != *warning* ]]
+    done
 }
 
 @test "status says when locks end and who says so, and warns when they end soon because no prune moves them on" {
