@@ -1,6 +1,7 @@
 #include "cli/verify_print.h"
 
 #include "base/log.h"
+#include "base/memory.h"
 #include "base/text.h"
 #include "cli/output.h"
 #include "cli/progress.h"
@@ -23,7 +24,11 @@ static void note_problem(void *context, const char *target, const char *object, 
                          bool repaired)
 {
     struct notes *notes = context;
-    log_warning("target %s: %s: %s%s", target, object, what, repaired ? "; repaired from a good copy" : "");
+    /* What storage says begins with the target, too. */
+    char *prefix = memory_format("target %s: ", target);
+    size_t again = strncmp(what, prefix, strlen(prefix)) == 0 ? strlen(prefix) : 0;
+    log_warning("%s%s: %s%s", prefix, object, what + again, repaired ? "; repaired from a good copy" : "");
+    free(prefix);
     if (json_array_size(notes->problems) >= PROBLEMS_MAX)
         return;
     json_t *item = json_object();
