@@ -57,7 +57,7 @@ refuses() {
     before=$(find "$WORK/repo" -type f | sort | sha256sum)
     while read -r target message; do
         write_targets 'residency = [ "EU" ];' "$(disk)" "$(bucket "$target")"
-        for command in init backup 'backup files' prune heal 'forget latest' 'pin latest' 'unpin latest' "host add x --out $WORK/x" check-config; do
+        for command in init backup 'backup files' run prune heal 'forget latest' 'pin latest' 'unpin latest' "host add x --out $WORK/x" check-config; do
             # shellcheck disable=SC2086
             refuses "${message//_/ }" $command </dev/null
         done
