@@ -76,11 +76,11 @@ START_TEST(names_that_are_no_single_component_are_refused)
                                        {(const uint8_t *)"/", 1},
                                        {(const uint8_t *)"a\0b", 3},
                                        {(const uint8_t *)"\0", 1}};
-    char longer[256];
+    char longer[WRITER_NAME_SIZE];
     memset(longer, 'x', sizeof longer);
     struct node node = {.type = NODE_FIFO};
     for (size_t i = 0; i < 8; i++) {
-        struct bytes name = i < 7 ? bad[i] : bytes_of(longer, 256);
+        struct bytes name = i < 7 ? bad[i] : bytes_of(longer, sizeof longer);
         struct writer_file file;
         int fd;
         ck_assert_int_eq(writer_make_directory(root, name, true, &fd, &err), ERROR_USAGE);
