@@ -418,6 +418,9 @@ static void enter_child(struct walk *w, struct level *level, size_t i)
         log_verbose("%s: a folder of this program, its contents are left out", path);
     } else if ((code = source_open_directory(d->fd, name, &fd, &why)) != 0) {
         backup_warn(b, "%s: %s", path, code == ERROR_NOT_FOUND ? "vanished before it was read" : why.message);
+    } else if (st.device != level->device && source_is_of_kernel(fd)) {
+        log_verbose("%s: shows the state of the kernel, its contents are left out", path);
+        close(fd);
     } else if (b->parameters->exclude_caches && source_is_cachedir(fd)) {
         log_verbose("%s: a cache directory, its contents are left out", path);
         close(fd);

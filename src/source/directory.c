@@ -8,9 +8,11 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/fs.h>
+#include <linux/magic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/vfs.h>
 #include <unistd.h>
 
 #define DENTS_SIZE (256u * 1024)
@@ -157,6 +159,21 @@ int source_stat(int directory, const char *name, struct source_stat *out, struct
         .mount_root = (st.stx_attributes & st.stx_attributes_mask & STATX_ATTR_MOUNT_ROOT) != 0,
     };
     return 0;
+}
+
+bool source_is_of_kernel(int directory)
+{
+    static const uint32_t kinds[] = {PROC_SUPER_MAGIC, SYSFS_MAGIC,   CGROUP_SUPER_MAGIC, CGROUP2_SUPER_MAGIC,
+                                     DEBUGFS_MAGIC,    TRACEFS_MAGIC, SECURITYFS_MAGIC,   SELINUX_MAGIC,
+                                     PSTOREFS_MAGIC,   BPF_FS_MAGIC,  DEVPTS_SUPER_MAGIC, BINFMTFS_MAGIC};
+    struct statfs fs;
+    if (fstatfs(directory, &fs) != 0)
+        return false;
+    for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++) {
+        if ((uint32_t)fs.f_type == kinds[i])
+            return true;
+    }
+    return false;
 }
 
 bool source_is_cachedir(int directory)
