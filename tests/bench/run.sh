@@ -4,13 +4,13 @@
 # Each finds the same: before every timed run what it will read, source or repository, is read once and all that is
 # written is synced; the order turns from round to round. After each restore the tree is compared with the source.
 # Usage: tests/bench/run.sh [--rounds N] [--tools "holdfast restic"] [--corpus DIR] [--ten]
-# --tools: out of holdfast restic restic-new borg tar; only those named are needed. restic-new is a current
-#   restic; it is built by tests/bench/peers.sh and looked for in PATH, then in HOLDFAST_BENCH_BIN
+# --tools: out of holdfast restic restic-new bupstash borg tar; only those named are needed. restic-new is a current
+#   restic; it and bupstash are built by tests/bench/peers.sh and looked for in PATH, then in HOLDFAST_BENCH_BIN
 #   (~/.cache/holdfast-bench/bin).
 # --corpus: this folder, read where it is, instead of /usr/share, /usr/include and a tar of binaries.
 # --ten: also a source ten times as large, for resident memory only.
-# Each tool encrypts (tar aside), writes to a folder on the same disk and has its own defaults, but for borg, which compresses
-# with zstd 3 (by default lz4).
+# Each tool encrypts (tar aside), writes to a folder on the same disk and has its own defaults, but for these: borg compresses
+# with zstd 3 (by default lz4); bupstash keeps and restores owners and extended attributes as the others do unasked.
 # Works in TMPDIR or /var/tmp; takes 2.1 GB there for each restore of each round (holdfast restores twice), 2.1 GB for the
 # corpus, 0.7 GB for a repository, and 35 GB for --ten.
 # Needs time, and per tool: restic borgbackup zstd (Debian). Numbers that miss a goal are printed like the others.
@@ -41,8 +41,8 @@ for tool in "${tools[@]}"; do
     restic) need restic "apt-get install restic" ;;
     borg) need borg "apt-get install borgbackup" ;;
     tar) need zstd "apt-get install zstd" ;;
-    restic-new) need "$tool" "tests/bench/peers.sh $tool" ;;
-    *) echo "$0: no such tool: $tool (there are: holdfast restic restic-new borg tar)" >&2; exit 2 ;;
+    restic-new | bupstash) need "$tool" "tests/bench/peers.sh $tool" ;;
+    *) echo "$0: no such tool: $tool (there are: holdfast restic restic-new bupstash borg tar)" >&2; exit 2 ;;
     esac
 done
 [ -f build-release/build.ninja ] || meson setup build-release --werror -Dbuildtype=release >/dev/null
@@ -67,6 +67,7 @@ echo "corpus: $(find "$corpus" | wc -l) entries, $(du -sb --apparent-size "$corp
 
 export RESTIC_PASSWORD=bench BORG_PASSPHRASE=bench BORG_RELOCATED_REPO_ACCESS_IS_OK=yes HOLDFAST_PASSPHRASE_FILE=$work/passphrase
 export BORG_BASE_DIR=$work/borg-base
+export BUPSTASH_REPOSITORY=$work/bupstash BUPSTASH_KEY=$work/bupstash.key BUPSTASH_SEND_LOG=$work/bupstash-cache/send BUPSTASH_QUERY_CACHE=$work/bupstash-cache/query
 (umask 077; echo "a passphrase for measuring only" >"$HOLDFAST_PASSPHRASE_FILE")
 
 mkdir "$work/results"
@@ -122,6 +123,21 @@ with_restic() { # NAME, which is that of the command, too
 }
 run_restic() { with_restic restic; }
 run_restic-new() { with_restic restic-new; }
+run_bupstash() {
+    rm -rf "$work/bupstash" "$work/bupstash.key" "$work/bupstash-cache"
+    mkdir "$work/bupstash-cache"
+    bupstash init
+    bupstash new-key -o "$work/bupstash.key"
+    warm "$corpus"
+    measure bupstash.first bupstash put -q --xattrs run=1 "$corpus"
+    warm "$corpus"
+    measure bupstash.unchanged bupstash put -q --xattrs run=2 "$corpus"
+    fresh
+    warm "$work/bupstash"
+    measure bupstash.restore bupstash restore -q --ownership --xattrs --into "$out" run=2
+    same "$out"
+    stored bupstash "$work/bupstash"
+}
 run_borg() {
     rm -rf "$work/borg" "$work/borg-base"
     borg init -e repokey-blake2 "$work/borg" >/dev/null 2>&1
@@ -151,7 +167,7 @@ for _ in $(seq "$rounds"); do
 done
 
 if [ -n "$ten" ]; then
-    rm -rf "$work"/out* "$work/restic" "$work/restic-new" "$work/borg"
+    rm -rf "$work"/out* "$work/restic" "$work/restic-new" "$work/bupstash" "$work/borg"
     mkdir "$work/ten"
     for i in $(seq 10); do
         mkdir "$work/ten/$i"
@@ -171,6 +187,7 @@ version() {
     tar) zstd -q --version ;;
     holdfast) "$holdfast" --version ;;
     restic*) "$1" version ;;
+    bupstash) bupstash version ;;
     *) "$1" --version ;;
     esac | sed -n '1s/[^0-9]*\([0-9.]*[0-9]\).*/\1/p'
 }
@@ -220,7 +237,8 @@ for tool in sys.argv[2:]:
     cells = [number(v and v / scale) for v, (_, _, scale) in zip(values, columns)]
     print(f"| {tool} | {version} | " + " | ".join(cells) + " |")
 print("""
-Compression: holdfast, restic and restic-new as they do by default, borg zstd 3 (its default is lz4), tar zstd 3 on
-two threads. Of tar, which is several processes, the largest one's memory counts.
-restic and restic-new unlock with scrypt in every command, holdfast in a restore; tar does not encrypt.""")
+Compression: holdfast, restic and restic-new as they do by default, bupstash zstd 3 (its default), borg zstd 3 (its
+default is lz4), tar zstd 3 on two threads. Of bupstash and tar, which are two processes each, the larger one's memory counts.
+restic and restic-new unlock with scrypt in every command, holdfast in a restore; bupstash reads a key file; tar does
+not encrypt.""")
 P
