@@ -121,5 +121,8 @@ int catalog_get_value(struct catalog *catalog, const char *key, struct buffer *o
                       struct error *err); /* NOT_FOUND */
 int catalog_put_value(struct catalog *catalog, const char *key, struct bytes value, struct error *err);
 int catalog_remove_value(struct catalog *catalog, const char *key, struct error *err);
+/* One that is a number; 0 where there is none. */
+int64_t catalog_get_number(struct catalog *catalog, const char *key);
+int catalog_put_number(struct catalog *catalog, const char *key, int64_t number, struct error *err);
 
 #endif

@@ -168,3 +168,20 @@ int catalog_remove_value(struct catalog *catalog, const char *key, struct error 
     sqlite3_bind_text(statement, 1, key, -1, SQLITE_STATIC);
     return change_one(catalog, statement, err);
 }
+
+int64_t catalog_get_number(struct catalog *catalog, const char *key)
+{
+    struct buffer value = {0};
+    int64_t number = 0;
+    if (catalog_get_value(catalog, key, &value, NULL) == 0 && value.size == sizeof(uint64_t))
+        number = (int64_t)bytes_load_u64(value.data);
+    buffer_free(&value);
+    return number;
+}
+
+int catalog_put_number(struct catalog *catalog, const char *key, int64_t number, struct error *err)
+{
+    uint8_t value[sizeof(uint64_t)];
+    bytes_store_u64(value, (uint64_t)number);
+    return catalog_put_value(catalog, key, bytes_of(value, sizeof value), err);
+}

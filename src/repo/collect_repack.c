@@ -37,16 +37,8 @@ static int finish(struct repacker *p, struct error *err)
         uint64_t number;
         entry.author = p->author;
         pack_entry_encode(&entry, &serialised);
-        struct id *ids = arena_alloc_array(&arena, entry.contents.blob_count, sizeof *ids);
-        for (size_t i = 0; i < entry.contents.blob_count; i++)
-            ids[i] = entry.contents.blobs[i].id;
-        struct catalog_pack pack = {.sha256 = entry.sha256,
-                                    .kind = (uint8_t)p->kind,
-                                    .size = entry.size,
-                                    .author = p->author,
-                                    .blob_count = (uint32_t)entry.contents.blob_count,
-                                    .pending = true};
-        code = catalog_add_pack(r->catalog, &pack, buffer_bytes(&serialised), ids, &number, err);
+        struct catalog_pack pack;
+        code = index_note_pack(r, p->kind, &entry, buffer_bytes(&serialised), true, &number, err);
         if (code == 0)
             code = catalog_pack_by_number(r->catalog, number, &pack, err);
         if (code == 0) {

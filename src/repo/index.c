@@ -56,6 +56,24 @@ void index_add_pack(struct repository *r, const struct catalog_pack *pack, uint3
     pthread_mutex_unlock(&r->index_lock);
 }
 
+int index_note_pack(struct repository *r, enum blob_kind kind, const struct pack_entry *entry,
+                    struct bytes serialised, bool pending, uint64_t *number, struct error *err)
+{
+    size_t count = entry->contents.blob_count;
+    struct catalog_pack pack = {.sha256 = entry->sha256,
+                                .kind = (uint8_t)kind,
+                                .size = entry->size,
+                                .author = entry->author,
+                                .blob_count = (uint32_t)count,
+                                .pending = pending};
+    struct id *ids = memory_alloc_array(count, sizeof *ids);
+    for (size_t i = 0; i < count; i++)
+        ids[i] = entry->contents.blobs[i].id;
+    int code = catalog_add_pack(r->catalog, &pack, serialised, ids, number, err);
+    free(ids);
+    return code;
+}
+
 struct pack_load {
     struct repository *r;
     uint64_t *dropped;

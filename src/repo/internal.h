@@ -191,6 +191,12 @@ int64_t manifest_first_seen(struct repository *r, const struct id *sha256);
 int manifest_note_seen(struct repository *r, const struct id *sha256, struct error *err);
 void manifest_forget_seen(struct repository *r, const struct id *sha256);
 
+/* Where this state folder left one of this host's chains, by its key in the catalog, should that be further
+ * on than the end that was found. */
+void chain_end(struct repository *r, const char *key, uint64_t *sequence, struct id *sha256);
+int chain_note_end(struct repository *r, const char *key, uint64_t sequence, const struct id *sha256,
+                   struct error *err);
+
 /* Warns that `what` cannot be used, with the error's hint. */
 void record_warn(const char *what, const struct error *why);
 /* Counts an object that could not be read. */
@@ -204,6 +210,9 @@ int index_load(struct repository *r, struct error *err);
 void index_free(struct repository *r);
 /* Makes the state of a pack that was just added to the catalog known. */
 void index_add_pack(struct repository *r, const struct catalog_pack *pack, uint32_t present, uint8_t flags);
+/* Adds a pack to the catalog by its entry, also as it is serialised; see catalog_add_pack(). */
+int index_note_pack(struct repository *r, enum blob_kind kind, const struct pack_entry *entry,
+                    struct bytes serialised, bool pending, uint64_t *number, struct error *err);
 /* True in *found if a usable copy is on every target of mask. Takes the lock. */
 int index_knows(struct repository *r, const struct id *id, uint32_t mask, bool *found, struct error *err);
 /* One copy of a blob by its number. */

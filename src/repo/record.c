@@ -200,12 +200,8 @@ static char *seen_key(const struct id *sha256)
 
 int64_t manifest_first_seen(struct repository *r, const struct id *sha256)
 {
-    struct buffer value = {0};
     char *key = seen_key(sha256);
-    int64_t seen = 0;
-    if (catalog_get_value(r->catalog, key, &value, NULL) == 0 && value.size == 8)
-        seen = (int64_t)bytes_load_u64(value.data);
-    buffer_free(&value);
+    int64_t seen = catalog_get_number(r->catalog, key);
     free(key);
     return seen;
 }
@@ -214,10 +210,8 @@ int manifest_note_seen(struct repository *r, const struct id *sha256, struct err
 {
     if (manifest_first_seen(r, sha256))
         return 0;
-    uint8_t now[8];
-    bytes_store_u64(now, (uint64_t)time(NULL));
     char *key = seen_key(sha256);
-    int code = catalog_put_value(r->catalog, key, bytes_of(now, sizeof now), err);
+    int code = catalog_put_number(r->catalog, key, (int64_t)time(NULL), err);
     free(key);
     return code;
 }
@@ -307,6 +301,28 @@ int record_load(struct repository *r, enum object_type type, struct object_seen 
     if (code != 0)
         object->damaged = true;
     return code;
+}
+
+/* ---- chains ---- */
+
+void chain_end(struct repository *r, const char *key, uint64_t *sequence, struct id *sha256)
+{
+    struct buffer kept = {0};
+    if (catalog_get_value(r->catalog, key, &kept, NULL) == 0 && kept.size == 40 &&
+        bytes_load_u64(kept.data) > *sequence) {
+        *sequence = bytes_load_u64(kept.data);
+        memcpy(sha256->b, kept.data + 8, 32);
+    }
+    buffer_free(&kept);
+}
+
+int chain_note_end(struct repository *r, const char *key, uint64_t sequence, const struct id *sha256,
+                   struct error *err)
+{
+    uint8_t kept[40];
+    bytes_store_u64(kept, sequence);
+    memcpy(kept + 8, sha256->b, 32);
+    return catalog_put_value(r->catalog, key, bytes_of(kept, sizeof kept), err);
 }
 
 /* ---- many at a time ---- */

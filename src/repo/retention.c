@@ -23,23 +23,6 @@ static bool is_lockable(const struct object_seen *object)
            object->folder == FOLDER_SNAPSHOTS;
 }
 
-static int64_t number_value(struct repository *r, const char *key)
-{
-    struct buffer value = {0};
-    int64_t number = 0;
-    if (catalog_get_value(r->catalog, key, &value, NULL) == 0 && value.size == sizeof(uint64_t))
-        number = (int64_t)bytes_load_u64(value.data);
-    buffer_free(&value);
-    return number;
-}
-
-static int put_number(struct repository *r, const char *key, int64_t number, struct error *err)
-{
-    uint8_t bytes[8];
-    bytes_store_u64(bytes, (uint64_t)number);
-    return catalog_put_value(r->catalog, key, bytes_of(bytes, sizeof bytes), err);
-}
-
 static char *object_key(struct repository *r, size_t target, const struct object_seen *object)
 {
     char hex[ID_HEX_SIZE];
@@ -69,13 +52,14 @@ static int64_t locked_since(struct repository *r, size_t target)
     char *retain_key = memory_format("lock-retain/%s", label);
     char *since_key = memory_format("lock-since/%s", label);
     int64_t since = INT64_MAX;
-    if (number_value(r, retain_key) == r->parameters.retain[target]) {
-        since = number_value(r, since_key);
+    if (catalog_get_number(r->catalog, retain_key) == r->parameters.retain[target]) {
+        since = catalog_get_number(r->catalog, since_key);
     } else if (r->mode == REPOSITORY_WRITE) {
         /* What is there already is older, also where the two clocks that say so differ by a little. */
         int64_t now = storage_now(replicas_storage(r->replicas, target));
-        if (put_number(r, since_key, now + (holds_packs(r, target) ? CLOCK_SLACK : -CLOCK_SLACK), NULL) == 0)
-            put_number(r, retain_key, r->parameters.retain[target], NULL);
+        if (catalog_put_number(r->catalog, since_key,
+                               now + (holds_packs(r, target) ? CLOCK_SLACK : -CLOCK_SLACK), NULL) == 0)
+            catalog_put_number(r->catalog, retain_key, r->parameters.retain[target], NULL);
     }
     free(retain_key);
     free(since_key);
@@ -86,7 +70,7 @@ static int64_t locked_since(struct repository *r, size_t target)
 static void forget_since(struct repository *r, size_t target)
 {
     char *retain_key = memory_format("lock-retain/%s", r->parameters.target_labels[target]);
-    if (r->mode == REPOSITORY_WRITE && number_value(r, retain_key))
+    if (r->mode == REPOSITORY_WRITE && catalog_get_number(r->catalog, retain_key))
         catalog_remove_value(r->catalog, retain_key, NULL);
     free(retain_key);
 }
@@ -133,7 +117,7 @@ int64_t retention_until(struct repository *r, size_t target, const struct object
     if (!r->parameters.retain[target] || !is_lockable(object) || !(object->mask >> target & 1))
         return 0;
     char *key = object_key(r, target, object);
-    int64_t until = number_value(r, key);
+    int64_t until = catalog_get_number(r->catalog, key);
     free(key);
     /* What this host put here is locked from its arrival; what others put may not be. */
     int64_t arrival = object->arrival ? object->arrival : object->store_time;
@@ -165,7 +149,7 @@ bool retention_ask(struct repository *r, size_t target, const struct object_seen
         return false;
     }
     char *key = object_key(r, target, object);
-    put_number(r, key, *until, NULL);
+    catalog_put_number(r->catalog, key, *until, NULL);
     free(key);
     return true;
 }
@@ -309,7 +293,7 @@ static int record_dates(struct extension *e, size_t target, struct retention_res
         if (!due->until)
             continue;
         char *key = object_key(e->r, target, due->object);
-        code = put_number(e->r, key, due->until, err);
+        code = catalog_put_number(e->r->catalog, key, due->until, err);
         free(key);
         result->extended += due->extended;
     }

@@ -144,15 +144,9 @@ static void note_newest(const struct object_seen *object, const struct run_recor
 static void find_newest(struct repository *r, struct chain *c)
 {
     struct arena arena = {0};
-    struct buffer kept = {0};
     *c = (struct chain){.host = r->host_key.host};
     each_run(r, &arena, note_newest, c);
-    if (catalog_get_value(r->catalog, LAST_RUN, &kept, NULL) == 0 && kept.size == 40 &&
-        bytes_load_u64(kept.data) > c->sequence) {
-        c->sequence = bytes_load_u64(kept.data);
-        memcpy(c->sha256.b, kept.data + 8, 32);
-    }
-    buffer_free(&kept);
+    chain_end(r, LAST_RUN, &c->sequence, &c->sha256);
     arena_free(&arena);
 }
 
@@ -208,16 +202,13 @@ static int store(struct repository *r, struct on_its_way *o, const struct run_re
                  struct error *err)
 {
     char name[OBJECT_NAME_MAX];
-    uint8_t kept[40];
     object_name_timed("runs", record->ended, &o->sha256, name);
     int code = record_put(r, name, &o->object, err);
     if (code == 0)
         code = catalog_put_record(r->catalog, OBJECT_RUN, &o->sha256, buffer_bytes(&o->body), err);
     if (code == 0) {
         *c = (struct chain){c->host, record->sequence, o->sha256};
-        bytes_store_u64(kept, record->sequence);
-        memcpy(kept + 8, o->sha256.b, 32);
-        code = catalog_put_value(r->catalog, LAST_RUN, bytes_of(kept, sizeof kept), err);
+        code = chain_note_end(r, LAST_RUN, record->sequence, &o->sha256, err);
     }
     if (code == 0)
         code = catalog_remove_value(r->catalog, RUN_ON_ITS_WAY, err);

@@ -51,20 +51,6 @@ static int check_segment(struct repository *r, const struct segment *s, const st
     return 0;
 }
 
-static int add_pack(struct repository *r, enum blob_kind kind, const struct pack_entry *entry,
-                    struct bytes serialised, struct arena *arena, uint64_t *number, struct error *err)
-{
-    struct id *ids = arena_alloc_array(arena, entry->contents.blob_count, sizeof *ids);
-    for (size_t i = 0; i < entry->contents.blob_count; i++)
-        ids[i] = entry->contents.blobs[i].id;
-    struct catalog_pack pack = {.sha256 = entry->sha256,
-                                .kind = (uint8_t)kind,
-                                .size = entry->size,
-                                .author = entry->author,
-                                .blob_count = (uint32_t)entry->contents.blob_count};
-    return catalog_add_pack(r->catalog, &pack, serialised, ids, number, err);
-}
-
 /* What the pack says of itself, by its bytes. NOT_FOUND if it is on no target at all. */
 static int read_pack_itself(struct repository *r, const struct id *sha256, struct arena *arena,
                             struct pack_entry *entry, enum blob_kind *kind, struct error *err)
@@ -95,14 +81,14 @@ static void warn_of_lie(struct repository *r, const struct id16 *liar, const str
 
 /* The catalog gets what the pack says of itself instead of what it knows as *number. */
 static int replace_pack(struct repository *r, struct pack_entry *itself, enum blob_kind kind,
-                        const struct id16 *author, struct arena *arena, uint64_t *number, struct error *err)
+                        const struct id16 *author, uint64_t *number, struct error *err)
 {
     struct buffer serialised = {0};
     itself->author = *author;
     pack_entry_encode(itself, &serialised);
     int code = catalog_remove_pack(r->catalog, *number, err);
     if (code == 0)
-        code = add_pack(r, kind, itself, buffer_bytes(&serialised), arena, number, err);
+        code = index_note_pack(r, kind, itself, buffer_bytes(&serialised), false, number, err);
     buffer_free(&serialised);
     return code;
 }
@@ -120,7 +106,7 @@ static int settle_dispute(struct repository *r, const struct segment *s, const s
     if (code == 0)
         code = catalog_pack_entry(r->catalog, *number, &bytes, err);
     if (code == ERROR_NOT_FOUND) { /* settled meanwhile */
-        code = add_pack(r, s->kind, entry, serialised, arena, number, err);
+        code = index_note_pack(r, s->kind, entry, serialised, false, number, err);
         goto out;
     }
     if (code == 0)
@@ -138,7 +124,7 @@ static int settle_dispute(struct repository *r, const struct segment *s, const s
         warn_of_lie(r, &s->host, &entry->sha256);
     if (known.kind != kind || pack_entries_equal(&other, &itself, NULL) != 0) {
         warn_of_lie(r, &other.author, &entry->sha256);
-        code = replace_pack(r, &itself, kind, right ? &entry->author : &other.author, arena, number, err);
+        code = replace_pack(r, &itself, kind, right ? &entry->author : &other.author, number, err);
     }
 out:
     buffer_free(&bytes);
@@ -154,7 +140,7 @@ static int add_segment_pack(struct repository *r, const struct segment *s, struc
     if (code == 0 && !may_prune && !id16_equal(&entry.author, &s->host))
         code = error_set(err, ERROR_INTEGRITY, "it lists a pack that its host did not write");
     if (code == 0)
-        code = add_pack(r, s->kind, &entry, serialised, &arena, number, err);
+        code = index_note_pack(r, s->kind, &entry, serialised, false, number, err);
     while (code == ERROR_EXISTS)
         code = settle_dispute(r, s, &entry, serialised, &arena, number, err);
     arena_free(&arena);

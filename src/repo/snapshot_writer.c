@@ -5,6 +5,8 @@
 
 #include <stdlib.h>
 
+#define LAST_MANIFEST "last-manifest"
+
 /* The newest manifest of every host. */
 struct newest {
     struct seen *list;
@@ -49,14 +51,8 @@ static int find_newest(struct repository *r, struct newest *n, struct error *err
         arena_free(&arena);
         buffer_free(&body);
     }
-    struct buffer kept = {0};
     /* What this state folder wrote last, should all its manifests have been pruned. */
-    if (catalog_get_value(r->catalog, "last-manifest", &kept, NULL) == 0 && kept.size == 40 &&
-        bytes_load_u64(kept.data) > n->own_sequence) {
-        n->own_sequence = bytes_load_u64(kept.data);
-        memcpy(n->own_manifest.b, kept.data + 8, 32);
-    }
-    buffer_free(&kept);
+    chain_end(r, LAST_MANIFEST, &n->own_sequence, &n->own_manifest);
     (void)err;
     return code;
 }
@@ -104,12 +100,8 @@ int snapshot_write(struct repository *r, struct manifest *m, struct id *id, stru
         code = catalog_put_record(r->catalog, OBJECT_MANIFEST, id, buffer_bytes(&body), err);
     if (code == 0)
         code = manifest_note_seen(r, id, err);
-    if (code == 0) {
-        uint8_t kept[40];
-        bytes_store_u64(kept, m->sequence);
-        memcpy(kept + 8, id->b, 32);
-        code = catalog_put_value(r->catalog, "last-manifest", bytes_of(kept, sizeof kept), err);
-    }
+    if (code == 0)
+        code = chain_note_end(r, LAST_MANIFEST, m->sequence, id, err);
     free(n.list);
     buffer_free(&body);
     arena_free(&arena);

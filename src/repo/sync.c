@@ -32,19 +32,7 @@ static void check_clock(struct repository *r)
 
 int64_t sync_time(struct repository *r)
 {
-    struct buffer value = {0};
-    int64_t time = 0;
-    if (catalog_get_value(r->catalog, SYNC_KEY, &value, NULL) == 0 && value.size == sizeof(uint64_t))
-        time = (int64_t)bytes_load_u64(value.data);
-    buffer_free(&value);
-    return time;
-}
-
-static int note_time(struct repository *r, struct error *err)
-{
-    uint8_t now[sizeof(uint64_t)];
-    bytes_store_u64(now, (uint64_t)time(NULL));
-    return catalog_put_value(r->catalog, SYNC_KEY, bytes_of(now, sizeof now), err);
+    return catalog_get_number(r->catalog, SYNC_KEY);
 }
 
 static int sync_with(struct repository *r, bool index, struct error *err)
@@ -61,7 +49,7 @@ static int sync_with(struct repository *r, bool index, struct error *err)
     if (code == 0)
         records_prefetch(r, 1u << FOLDER_SNAPSHOTS | 1u << FOLDER_EVENTS);
     if (code == 0)
-        code = note_time(r, err);
+        code = catalog_put_number(r->catalog, SYNC_KEY, (int64_t)time(NULL), err);
     return code;
 }
 
