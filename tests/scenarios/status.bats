@@ -183,7 +183,7 @@ later() { ASAN_OPTIONS="${ASAN_OPTIONS:-}:verify_asan_link_order=0:detect_leaks=
 # fragile_jobs [SETTINGS]: "files", and "dump", which fails as long as $WORK/broken is there.
 fragile_jobs() {
     write_config 2 "$(job_settings) }, { name = \"dump\"; schedule = { daily = \"12:00\"; timezone = \"UTC\"; };
-        source = { type = \"command\"; command = [ \"sh\", \"-c\", \"test ! -e $WORK/broken || { echo no database >&2; exit 1; }\" ]; };"
+        source = { type = \"command\"; command = [ \"sh\", \"-c\", \"test ! -e $WORK/broken || { echo no database >&2; exit 1; }; echo rows\" ]; };"
     echo "$1" >>"$WORK/holdfast.conf"
 }
 
