@@ -145,10 +145,7 @@ P
     sed "s,^,GET /$BUCKET/," <(keys_in "$BUCKET" | grep -E '^p/(packs|index|snapshots)/') | s3_batch >"$WORK/answers"
     [ "$(wc -l <"$WORK/answers")" -ge 3 ]
     [ "$(grep -cv '^400' "$WORK/answers")" -eq 0 ]
-    mv "$WORK/disk" "$WORK/away" # each alone has all of it
-    write_targets_config "$first"
-    restore_and_compare latest
-    write_targets_config "{ name = \"disk\"; type = \"local\"; path = \"$WORK/away\"; }"
+    write_targets_config "$first" # which has all of it
     restore_and_compare latest
 }
 
