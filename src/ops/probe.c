@@ -232,7 +232,9 @@ void probe_run(struct storage *storage, const struct probe_parameters *parameter
         return;
     check_region(&s);
     check_clock(&s);
-    if (check_write(&s)) {
+    if (s.facts.default_retention) {
+        add(&s, "write", PROBE_NOTE, "not tried: what is put there is locked, and would stay");
+    } else if (check_write(&s)) {
         check_read(&s);
         check_listed(&s);
         check_conditional(&s);

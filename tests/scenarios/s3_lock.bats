@@ -240,17 +240,17 @@ versions() {
     [[ $output == *"locks every new object for 3 days by default"* && $output == *"hint:"* ]]
     run holdfast check-config --online
     [ "$status" -eq 1 ]
-    [[ $output == *"default retention"*"FAILED"* ]]
+    [[ $output == *"write"*"note"*"not tried: what is put there is locked"*"default retention"*"FAILED"* ]]
     # Nor does heal fill it as a new target.
     locking=$BUCKET
-    there=$(s3_list versions "$locking") # what check-config wrote, locked now
+    [ -z "$(s3_list versions "$locking")" ]
     write_targets_config "{ name = \"disk\"; type = \"local\"; path = \"$WORK/repo1\"; }"
     holdfast -q init
     write_targets_config "{ name = \"disk\"; type = \"local\"; path = \"$WORK/repo1\"; }, $(lock_target 1d)"
     run holdfast heal
     [ "$status" -eq 6 ]
     [[ $output == *"locks every new object for 3 days by default"*"left out"*hint:* ]]
-    [ "$(s3_list versions "$locking")" = "$there" ]
+    [ -z "$(s3_list versions "$locking")" ]
     rm "$WORK/host.key" "$WORK/person.key"
     rm -rf "$WORK/state"
     s3_bucket plain
