@@ -29,10 +29,15 @@ static int remove_from(size_t target, void *context, struct error *err)
 {
     struct lease_removal *removal = context;
     struct storage *storage = replicas_storage(removal->r->replicas, target);
-    if (storage && storage_remove(storage, removal->name, err) != 0) {
+    int code = storage ? storage_remove(storage, removal->name, err) : 0;
+    if (code == ERROR_LOCKED) {
+        log_warning("%s: prune waits for it", err->message);
+        log_hint("remove the bucket's default retention: what must be removable is locked by it, too");
+    } else if (code != 0) {
         log_verbose("%s", err->message);
-        atomic_store(&removal->left, true);
     }
+    if (code != 0)
+        atomic_store(&removal->left, true);
     return 0;
 }
 

@@ -62,6 +62,12 @@ P
     s3_policy "$BUCKET" "$WORK/policy.json"
 }
 
+# The bucket locks whatever is put for 3 days.
+default_retention() {
+    s3_request -d '<ObjectLockConfiguration><ObjectLockEnabled>Enabled</ObjectLockEnabled><Rule><DefaultRetention><Mode>GOVERNANCE</Mode><Days>3</Days></DefaultRetention></Rule></ObjectLockConfiguration>' \
+        PUT "/$BUCKET?object-lock"
+}
+
 # Every version of objects that are locked, as "KEY VERSION".
 versions() {
     s3_list versions "$BUCKET" | grep -E '^(packs|index|snapshots)/.* Version$' | cut -d' ' -f1,2
@@ -131,6 +137,11 @@ versions() {
     [ "$(wc -l <"$WORK/locks")" -eq "$(wc -l <"$WORK/keys")" ]
     [ -z "$(grep -E '^(packs|index|snapshots)/' "$WORK/locks" | grep -v GOVERNANCE)" ]
     [ -z "$(grep -vE '^(packs|index|snapshots)/' "$WORK/locks" | grep GOVERNANCE)" ]
+    # If the bucket comes to lock whatever is put, that is said.
+    default_retention
+    run holdfast backup
+    [ "$status" -eq 0 ]
+    [[ $output == *"warning: target locked: leases/"*"is locked until "*"hint: remove the bucket's default retention"* ]] || { echo "$output"; false; }
 }
 
 @test "locks of what is needed are moved on in time, what is not needed goes when its lock has ended" {
@@ -232,8 +243,7 @@ versions() {
 
 @test "init and heal refuse a bucket that would lock keys and leases, and init one that cannot lock" {
     s3_bucket lock lock
-    s3_request -d '<ObjectLockConfiguration><ObjectLockEnabled>Enabled</ObjectLockEnabled><Rule><DefaultRetention><Mode>GOVERNANCE</Mode><Days>3</Days></DefaultRetention></Rule></ObjectLockConfiguration>' \
-        PUT "/$BUCKET?object-lock"
+    default_retention
     write_targets_config "$(lock_target 1d)"
     run holdfast init
     [ "$status" -eq 2 ]
