@@ -238,7 +238,8 @@ static const struct {
     {"waiting_records", "Records of runs that no target has taken yet.", waiting},
     {"last_verify_timestamp_seconds", "When the last verify ended.", verify_time},
     {"verify_overdue_timestamp_seconds", "When the last verify is too old.", verify_overdue},
-    {"damaged_objects", "Objects that a verify found damaged and nothing has found good since.", damaged},
+    {"damaged_objects", "Objects that a verify found damaged: not found good since, nor acknowledged.",
+     damaged},
     {"last_drill_timestamp_seconds", "When the last restore drill ended.", drill_time},
     {"last_drill_exit_status", "Its exit status, see holdfast(1).", drill_status},
 };
