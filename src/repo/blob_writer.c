@@ -175,25 +175,17 @@ static int finish_pack(struct blob_writer *w, enum blob_kind kind, struct pack_b
         goto out;
     entry.author = r->host_key.host;
     pack_entry_encode(&entry, &serialised);
-    struct id *ids = arena_alloc_array(&arena, entry.contents.blob_count, sizeof *ids);
-    for (size_t i = 0; i < entry.contents.blob_count; i++)
-        ids[i] = entry.contents.blobs[i].id;
-    struct catalog_pack pack = {.sha256 = entry.sha256,
-                                .kind = (uint8_t)kind,
-                                .size = entry.size,
-                                .author = entry.author,
-                                .blob_count = (uint32_t)entry.contents.blob_count,
-                                .pending = true};
+    struct catalog_pack pack;
     uint64_t number;
     /* Numbers and the index's order grow together: nobody may come between these two. */
     pthread_mutex_lock(&w->lock);
-    code = catalog_add_pack(r->catalog, &pack, buffer_bytes(&serialised), ids, &number, err);
+    code = index_note_pack(r, kind, &entry, buffer_bytes(&serialised), true, &number, err);
     if (code == 0)
         code = catalog_pack_by_number(r->catalog, number, &pack, err);
     if (code == 0) {
         index_add_pack(r, &pack, repository_active_mask(r), PACK_CURRENT);
         for (size_t i = 0; i < entry.contents.blob_count; i++)
-            id_map_remove(w->in_flight, &ids[i]);
+            id_map_remove(w->in_flight, &entry.contents.blobs[i].id);
         w->stored_bytes += bytes.size;
         /* So that a run that is killed leaves what it uploaded to the next one. */
         code = catalog_commit(r->catalog, err);
