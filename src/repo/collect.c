@@ -320,10 +320,12 @@ static bool is_needed(const struct object_seen *object, void *context)
     const struct collection *c = context;
     const struct segment_state *segment;
     struct catalog_pack pack;
+    int code;
     switch ((enum object_folder)object->folder) {
     case FOLDER_PACKS:
-        if (catalog_find_pack(c->r->catalog, &object->sha256, &pack, NULL) != 0)
-            return false;
+        code = catalog_find_pack(c->r->catalog, &object->sha256, &pack, NULL);
+        if (code != 0)
+            return code != ERROR_NOT_FOUND;
         return pack.number >= c->pack_limit ||
                ((c->fates[pack.number] == FATE_KEEP || c->unfinished) && collect_is_live(c, &pack));
     case FOLDER_INDEX:
@@ -405,7 +407,7 @@ static bool is_known(const struct object_seen *object, void *context)
     struct catalog_pack pack;
     switch ((enum object_folder)object->folder) {
     case FOLDER_PACKS:
-        return catalog_find_pack(r->catalog, &object->sha256, &pack, NULL) == 0;
+        return catalog_find_pack(r->catalog, &object->sha256, &pack, NULL) != ERROR_NOT_FOUND;
     case FOLDER_INDEX:
         return segment_find(r, &object->sha256) != NULL;
     default:

@@ -54,7 +54,8 @@ static bool is_needed(const struct collection *c, const struct catalog_pack *pac
 static bool may_go(const struct collection *c, const struct object_seen *object)
 {
     struct catalog_pack pack;
-    return catalog_find_pack(c->r->catalog, &object->sha256, &pack, NULL) != 0 || !is_needed(c, &pack);
+    int code = catalog_find_pack(c->r->catalog, &object->sha256, &pack, NULL);
+    return code == ERROR_NOT_FOUND || (code == 0 && !is_needed(c, &pack));
 }
 
 static int note_deleted(struct collection *c, const struct object_seen *object, struct error *err)
@@ -110,15 +111,19 @@ static int segment_waits(const struct collection *c, const struct segment_state 
     *waits = false;
     for (size_t k = 0; k < count && code == 0; k++) {
         struct catalog_pack pack;
-        if (catalog_pack_by_number(r->catalog, numbers[k], &pack, NULL) != 0)
+        code = catalog_pack_by_number(r->catalog, numbers[k], &pack, err);
+        if (code == ERROR_NOT_FOUND) {
+            code = 0;
             continue;
+        }
+        if (code != 0)
+            break;
         const struct pack_state *state = &r->packs[numbers[k]];
         bool only_here =
             c->fates[numbers[k]] == FATE_KEEP && state->present && !(state->flags & PACK_CURRENT);
         *waits |= only_here || id_map_has(list->waiting, &pack.sha256);
     }
-    if (code == 0)
-        free(numbers);
+    free(numbers);
     return code;
 }
 

@@ -329,23 +329,51 @@ static int join_small(struct collection *c, uint8_t kind, struct error *err)
     return code;
 }
 
+static int is_no_orphan(const struct catalog_pack *pack, void *context)
+{
+    return id_map_has(context, &pack->sha256);
+}
+
+/* A catalog in which a pack is not found by its name may yet have it: one bit of an index that is wrong must
+ * not be the end of the pack. */
+static int check_orphans(struct collection *c, struct id_map *orphans, struct error *err)
+{
+    int code = catalog_each_pack(c->r->catalog, is_no_orphan, orphans, err);
+    if (code != 1)
+        return code;
+    error_set(err, ERROR_FAILED, "the catalog in %s is damaged: it finds a pack and does not find it",
+              c->r->state_folder);
+    return error_hint(err, "delete catalog.db there: the next run makes it anew from the targets");
+}
+
 /* Packs that no segment lists: of runs that were cut off. Nobody relies on them, and whoever might take them
  * up sees the event first. */
-static void plan_orphans(struct collection *c)
+static int plan_orphans(struct collection *c, struct error *err)
 {
     struct repository *r = c->r;
+    struct id_map *orphans = id_map_new();
     size_t first, end;
+    int code = 0;
     listing_range(r, FOLDER_PACKS, &first, &end);
-    for (size_t i = first; i < end; i++) {
+    for (size_t i = first; i < end && code == 0; i++) {
         const struct object_seen *object = &r->objects[i];
         struct catalog_pack pack;
-        if (object->store_time >= c->oldest_lease ||
-            catalog_find_pack(r->catalog, &object->sha256, &pack, NULL) == 0)
+        if (object->store_time >= c->oldest_lease)
             continue;
+        int found = catalog_find_pack(r->catalog, &object->sha256, &pack, err);
+        if (found != ERROR_NOT_FOUND) {
+            code = found;
+            continue;
+        }
+        id_map_put(orphans, &object->sha256, 1);
         c->result->orphan_packs++;
         c->result->orphan_bytes += object->size;
         condemn_pack(c, &object->sha256);
     }
+    if (code == 0 && c->result->orphan_packs)
+        code = check_orphans(c, orphans, err);
+    id_map_free(orphans);
+    return code;
 }
 
 int collect_plan(struct collection *c, struct error *err)
@@ -361,6 +389,6 @@ int collect_plan(struct collection *c, struct error *err)
     if (code == 0)
         code = join_small(c, BLOB_META, err);
     if (code == 0)
-        plan_orphans(c);
+        code = plan_orphans(c, err);
     return code;
 }

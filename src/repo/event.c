@@ -51,13 +51,18 @@ static int apply(struct repository *r, const struct object_seen *object, const s
     }
     struct catalog_pack pack;
     for (size_t i = 0; i < event->packs.count && event->type == EVENT_CONDEMN; i++) {
-        if (catalog_find_pack(r->catalog, &event->packs.list[i], &pack, err) == 0 &&
-            pack.number < r->pack_capacity)
+        int code = catalog_find_pack(r->catalog, &event->packs.list[i], &pack, err);
+        if (code != 0 && code != ERROR_NOT_FOUND)
+            return code;
+        if (code == 0 && pack.number < r->pack_capacity)
             r->packs[pack.number].flags |= PACK_CONDEMNED;
     }
     for (size_t i = 0; i < event->frame_count; i++) {
-        if (catalog_find_pack(r->catalog, &event->frames[i].pack, &pack, err) != 0)
+        int code = catalog_find_pack(r->catalog, &event->frames[i].pack, &pack, err);
+        if (code == ERROR_NOT_FOUND)
             continue;
+        if (code != 0)
+            return code;
         memory_reserve_one(sparse->list, sparse->count, sparse->capacity);
         sparse->list[sparse->count++] = pack.number << 32 | event->frames[i].frame;
     }

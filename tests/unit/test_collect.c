@@ -442,6 +442,41 @@ START_TEST(the_clone_of_a_machine_at_work_leaves_it_its_lease)
 }
 END_TEST
 
+/* What the catalog says when it is asked for a pack, if that is not 0. */
+static int find_fails;
+
+int __real_catalog_find_pack(struct catalog *catalog, const struct id *sha256, struct catalog_pack *pack,
+                             struct error *error);
+int __wrap_catalog_find_pack(struct catalog *catalog, const struct id *sha256, struct catalog_pack *pack,
+                             struct error *error);
+
+int __wrap_catalog_find_pack(struct catalog *catalog, const struct id *sha256, struct catalog_pack *pack,
+                             struct error *error)
+{
+    return find_fails ? error_set(error, find_fails, "not found")
+                      : __real_catalog_find_pack(catalog, sha256, pack, error);
+}
+
+START_TEST(a_catalog_that_finds_packs_no_more_condemns_none)
+{
+    static const int answers[] = {ERROR_FAILED, ERROR_NOT_FOUND};
+    struct snapshot_list list;
+    struct prune_result pruned;
+    struct prune_parameters p = {.clock_tolerance = 86400, .max_removal = 50, .force = true};
+    back_up_as("db", 1);
+    came_before(9 * HOUR);
+    struct repository *r = open_as("web");
+    MUST(snapshots_load(r, &list, &err));
+    find_fails = answers[_i];
+    REFUSES(ERROR_FAILED, prune_run(r, &list, &p, &pruned, &err));
+    find_fails = 0;
+    prune_result_free(&pruned);
+    snapshots_free(&list);
+    repository_close(r);
+    ck_assert(has("db", 1));
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("collect");
@@ -456,6 +491,7 @@ int main(void)
     tcase_add_test(tests, what_another_host_says_of_a_pack_is_not_believed);
     tcase_add_test(tests, the_clone_of_a_machine_at_work_leaves_it_its_lease);
     tcase_add_test(tests, a_host_that_may_not_prune_unpins_its_own_only);
+    tcase_add_loop_test(tests, a_catalog_that_finds_packs_no_more_condemns_none, 0, 2);
     suite_add_tcase(suite, tests);
     SRunner *runner = srunner_create(suite);
     srunner_run_all(runner, CK_NORMAL);
