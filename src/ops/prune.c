@@ -97,7 +97,9 @@ static int forget_expired(struct repository *r, const struct prune_result *resul
         if (!result->decisions[i].keep)
             ids[count++] = result->decisions[i].snapshot->sha256;
     }
-    int code = count ? snapshots_forget(r, ids, count, "expired", err) : 0;
+    int code = count ? snapshots_check_pins(r, ids, count, err) : 0;
+    if (code == 0 && count)
+        code = snapshots_forget(r, ids, count, "expired", err);
     free(ids);
     return code;
 }

@@ -428,8 +428,8 @@ static int settle(struct repository *r, const struct segment_write *write, uint3
     struct segment_state *state = segment_find(r, &write->id);
     if (state)
         state->mask = mask;
-    int code = catalog_add_segment(r->catalog, &write->id, buffer_bytes(&write->state), write->packs,
-                                   write->pack_count, err);
+    int code = 0;
+    /* The segment last: where it is known, and a pack of it still pending, the pack might be forgotten. */
     for (size_t i = 0; i < write->pack_count && code == 0; i++) {
         struct catalog_pack pack;
         uint64_t number;
@@ -438,7 +438,9 @@ static int settle(struct repository *r, const struct segment_write *write, uint3
         if (code == 0)
             code = catalog_add_pack(r->catalog, &pack, (struct bytes){0}, NULL, &number, err);
     }
-    return code;
+    return code == 0 ? catalog_add_segment(r->catalog, &write->id, buffer_bytes(&write->state), write->packs,
+                                           write->pack_count, err)
+                     : code;
 }
 
 int segments_settle(struct repository *r, struct error *err)

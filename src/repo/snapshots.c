@@ -319,6 +319,44 @@ int snapshots_forget(struct repository *r, const struct id *ids, size_t count, c
     return event_write(r, &event, err);
 }
 
+struct arrivals {
+    struct repository *r;
+    uint32_t target;
+};
+
+static int note_arrival(const struct storage_object *object, void *context)
+{
+    const struct arrivals *a = context;
+    listing_add(a->r, object->name, a->target, object->size);
+    return 0;
+}
+
+int snapshots_check_pins(struct repository *r, const struct id *ids, size_t count, struct error *err)
+{
+    struct marks marks = {id_map_new(), id_map_new()};
+    int code = 0;
+    for (size_t t = 0; t < replicas_count(r->replicas) && code == 0; t++) {
+        struct arrivals a = {r, 1u << t};
+        if (replicas_is_active(r->replicas, t))
+            code = storage_list(replicas_storage(r->replicas, t), "events/", note_arrival, &a, err);
+    }
+    if (code == 0)
+        code = events_each(r, note_event, &marks, err);
+    for (size_t i = 0; i < count && code == 0; i++) {
+        char hex[ID_HEX_SIZE];
+        uint64_t pin = 0;
+        id_map_get(marks.pins, &ids[i], &pin);
+        if (!(pin & 1))
+            continue;
+        id_to_hex(&ids[i], hex);
+        error_set(err, ERROR_FAILED, "snapshot %.10s was to go, and has been pinned meanwhile", hex);
+        code = error_hint(err, "run the command again: it keeps the snapshot");
+    }
+    id_map_free(marks.forgotten);
+    id_map_free(marks.pins);
+    return code;
+}
+
 struct pin_search {
     const struct id *ids;
     size_t count;

@@ -40,4 +40,8 @@ int snapshots_forget(struct repository *repository, const struct id *ids, size_t
 int snapshots_pin(struct repository *repository, const struct id *ids, size_t count, bool pin,
                   struct error *err);
 
+/* FAILED if one of these is pinned by now: by an event that came since the sync, or one that was there. */
+int snapshots_check_pins(struct repository *repository, const struct id *ids, size_t count,
+                         struct error *err);
+
 #endif

@@ -34,6 +34,9 @@ static void came_before(int seconds)
           (long long)time(NULL) - ahead - seconds);
 }
 
+/* Of what is backed up from now on. */
+static struct keep_record keep;
+
 /* ---- the hosts: "web" may prune, the others write ---- */
 
 static void become(const char *host)
@@ -58,6 +61,7 @@ static void add_host(const char *name)
 static void some_hosts(void)
 {
     ahead = 0;
+    keep = (struct keep_record){0};
     setup();
     shell("mv host.key web.key");
     become("web");
@@ -103,6 +107,7 @@ static struct id write_snapshot(struct repository *r, const struct id *meta, siz
                          .started = when,
                          .ended = when,
                          .root = {&root, 1},
+                         .keep = keep,
                          .source_type = "files"};
     MUST(snapshot_write(r, &m, &snapshot, &err));
     return snapshot;
@@ -442,6 +447,37 @@ START_TEST(the_clone_of_a_machine_at_work_leaves_it_its_lease)
 }
 END_TEST
 
+START_TEST(a_snapshot_that_is_pinned_while_prune_works_stays)
+{
+    struct snapshot_list list;
+    struct prune_result pruned;
+    struct prune_parameters p = {.clock_tolerance = 86400, .max_removal = 50};
+    keep = (struct keep_record){.manual = 1, .manual_set = true};
+    ahead = -HOUR;
+    struct id old = back_up_as("db", 1);
+    ahead = 0;
+    back_up_as("db", 2);
+    struct repository *r = open_as("web");
+    MUST(snapshots_load(r, &list, &err));
+    struct repository *pinning = open_as("db");
+    MUST(snapshots_pin(pinning, &old, 1, true, &err));
+    repository_close(pinning);
+    REFUSES(ERROR_FAILED, prune_run(r, &list, &p, &pruned, &err));
+    prune_result_free(&pruned);
+    snapshots_free(&list);
+    repository_close(r);
+    r = open_as("web");
+    MUST(snapshots_load(r, &list, &err));
+    MUST(prune_run(r, &list, &p, &pruned, &err));
+    ck_assert_uint_eq(list.count, 2);
+    ck_assert_uint_eq(pruned.expired, 0);
+    prune_result_free(&pruned);
+    snapshots_free(&list);
+    repository_close(r);
+    ck_assert(has("db", 1));
+}
+END_TEST
+
 /* What the catalog says when it is asked for a pack, if that is not 0. */
 static int find_fails;
 
@@ -491,6 +527,7 @@ int main(void)
     tcase_add_test(tests, what_another_host_says_of_a_pack_is_not_believed);
     tcase_add_test(tests, the_clone_of_a_machine_at_work_leaves_it_its_lease);
     tcase_add_test(tests, a_host_that_may_not_prune_unpins_its_own_only);
+    tcase_add_test(tests, a_snapshot_that_is_pinned_while_prune_works_stays);
     tcase_add_loop_test(tests, a_catalog_that_finds_packs_no_more_condemns_none, 0, 2);
     suite_add_tcase(suite, tests);
     SRunner *runner = srunner_create(suite);
