@@ -75,6 +75,9 @@ static int store_blob(struct worker *w, uint32_t owner, struct bytes plain, stru
     int code = blob_writer_claim(w->backup->writer, id, &store, err);
     if (code == 0 && store)
         code = blob_group_add(w->group, owner, id, plain, err);
+    /* Whatever code it has: a pack that was lost holds other files, too. */
+    if (code != 0)
+        backup_fail(w->backup, err);
     return code;
 }
 

@@ -284,6 +284,37 @@ def calls(command):
     return command, place.count_calls(command), place.work
 
 
+def small_files(program, library):
+    """Many small files share a pack: an error of the catalog in the midst of them is none of the file at hand."""
+    with tempfile.TemporaryDirectory(dir="/var/tmp") as work:
+        for i in range(900):
+            write(f"{work}/source/{i}", noise(i, 4000))
+        write(f"{work}/conf", (
+            f'repository = {{ name = "small"; key_file = "{work}/key"; state_dir = "{work}/state"; {SETTINGS} }};\n'
+            f'targets = ( {{ name = "one"; type = "local"; path = "{work}/one"; }} );\n'
+            f'jobs = ( {{ name = "files"; source = {{ type = "files"; paths = [ "{work}/source" ]; }}; }} );\n').encode())
+        def run(*arguments, **stop):
+            stop = dict(os.environ, LD_PRELOAD=library, **stop) if stop else None
+            return subprocess.run([program, "-q", "-c", f"{work}/conf", *arguments], env=stop, stdin=subprocess.DEVNULL,
+                                  capture_output=True, text=True, timeout=60)
+        def fresh():
+            for name in "key", "state", "one":
+                subprocess.run(["rm", "-rf", f"{work}/{name}"], check=True)
+            run("init", "--person-key", f"{work}/person")
+            os.unlink(f"{work}/person")
+        fresh()
+        run("backup", STOP_COUNT=f"{work}/calls")
+        with open(f"{work}/calls") as f:
+            writes = [n for n, kind in enumerate(f.read(), 1) if kind == "w"]
+        failures, chosen = [], writes[1::max(1, len(writes) // 8)]
+        for n in chosen:
+            fresh()
+            result = run("backup", STOP_AT=str(n), STOP_HOW="EIO")
+            if result.returncode != 1 and (check := run("verify", "--all")).returncode != 0:
+                failures.append(f"small files, EIO at {n}: backup ended {result.returncode}, verify {check.returncode}")
+        return len(chosen), failures
+
+
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("holdfast")
@@ -318,6 +349,10 @@ def main():
         pool.shutdown(cancel_futures=True)
     for command in commands:
         print(f"{command}: {len(counts[command])} calls; " + ", ".join(f"{done[command, how]} x {how}" for how in KILLS | FAULTS))
+    if not options.only:
+        count, more = small_files(program, library)
+        print(f"small files: {count} x EIO", *more, sep="\n")
+        failures += more
     print(f"{sum(done.values())} stops, {len(failures)} failures")
     if not failures:
         for work in works:
