@@ -106,7 +106,18 @@ static void compact(struct directory *d)
     d->count = kept;
 }
 
-static int store(struct directory *d, struct arena *arena, struct extents *out, struct error *err)
+static int store_piece(void *backup, struct bytes blob, struct id *id, struct error *err)
+{
+    struct backup *b = backup;
+    int code = blob_writer_store_tree(b->writer, blob, id, err);
+    /* Whatever code it has, it is not about this listing. */
+    if (code != 0)
+        backup_fail(b, err);
+    return code;
+}
+
+static int store(struct directory *d, struct arena *arena, struct extents *out, bool *too_large,
+                 struct error *err)
 {
     struct backup *b = d->backup;
     struct chunker_parameters p = repository_chunker_parameters(b->repository);
@@ -121,8 +132,9 @@ static int store(struct directory *d, struct arena *arena, struct extents *out, 
     if (code != 0)
         return code;
     compact(d);
-    code = tree_store(d->nodes, d->count, repository_chunker(b->repository), &p, blob_writer_store_tree,
-                      b->writer, arena, out, err);
+    code = tree_store(d->nodes, d->count, repository_chunker(b->repository), &p, store_piece, b, arena, out,
+                      err);
+    *too_large = code == ERROR_UNSUPPORTED && !backup_stopped(b);
     if (code == 0)
         cache_write(b, d->path, out, d->cached, d->count);
     return code;
@@ -135,8 +147,9 @@ static void finish(struct directory *d)
     struct arena arena = {0};
     struct extents tree = {0};
     struct error why;
-    int code = d->waits || atomic_load(&b->failed) ? 0 : store(d, &arena, &tree, &why);
-    if (code == ERROR_UNSUPPORTED && parent) {
+    bool too_large = false;
+    int code = d->waits || atomic_load(&b->failed) ? 0 : store(d, &arena, &tree, &too_large, &why);
+    if (too_large && parent) {
         backup_warn(b, "%s: left out, with all below it: %s", d->path, why.message);
         parent->nodes[d->index_in_parent].type = NODE_UNKNOWN;
     } else if (code != 0) {
