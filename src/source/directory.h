@@ -48,8 +48,8 @@ int source_list_directory(int fd, struct buffer *scratch, struct arena *arena, s
 /* One statx. name "" is the descriptor itself. NOT_FOUND where the entry is gone. */
 int source_stat(int directory, const char *name, struct source_stat *out, struct error *err);
 
-/* True if a directory lies on a file system that holds no data but shows the state of the kernel: proc, sysfs,
- * control groups and the like. */
+/* True if a directory lies on a file system that holds no data but shows the state of the kernel: proc,
+ * sysfs, control groups and the like. */
 bool source_is_of_kernel(int directory);
 
 /* True if a directory holds a file CACHEDIR.TAG with the signature of the Cache Directory Tagging
