@@ -84,7 +84,6 @@ wait_for() { # process, its log
 export ASAN_OPTIONS=detect_leaks=1:abort_on_error=1 UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1
 # libconfig 1.5 leaks its scanner's buffer when a text ends inside a string.
 export LSAN_OPTIONS="suppressions=$PWD/tests/lsan.suppressions:print_suppressions=0"
-step "clang-format" sh -c 'find src tests -name "*.[ch]" | xargs clang-format --dry-run -Werror'
 step "build with gcc, release" build build-release -Dbuildtype=release
 export CC=clang
 build_meanwhile build-sanitizers -Dfuzzers=true -Db_sanitize=address,undefined -Db_lundef=false
