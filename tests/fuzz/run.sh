@@ -1,10 +1,10 @@
 #!/bin/sh
-# Runs a target on its corpus and on what it found before, then looks for more: FUZZ_SECONDS, by default 2,
+# Runs a target on its corpus and on what it found before, then looks for more: FUZZ_SECONDS, by default 1,
 # with HOLDFAST_LONG 300 and another seed each time. What stops it is left in the folder of the build; run the target with that file.
 # Usage: run.sh TARGET CORPUS FOLDER LONGEST
 set -eu
 target=$1 corpus=$2 folder=$3 longest=$4
-seconds=${FUZZ_SECONDS:-2} seed=1
+seconds=${FUZZ_SECONDS:-1} seed=1
 [ -z "${HOLDFAST_LONG:-}" ] || seconds=${FUZZ_SECONDS:-300} seed=0
 mkdir -p "$folder/found" "$folder/failed"
 dictionary="${corpus%/*}/$(basename "$corpus").dict"
