@@ -141,6 +141,13 @@ char *file_join(const char *a, const char *b)
     return memory_format("%.*s/%s", (int)n, a, b);
 }
 
+bool file_lies_in(struct bytes path, const char *above)
+{
+    size_t n = strlen(above);
+    return path.size >= n && memcmp(path.data, above, n) == 0 &&
+           (path.size == n || path.data[n] == '/' || (n && above[n - 1] == '/'));
+}
+
 static int sync_directory(const char *path, struct error *err)
 {
     int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);

@@ -31,6 +31,8 @@ int file_make_directories(const char *path, mode_t mode, struct error *err);
 int file_sync_parent(const char *path, struct error *err);
 /* a + "/" + b, without a double slash. The caller frees it. */
 char *file_join(const char *a, const char *b);
+/* True if path is `above`, or lies below it; both without a slash too many. */
+bool file_lies_in(struct bytes path, const char *above);
 /* The folder part of path ("." or "/" where there is none). The caller frees it. */
 char *file_parent(const char *path);
 

@@ -1,4 +1,5 @@
 /* The walk over files: what is the same as last time is taken over, the rest goes to the workers. */
+#include "base/file.h"
 #include "base/log.h"
 #include "base/memory.h"
 #include "crypto/digest.h"
@@ -461,9 +462,7 @@ static bool is_covered(const struct backup *b, const char *link, const char *tar
             st.type == NODE_SYMLINK)
             continue;
         char *above = realpath(p->paths[i], NULL);
-        size_t n = above ? strlen(above) : 0;
-        covered = n && strncmp(target, above, n) == 0 &&
-                  (target[n] == '\0' || target[n] == '/' || above[n - 1] == '/');
+        covered = above && file_lies_in(bytes_of_string(target), above);
         free(above);
     }
     return covered;

@@ -143,17 +143,6 @@ static int path_order(const char *a, const char *b)
     return (x > y) - (x < y);
 }
 
-static bool is_selected(const struct export *e, const char *path)
-{
-    for (size_t i = 0; i < e->selection->count; i++) {
-        const char *s = e->selection->list[i].path;
-        size_t n = strlen(s);
-        if (strncmp(path, s, n) == 0 && (path[n] == '\0' || path[n] == '/' || s[n - 1] == '/'))
-            return true;
-    }
-    return false;
-}
-
 /* An archive is read from its start: a hard link must lead to a name before it. Where the first name of the
  * tree comes later or not at all, this one gets the contents, and the others lead here. */
 static int arrange_link(struct export *e, const char *path, struct arena *arena, struct node *node,
@@ -169,7 +158,7 @@ static int arrange_link(struct export *e, const char *path, struct arena *arena,
         node->content = (struct extents){0};
         return 0;
     }
-    if (is_first || (path_order(first, path) < 0 && is_selected(e, first)))
+    if (is_first || (path_order(first, path) < 0 && selection_has(e->selection, bytes_of_string(first))))
         return 0;
     id_map_put(e->moved, &hash, e->name_count);
     memory_reserve_one(e->names, e->name_count, e->name_capacity);

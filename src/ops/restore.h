@@ -55,6 +55,8 @@ struct selection {
 
 int selection_make(struct repository *repository, const struct extents *root, const char *const *paths,
                    size_t path_count, struct selection *selection, struct error *err);
+/* True if path is one of the selected ones, or lies below one. */
+bool selection_has(const struct selection *selection, struct bytes path);
 void selection_free(struct selection *selection);
 
 #endif

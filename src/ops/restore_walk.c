@@ -1,5 +1,6 @@
 /* Walking the trees of a snapshot: directories and special entries are made here, files handed to the
  * workers. */
+#include "base/file.h"
 #include "base/id_map.h"
 #include "base/log.h"
 #include "base/memory.h"
@@ -210,28 +211,12 @@ static void restore_file(struct walk *w, struct target_directory *d, const char 
 
 /* ---- the other types ---- */
 
-static bool lies_in(struct bytes path, const char *above)
-{
-    size_t n = strlen(above);
-    return path.size >= n && memcmp(path.data, above, n) == 0 &&
-           (path.size == n || path.data[n] == '/' || above[n - 1] == '/');
-}
-
-static bool is_selected(const struct walk *w, struct bytes path)
-{
-    for (size_t i = 0; i < w->selection->count; i++) {
-        if (lies_in(path, w->selection->list[i].path))
-            return true;
-    }
-    return false;
-}
-
 /* True if the entry may be there already, for it lies in one before it. */
 static bool lies_in_another(const struct selection *selection, size_t number)
 {
     struct bytes path = bytes_of_string(selection->list[number].path);
     for (size_t i = 0; i < number; i++) {
-        if (lies_in(path, selection->list[i].path))
+        if (file_lies_in(path, selection->list[i].path))
             return true;
     }
     return false;
@@ -360,7 +345,7 @@ static void restore_node(struct walk *w, struct target_directory *d, const char 
         return;
     }
     if (node->hard_link.size) {
-        if (is_selected(w, node->hard_link) || find_moved(w, node->hard_link, NULL)) {
+        if (selection_has(w->selection, node->hard_link) || find_moved(w, node->hard_link, NULL)) {
             char *slash = strrchr(path, '/');
             char *directory = memory_format("%.*s", slash ? (int)(slash - path) : 0, path);
             remember(w, &w->links, &w->link_count, &w->link_capacity, directory, node);

@@ -1,3 +1,4 @@
+#include "base/file.h"
 #include "base/memory.h"
 #include "ops/restore.h"
 #include "repo/blobs.h"
@@ -68,6 +69,15 @@ int selection_make(struct repository *r, const struct extents *root, const char 
     if (code != 0)
         selection_free(s);
     return code;
+}
+
+bool selection_has(const struct selection *s, struct bytes path)
+{
+    for (size_t i = 0; i < s->count; i++) {
+        if (file_lies_in(path, s->list[i].path))
+            return true;
+    }
+    return false;
 }
 
 void selection_free(struct selection *s)
