@@ -15,35 +15,39 @@ struct search {
     const char *pattern;
     bool json, some;
     const struct snapshot *snapshot;
+    struct tree_links *links; /* of the snapshot */
+    int *status;
     struct output_list list;
 };
 
-static void show(struct search *s, const char *path, const struct node *node)
+static int show(struct search *s, const char *path, const struct node *node, struct error *err)
 {
     char id[OUTPUT_SHORT_ID_SIZE];
+    struct node shown;
+    int code = node_complete(s->links, path, node, &shown, s->status, err);
+    if (code != 0)
+        return code;
     s->some = true;
     if (s->json) {
-        json_t *item = node_json(path, node);
+        json_t *item = node_json(path, &shown);
         output_json_id(item, "snapshot", &s->snapshot->sha256);
         json_object_set_new(item, "job", json_string(s->snapshot->manifest.job));
         json_object_set_new(item, "host", json_string(s->snapshot->manifest.host_name));
         output_list_item(&s->list, item);
     } else {
         printf("%s ", output_short_id(&s->snapshot->sha256, id));
-        node_print_line(path, node);
+        node_print_line(path, &shown);
     }
+    return 0;
 }
 
 /* A pattern with a slash is matched against the whole path, one without against the name. */
 static int visit(void *context, const char *path, const struct node *node, struct error *err)
 {
-    (void)err;
     struct search *s = context;
     const char *slash = strrchr(path, '/');
     const char *subject = strchr(s->pattern, '/') || !slash ? path : slash + 1;
-    if (fnmatch(s->pattern, subject, 0) == 0)
-        show(s, path, node);
-    return 0;
+    return fnmatch(s->pattern, subject, 0) == 0 ? show(s, path, node, err) : 0;
 }
 
 static int run(const struct options *options, const char *file)
@@ -53,14 +57,16 @@ static int run(const struct options *options, const char *file)
     int status = session_open(options, file, REPOSITORY_READ, WIRE_HOST, NULL, &session);
     if (status != STATUS_DONE)
         return status;
-    struct search s = {.pattern = options->operands[0], .json = options->json};
+    struct search s = {.pattern = options->operands[0], .json = options->json, .status = &status};
     if (s.json)
         output_list_begin(&s.list, "entries");
     int code = 0;
     for (size_t i = session.snapshots.count; i-- > 0 && code == 0;) {
         s.snapshot = &session.snapshots.list[i];
-        code =
-            tree_walk(&s.snapshot->manifest.root, blobs_fetch_tree, session.wire.repository, visit, &s, &err);
+        const struct extents *root = &s.snapshot->manifest.root;
+        s.links = tree_links_new(root, blobs_fetch_tree, session.wire.repository);
+        code = tree_walk(root, blobs_fetch_tree, session.wire.repository, visit, &s, &err);
+        tree_links_free(s.links);
     }
     if (s.json)
         output_list_end(&s.list);
@@ -70,7 +76,7 @@ static int run(const struct options *options, const char *file)
                          "such as \"*.conf\"");
     }
     if (code != 0)
-        status = status_report(&err);
+        status = status_worse(status, status_report(&err));
     session_close(&session);
     return status;
 }

@@ -13,23 +13,29 @@
 
 struct listing {
     bool json;
+    int *status;
+    struct tree_links *links;
     struct output_list list;
 };
 
-static void show(struct listing *l, const char *path, const struct node *node)
+static int show(struct listing *l, const char *path, const struct node *node, struct error *err)
 {
+    struct node shown;
+    int code = node_complete(l->links, path, node, &shown, l->status, err);
+    if (code != 0)
+        return code;
     if (l->json)
-        output_list_item(&l->list, node_json(path, node));
+        output_list_item(&l->list, node_json(path, &shown));
     else
-        node_print_line(path, node);
+        node_print_line(path, &shown);
+    return 0;
 }
 
 /* A directory's entries; anything else is shown itself. */
 static int list_selected(struct repository *r, struct listing *l, const struct selected *s, struct error *err)
 {
     if (s->node.type != NODE_DIRECTORY) {
-        show(l, s->path, &s->node);
-        return 0;
+        return show(l, s->path, &s->node, err);
     }
     struct tree tree;
     int code = tree_fetch(&s->node.subtree, false, blobs_fetch_tree, r, &tree, err);
@@ -37,7 +43,7 @@ static int list_selected(struct repository *r, struct listing *l, const struct s
         struct buffer path = {0};
         buffer_append_format(&path, "%s%s", s->path, s->path[strlen(s->path) - 1] == '/' ? "" : "/");
         buffer_append_bytes(&path, tree.nodes[i].name);
-        show(l, buffer_string(&path), &tree.nodes[i]);
+        code = show(l, buffer_string(&path), &tree.nodes[i], err);
         buffer_free(&path);
     }
     tree_free(&tree);
@@ -45,26 +51,28 @@ static int list_selected(struct repository *r, struct listing *l, const struct s
 }
 
 static int list(const struct options *options, struct session *s, const struct snapshot *snapshot,
-                struct error *err)
+                int *status, struct error *err)
 {
     struct selection selection;
-    struct listing l = {.json = options->json};
+    struct listing l = {.json = options->json, .status = status};
     bool has_path = options->operand_count > 1;
     int code = selection_make(s->wire.repository, &snapshot->manifest.root,
                               (const char *const *)(options->operands + 1), options->operand_count - 1,
                               &selection, err);
     if (code != 0)
         return code;
+    l.links = tree_links_new(&snapshot->manifest.root, blobs_fetch_tree, s->wire.repository);
     if (l.json)
         output_list_begin(&l.list, "entries");
     for (size_t i = 0; i < selection.count && code == 0; i++) {
         if (has_path && selection.count == 1)
             code = list_selected(s->wire.repository, &l, &selection.list[i], err);
         else
-            show(&l, selection.list[i].path, &selection.list[i].node);
+            code = show(&l, selection.list[i].path, &selection.list[i].node, err);
     }
     if (l.json)
         output_list_end(&l.list);
+    tree_links_free(l.links);
     selection_free(&selection);
     return code;
 }
@@ -77,7 +85,7 @@ static int run(const struct options *options, const char *file)
     if (status != STATUS_DONE)
         return status;
     const struct snapshot *snapshot = session_snapshot(&s, options, 0, &status);
-    if (snapshot && list(options, &s, snapshot, &err) != 0)
+    if (snapshot && list(options, &s, snapshot, &status, &err) != 0)
         status = status_report(&err);
     session_close(&s);
     return status;

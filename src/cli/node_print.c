@@ -1,10 +1,28 @@
 #include "cli/node_print.h"
 
+#include "base/log.h"
 #include "base/text.h"
 #include "cli/output.h"
+#include "cli/status.h"
 
 #include <stdio.h>
 #include <stdlib.h>
+
+int node_complete(struct tree_links *links, const char *path, const struct node *node, struct node *shown,
+                  int *status, struct error *err)
+{
+    struct error why;
+    *shown = *node;
+    int code = tree_links_resolve(links, shown, &why);
+    if (code == ERROR_NOT_FOUND) {
+        log_warning("%s: %s", path, why.message);
+        *status = status_worse(*status, STATUS_INTEGRITY);
+        code = 0;
+    } else if (code != 0 && err) {
+        *err = why;
+    }
+    return code;
+}
 
 const char *node_type_name(enum node_type type)
 {
@@ -75,5 +93,7 @@ json_t *node_json(const char *path, const struct node *node)
     output_json_number(o, "mtime_nanoseconds", node->mtime_nanoseconds);
     if (node->type == NODE_SYMLINK)
         output_json_bytes(o, "link_target", node->link_target);
+    if (node->hard_link.size)
+        output_json_bytes(o, "hard_link", node->hard_link);
     return o;
 }

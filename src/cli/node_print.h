@@ -4,10 +4,14 @@
 #ifndef CLI_NODE_PRINT_H
 #define CLI_NODE_PRINT_H
 
-#include "base/node.h"
+#include "tree/links.h"
 
 #include <jansson.h>
 
+/* The node as it is shown: a further name of a file has the size of the first. A warning where that one is
+ * not there, and STATUS_INTEGRITY in *status. */
+int node_complete(struct tree_links *links, const char *path, const struct node *node, struct node *shown,
+                  int *status, struct error *err);
 /* "file", "directory" ... */
 const char *node_type_name(enum node_type type);
 /* Like a line of ls -l, to standard output. */

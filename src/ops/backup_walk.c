@@ -285,14 +285,16 @@ static bool entry_is_same(const struct directory *d, size_t i)
            (before->type == NODE_DIRECTORY || id_equal(&before->link, &d->cached[i].link));
 }
 
-static void count_same(struct walk *w, const struct source_stat *st)
+/* The bytes of a file count with its first name. */
+static void count_same(struct walk *w, const struct source_stat *st, bool link)
 {
     struct backup *b = w->backup;
-    if (st->type == NODE_FILE) {
+    if (st->type == NODE_FILE)
         atomic_fetch_add(&b->files, 1);
+    if (st->type == NODE_FILE && !link) {
         atomic_fetch_add(&b->bytes_same, st->size);
         backup_count_bytes(b, st->size);
-    } else if (st->type != NODE_DIRECTORY) {
+    } else if (st->type != NODE_FILE && st->type != NODE_DIRECTORY) {
         atomic_fetch_add(&b->others, 1);
     }
 }
@@ -323,7 +325,7 @@ static void sort_entries(struct walk *w, struct directory *d, const struct sourc
     }
     if (d->same) {
         for (size_t i = 0; i < d->count; i++)
-            count_same(w, &stats[i]);
+            count_same(w, &stats[i], d->nodes[i].hard_link.size);
         return;
     }
     if (some_same) {
@@ -341,7 +343,7 @@ static void sort_entries(struct walk *w, struct directory *d, const struct sourc
         if (old && !lost && (b->cache_valid || content_is_there(w, old))) {
             d->nodes[i] = *old;
             d->nodes[i].subtree = (struct extents){0};
-            count_same(w, &stats[i]);
+            count_same(w, &stats[i], old->hard_link.size);
             continue;
         }
         char *path = join(d->path, (const char *)d->cached[i].name.data);

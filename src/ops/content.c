@@ -8,7 +8,7 @@
 #include "ops/restore.h"
 #include "repo/blobs.h"
 #include "source/archive_writer.h"
-#include "tree/tree.h"
+#include "tree/links.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -49,21 +49,12 @@ int content_read(struct repository *r, const struct node *node, content_sink *si
     return code;
 }
 
-/* The node that holds the contents: for a later name of a hard link that of the first. */
-static int resolve_link(struct repository *r, const struct extents *root, struct arena *arena,
-                        struct node *node, struct error *err)
+/* For a later name of a hard link, the contents are those of the first. */
+static int resolve_link(struct tree_links *links, struct node *node, struct error *err)
 {
-    if (node->type != NODE_FILE || node->hard_link.size == 0)
-        return 0;
-    struct node first;
-    const char *path = (const char *)arena_copy(arena, node->hard_link).data;
-    int code = tree_find(root, path, blobs_fetch_tree, r, arena, &first, err);
-    if (code == 0 && (first.type != NODE_FILE || first.hard_link.size))
-        code = error_set(err, ERROR_INTEGRITY, "%s: its hard link leads to no file", path);
-    if (code == 0) {
-        node->content = first.content;
-        node->size = first.size;
-    }
+    int code = tree_links_resolve(links, node, err);
+    if (code == ERROR_NOT_FOUND)
+        code = error_set(err, ERROR_INTEGRITY, "%s", err ? err->message : "");
     return code;
 }
 
@@ -76,6 +67,7 @@ int content_write(struct repository *r, const struct extents *root, const char *
                   struct error *err)
 {
     struct arena arena = {0};
+    struct tree_links *links = tree_links_new(root, blobs_fetch_tree, r);
     struct node node;
     int code = tree_find(root, path, blobs_fetch_tree, r, &arena, &node, err);
     if (code == 0 && node.type != NODE_FILE) {
@@ -85,9 +77,10 @@ int content_write(struct repository *r, const struct extents *root, const char *
                                                         : "holdfast ls shows what it is");
     }
     if (code == 0)
-        code = resolve_link(r, root, &arena, &node, err);
+        code = resolve_link(links, &node, err);
     if (code == 0)
         code = content_read(r, &node, write_out, &fd, err);
+    tree_links_free(links);
     arena_free(&arena);
     return code;
 }
@@ -97,7 +90,7 @@ int content_write(struct repository *r, const struct extents *root, const char *
 struct export
 {
     struct repository *repository;
-    const struct extents *root;
+    struct tree_links *links;
     struct archive_writer *writer;
     enum content_format format;
     const struct selection *selection;
@@ -163,7 +156,7 @@ static int arrange_link(struct export *e, const char *path, struct arena *arena,
     id_map_put(e->moved, &hash, e->name_count);
     memory_reserve_one(e->names, e->name_count, e->name_capacity);
     e->names[e->name_count++] = memory_copy_string(path);
-    int code = resolve_link(e->repository, e->root, arena, node, err);
+    int code = resolve_link(e->links, node, err);
     node->hard_link = (struct bytes){0};
     return code;
 }
@@ -174,7 +167,7 @@ static int put_entry(struct export *e, const char *path, const struct node *node
     struct node full = *node;
     int code = 0;
     if (e->format == CONTENT_ZIP)
-        code = resolve_link(e->repository, e->root, &arena, &full, err);
+        code = resolve_link(e->links, &full, err);
     else if (full.type != NODE_DIRECTORY)
         code = arrange_link(e, path, &arena, &full, err);
     if (code == 0)
@@ -212,13 +205,14 @@ int content_export(struct repository *r, const struct extents *root, const char 
                    size_t path_count, enum content_format format, int fd, uint64_t *warnings,
                    struct error *err)
 {
-    struct export e = {.repository = r, .root = root, .format = format};
+    struct export e = {.repository = r, .format = format};
     struct selection selection;
     int code = selection_make(r, root, paths, path_count, &selection, err);
     if (code != 0)
         return code;
     e.selection = &selection;
     e.moved = id_map_new();
+    e.links = tree_links_new(root, blobs_fetch_tree, r);
     if (selection.count == 0)
         code = error_set(err, ERROR_FAILED, "nothing to export: the snapshot holds nothing at these paths");
     if (code == 0)
@@ -230,6 +224,7 @@ int content_export(struct repository *r, const struct extents *root, const char 
         code = archive_writer_finish(e.writer, err);
     archive_writer_free(e.writer);
     id_map_free(e.moved);
+    tree_links_free(e.links);
     for (size_t i = 0; i < e.name_count; i++)
         free(e.names[i]);
     free(e.names);

@@ -1,6 +1,6 @@
 /* Comparing two trees: listings that are the same are not read. */
 #include "base/memory.h"
-#include "tree/tree.h"
+#include "tree/links.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -18,6 +18,7 @@ struct comparison {
     void *context;
     tree_report *report;
     void *report_context;
+    struct tree_links *links_before, *links_after;
 };
 
 static bool extents_equal(const struct extents *a, const struct extents *b)
@@ -80,6 +81,43 @@ static const struct extents *listing(const struct node *node)
     return node && node->type == NODE_DIRECTORY ? &node->subtree : NULL;
 }
 
+/* A further name of a file has the contents of the first, which may be another one by now. One that leads
+ * nowhere has none. */
+static int resolve(struct tree_links *links, const struct node *node, struct node *copy, struct error *err)
+{
+    struct error why;
+    *copy = *node;
+    int code = tree_links_resolve(links, copy, &why);
+    if (code == ERROR_NOT_FOUND)
+        return 0;
+    if (code != 0 && err)
+        *err = why;
+    return code;
+}
+
+/* Reports how two entries differ; one of them may be missing. */
+static int report_entry(struct comparison *c, const char *path, const struct node *before,
+                        const struct node *after, struct error *err)
+{
+    struct node x, y;
+    int code = before ? resolve(c->links_before, before, &x, err) : 0;
+    if (code == 0 && after)
+        code = resolve(c->links_after, after, &y, err);
+    if (code != 0)
+        return code;
+    if (!before)
+        return c->report(c->report_context, TREE_ADDED, path, NULL, &y, err);
+    if (!after)
+        return c->report(c->report_context, TREE_REMOVED, path, &x, NULL, err);
+    if (x.type != y.type)
+        return c->report(c->report_context, TREE_TYPE_CHANGED, path, &x, &y, err);
+    if (!extents_equal(&x.content, &y.content) || !bytes_equal(x.link_target, y.link_target))
+        return c->report(c->report_context, TREE_CONTENT_CHANGED, path, &x, &y, err);
+    if (!metadata_equal(&x, &y))
+        return c->report(c->report_context, TREE_METADATA_CHANGED, path, &x, &y, err);
+    return 0;
+}
+
 static int compare_entry(struct comparison *c, const char *directory, const struct node *before,
                          const struct node *after, struct error *err)
 {
@@ -90,18 +128,7 @@ static int compare_entry(struct comparison *c, const char *directory, const stru
         buffer_u8(&path, '/');
     buffer_append_bytes(&path, name);
     const char *text = buffer_string(&path);
-    int code = 0;
-    if (!before)
-        code = c->report(c->report_context, TREE_ADDED, text, NULL, after, err);
-    else if (!after)
-        code = c->report(c->report_context, TREE_REMOVED, text, before, NULL, err);
-    else if (before->type != after->type)
-        code = c->report(c->report_context, TREE_TYPE_CHANGED, text, before, after, err);
-    else if (!extents_equal(&before->content, &after->content) ||
-             !bytes_equal(before->link_target, after->link_target))
-        code = c->report(c->report_context, TREE_CONTENT_CHANGED, text, before, after, err);
-    else if (!metadata_equal(before, after))
-        code = c->report(c->report_context, TREE_METADATA_CHANGED, text, before, after, err);
+    int code = report_entry(c, text, before, after, err);
     const struct extents *x = listing(before), *y = listing(after);
     if (code == 0 && (x || y) && !(x && y && extents_equal(x, y)))
         push(c, text, false, x, y);
@@ -141,6 +168,8 @@ int tree_compare(const struct extents *before, const struct extents *after, tree
     struct comparison c = {
         .fetch = fetch, .context = context, .report = report, .report_context = report_context};
     int code = 0;
+    c.links_before = tree_links_new(before, fetch, context);
+    c.links_after = tree_links_new(after, fetch, context);
     if (!extents_equal(before, after))
         push(&c, "", true, before, after);
     while (code == 0 && c.count) {
@@ -151,5 +180,7 @@ int tree_compare(const struct extents *before, const struct extents *after, tree
     while (c.count)
         pair_free(&c.stack[--c.count]);
     free(c.stack);
+    tree_links_free(c.links_before);
+    tree_links_free(c.links_after);
     return code;
 }

@@ -22,7 +22,7 @@ CHECKS = {
 TYPES = {
     WHEN: "time started mtime added delayed_until locked_until", ID: "id snapshot", FLAG: "pinned removed keep dry_run delivered",
     TEXT: "repository host person key_file file target check outcome detail role name group job error path type mode user "
-          "link_target change event reason hold object problem level subject text channel",
+          "link_target hard_link change event reason hold object problem level subject text channel",
     TEXTS: "targets classes sources warnings", REAL: "seconds",
     OBJECTS: "configurations channels online checks hosts jobs entries changes problems lost snapshots"}
 TYPE = {name: kind for kind, names in TYPES.items() for name in names.split()}
