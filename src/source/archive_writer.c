@@ -182,8 +182,8 @@ static const char *text_of(struct arena *arena, struct bytes bytes)
     return bytes.size ? (const char *)arena_copy(arena, bytes).data : NULL;
 }
 
-/* A zip keeps 32 bits of it, and libarchive asks localtime for the rest, which knows no year beyond an int.
- */
+/* A zip keeps 32 bits of a time. Beyond those, libarchive 3.6.2 can end the process while it makes a date of
+ * a time, so it is never given one. */
 static int64_t time_of(struct archive_writer *writer, const struct node *node)
 {
     int64_t time = node->mtime_seconds;
