@@ -282,6 +282,19 @@ static int fail_source(struct error *err)
     return *err->hint ? ERROR_FAILED : error_hint(err, "make the archive anew: this one is not whole");
 }
 
+struct output {
+    struct command *command;
+    bool ended;
+};
+
+static int fetch_output(void *context, void *to, size_t size, size_t *done, struct error *err)
+{
+    struct output *output = context;
+    int code = archive_fetch_command(output->command, to, size, done, err);
+    output->ended = code == 0 && *done == 0;
+    return code;
+}
+
 static int read_source(struct archive_backup *a, struct error *err)
 {
     const struct backup_parameters *p = a->backup->parameters;
@@ -300,12 +313,15 @@ static int read_source(struct archive_backup *a, struct error *err)
     if (code != 0)
         return code;
     command_set_stop(command, p->cancelled);
-    code = read_members(a, archive_fetch_command, command, err);
+    struct output output = {.command = command};
+    code = read_members(a, fetch_output, &output, err);
     if (code != 0)
         code = fail_source(err);
     struct error why;
-    /* What the command says of its failure tells more than the archive that breaks off because of it. */
-    if (!backup_stopped(a->backup) && finish_command(a->backup, command, &why) != 0) {
+    /* What the command says of its failure tells more than the archive that breaks off because of it; but it
+     * fails because of the archive where nobody read that to its end. */
+    if (!backup_stopped(a->backup) && (code == 0 || output.ended) &&
+        finish_command(a->backup, command, &why) != 0) {
         code = why.code;
         if (err)
             *err = why;

@@ -5,6 +5,7 @@
 #include "base/text.h"
 #include "source/archive_acl.h"
 #include "source/archive_path.h"
+#include "source/archive_stream.h"
 #include "source/flags.h"
 #include "source/owners.h"
 
@@ -18,7 +19,6 @@
 #include <sys/sysmacros.h>
 #include <unistd.h>
 
-#define FETCH_SIZE (256u * 1024)
 #define HOLE_MIN 4096u
 #define NOBODY 65534u
 #define TAR_BLOCK 512u
@@ -26,17 +26,12 @@
 struct archive_reader {
     struct archive *archive;
     struct archive_entry *entry;
-    archive_fetch *fetch;
-    void *context;
+    struct archive_stream *stream;
     source_warning *warning;
     void *warning_context;
     struct owners *owners;
     locale_t locale;
-    struct error failure; /* of fetch, which libarchive cannot carry */
-    bool failed;
-    uint8_t *fetched;
-    size_t zeros;   /* at the end of what was fetched; a block is enough */
-    bool exhausted; /* nothing more can be fetched */
+    bool in_member; /* its contents may not have been read */
     /* The block of contents that libarchive gave last, and how far the contents were read. */
     const uint8_t *block;
     size_t block_size;
@@ -65,67 +60,48 @@ int archive_fetch_command(void *command, void *to, size_t size, size_t *done, st
     return command_read(command, to, size, done, err);
 }
 
-static int fetch_next(struct archive_reader *reader, size_t *done, struct error *err)
-{
-    int code = reader->fetch(reader->context, reader->fetched, FETCH_SIZE, done, err);
-    size_t zeros = 0;
-    while (code == 0 && zeros < *done && zeros < TAR_BLOCK && reader->fetched[*done - 1 - zeros] == 0)
-        zeros++;
-    if (code == 0 && *done)
-        reader->zeros = zeros == *done ? reader->zeros + zeros : zeros;
-    reader->exhausted = code == 0 && *done == 0;
-    return code;
-}
-
 static la_ssize_t on_read(struct archive *archive, void *context, const void **data)
 {
     struct archive_reader *reader = context;
-    size_t done = 0;
-    *data = reader->fetched;
-    if (!reader->failed && fetch_next(reader, &done, &reader->failure)) {
-        reader->failed = true;
+    ssize_t n = archive_stream_read(reader->stream, data);
+    if (n < 0)
         archive_set_error(archive, EIO, "the source failed");
-    }
-    return reader->failed ? -1 : (la_ssize_t)done;
+    return n;
 }
 
 static int fail(const struct archive_reader *reader, const char *what, struct error *err)
 {
-    if (reader->failed) {
-        if (err)
-            *err = reader->failure;
-        return reader->failure.code;
-    }
+    int code = archive_stream_failed(reader->stream, err);
+    if (code != 0)
+        return code;
     const char *reason = archive_error_string(reader->archive);
     char *visible = text_visible(reason ? reason : "it is damaged");
-    int code = error_set(err, ERROR_INTEGRITY, "%s: %s", what, visible);
+    code = error_set(err, ERROR_INTEGRITY, "%s: %s", what, visible);
     free(visible);
     return code;
 }
 
-static int refuse(const struct archive_reader *reader, struct error *err)
+static int hint_formats(struct error *err)
 {
-    fail(reader, "cannot open the archive", err);
-    error_hint(err,
-               "tar and cpio are read, plain or compressed by gzip, bzip2, xz, lzma, zstd, lz4 or compress");
-    return ERROR_INTEGRITY;
+    return error_hint(err,
+                      "tar and cpio are read, plain or compressed by gzip, bzip2, xz, lzma, zstd, lz4 or "
+                      "compress");
 }
 
-/* What may compress an archive and what it may be. Left out: what starts other programs, mtree (it opens
- * files that it names), raw and empty (anything is one of those), and what tells types and modes at its end
- * only (zip). */
-static void allow_formats(struct archive *archive)
+/* What an archive may be. Left out: mtree (it opens files that it names), raw and empty (anything is one of
+ * those), and what tells types and modes at its end only (zip). Archives of tar may follow one another. */
+static int open_archive(struct archive_reader *reader, struct error *err)
 {
-    archive_read_support_filter_gzip(archive);
-    archive_read_support_filter_bzip2(archive);
-    archive_read_support_filter_xz(archive);
-    archive_read_support_filter_lzma(archive);
-    archive_read_support_filter_zstd(archive);
-    archive_read_support_filter_lz4(archive);
-    archive_read_support_filter_compress(archive);
+    struct archive *archive = reader->archive;
     archive_read_support_format_tar(archive);
     archive_read_support_format_gnutar(archive);
     archive_read_support_format_cpio(archive);
+    if (archive_read_set_format_option(archive, "tar", "read_concatenated_archives", "1") != ARCHIVE_OK)
+        return fail(reader, "cannot set up libarchive", err);
+    if (archive_read_open(archive, reader, NULL, on_read, NULL) == ARCHIVE_OK)
+        return 0;
+    int code = fail(reader, "cannot open the archive", err);
+    return archive_stream_failed(reader->stream, NULL) ? code : hint_formats(err);
 }
 
 int archive_reader_new(archive_fetch *fetch, void *context, source_warning *warning, void *warning_context,
@@ -133,12 +109,9 @@ int archive_reader_new(archive_fetch *fetch, void *context, source_warning *warn
 {
     struct archive_reader *reader = memory_new(struct archive_reader);
     int code = 0;
-    reader->fetch = fetch;
-    reader->context = context;
     reader->warning = warning;
     reader->warning_context = warning_context;
     reader->owners = owners_new();
-    reader->fetched = memory_alloc(FETCH_SIZE);
     reader->ended = true;
     reader->locale = newlocale(LC_ALL_MASK, "C", (locale_t)0);
     reader->archive = archive_read_new();
@@ -147,9 +120,11 @@ int archive_reader_new(archive_fetch *fetch, void *context, source_warning *warn
         goto out;
     }
     locale_t old = enter(reader);
-    allow_formats(reader->archive);
-    if (archive_read_open(reader->archive, reader, NULL, on_read, NULL) != ARCHIVE_OK)
-        code = reader->failed ? fail(reader, "", err) : refuse(reader, err);
+    code = archive_stream_new(fetch, context, &reader->stream, err);
+    if (code == ERROR_INTEGRITY)
+        hint_formats(err);
+    if (code == 0)
+        code = open_archive(reader, err);
     uselocale(old);
 out:
     if (code == 0)
@@ -165,10 +140,10 @@ void archive_reader_free(struct archive_reader *reader)
         return;
     if (reader->archive)
         archive_read_free(reader->archive);
+    archive_stream_free(reader->stream);
     if (reader->locale)
         freelocale(reader->locale);
     owners_free(reader->owners);
-    free(reader->fetched);
     free(reader);
 }
 
@@ -316,40 +291,41 @@ static bool read_member(struct archive_reader *reader, struct arena *arena, stru
     return true;
 }
 
-/* Libarchive takes a tar archive that was cut behind a member for one that ends there. What is compressed has
- * a mark of its own. */
-static bool is_cut(const struct archive_reader *reader)
+static bool is_tar(const struct archive_reader *reader)
 {
-    return reader->exhausted && reader->zeros < TAR_BLOCK && archive_filter_count(reader->archive) == 1 &&
-           (archive_format(reader->archive) & ARCHIVE_FORMAT_BASE_MASK) == ARCHIVE_FORMAT_TAR;
+    return (archive_format(reader->archive) & ARCHIVE_FORMAT_BASE_MASK) == ARCHIVE_FORMAT_TAR;
 }
 
-/* The archive may go on behind its end mark, in padding. */
-static int read_rest(struct archive_reader *reader, struct error *err)
+/* After the last member, which ended at byte `from`, of what was unpacked. Libarchive takes a tar archive
+ * that was cut behind a member for one that ends there, and padding that is no whole block for one that was
+ * cut. */
+static int end_archive(struct archive_reader *reader, int result, uint64_t from, struct error *err)
 {
-    size_t done;
-    if (is_cut(reader))
-        return error_set(err, ERROR_INTEGRITY,
+    uint64_t at = (uint64_t)archive_filter_bytes(reader->archive, -1), rest = 0;
+    bool tar = is_tar(reader);
+    if (result == ARCHIVE_RETRY) /* a block that is no header */
+        at -= at > TAR_BLOCK ? TAR_BLOCK : at;
+    if (archive_stream_failed(reader->stream, NULL) || (!tar && result != ARCHIVE_EOF) ||
+        (result != ARCHIVE_EOF && at <= from))
+        return fail(reader, "cannot read the archive", err);
+    int code = archive_stream_finish(reader->stream, tar ? from : at, &rest, err);
+    if (code == 0 && tar && rest < TAR_BLOCK)
+        code = error_set(err, ERROR_INTEGRITY,
                          "the archive lacks the mark of its end: what follows its last member is missing");
-    do {
-        int code = fetch_next(reader, &done, err);
-        if (code != 0)
-            return code;
-    } while (done);
-    return 0;
+    return code;
 }
 
 static int next_header(struct archive_reader *reader, bool *more, struct error *err)
 {
-    int result;
-    do
-        result = archive_read_next_header(reader->archive, &reader->entry);
-    while (result == ARCHIVE_RETRY);
-    *more = result == ARCHIVE_OK || result == ARCHIVE_WARN;
-    if (result == ARCHIVE_EOF)
-        return read_rest(reader, err);
-    if (!*more)
+    int result = reader->in_member ? archive_read_data_skip(reader->archive) : ARCHIVE_OK;
+    *more = reader->in_member = false;
+    if (result != ARCHIVE_OK && result != ARCHIVE_WARN)
         return fail(reader, "cannot read the archive", err);
+    uint64_t from = (uint64_t)archive_filter_bytes(reader->archive, -1);
+    result = archive_read_next_header(reader->archive, &reader->entry);
+    *more = reader->in_member = result == ARCHIVE_OK || result == ARCHIVE_WARN;
+    if (!*more)
+        return end_archive(reader, result, from, err);
     const char *reason = archive_error_string(reader->archive);
     /* In the "C" locale every name beyond ASCII gives this warning, and is kept as it is. */
     if (result == ARCHIVE_WARN && reason && !strstr(reason, "be converted"))

@@ -354,7 +354,7 @@ def archives():
                 archive.addfile(info, io.BytesIO(content))
         data = out.getvalue().rstrip(b"\0") + bytes(1024)
         data += bytes(-len(data) % 512)
-        for suffix, packed in (("", data), ("_gz", gzip.compress(data, mtime=0)), ("_xz", lzma.compress(data))):
+        for suffix, packed in (("", data), ("_twice", data * 2), ("_gz", gzip.compress(data, mtime=0)), ("_xz", lzma.compress(data))):
             if not suffix or name == "pax":
                 save("archive", name + suffix, b"\xff" + packed)
     save("archive", "newc", b"\xff" + newc(b"a/file", b"text") + newc(b"TRAILER!!!", b""))

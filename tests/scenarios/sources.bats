@@ -114,3 +114,27 @@ teardown() { drop_work; }
     [ "$WORK/out/second" -ef "$WORK/out/third" ]
     [ -L "$WORK/out/way" ]
 }
+
+@test "archives of tar that follow one another are one tree, a later member of the same path counts" {
+    echo one >"$WORK/a"
+    echo two >"$WORK/b"
+    tar -C "$WORK" -cf "$WORK/1.tar" a b
+    echo three >"$WORK/b"
+    echo four >"$WORK/c"
+    tar -C "$WORK" -czf "$WORK/2.tgz" b c
+    make_repo 1 "source = { type = \"tar\"; command = [ \"sh\", \"-c\", \"cat $WORK/1.tar; zcat $WORK/2.tgz\" ]; };"
+    holdfast -q backup
+    [ "$(holdfast cat latest a)" = one ]
+    [ "$(holdfast cat latest b)" = three ]
+    [ "$(holdfast cat latest c)" = four ]
+}
+
+@test "what stands behind an archive and is none of tar makes the backup fail, and is told" {
+    echo one >"$WORK/a"
+    tar -C "$WORK" -cf "$WORK/1.tar" a
+    make_repo 1 "source = { type = \"tar\"; command = [ \"sh\", \"-c\", \"cat $WORK/1.tar; yes garbage | head -n 100000\" ]; };"
+    run holdfast backup
+    [ "$status" -eq 1 ]
+    [[ $output == *"behind the end of the archive, after byte 1024, there is more, which would be lost"* ]]
+    [ "$(holdfast --json snapshots | jq '.snapshots | length')" -eq 0 ]
+}
