@@ -34,5 +34,5 @@ static int run(const struct options *options, const char *file)
 
 int cmd_heal(const struct options *options)
 {
-    return wire_each_config(options, run);
+    return options->new_target ? session_run_single(options, run) : wire_each_config(options, run);
 }

@@ -66,6 +66,7 @@ struct options {
     const char *to;              /* restore: never NULL there */
     int overwrite;               /* restore: enum option_overwrite (OVERWRITE_NEVER) */
     const char *from, *target;   /* restore: a target's name, or its address (NULL); never both */
+    const char *new_target;      /* heal (NULL) */
     int format;                  /* export: enum option_format (FORMAT_PAX) */
     bool dry_run, force;
     double sample;     /* verify: percent, over 0 to 100 (0: not given) */

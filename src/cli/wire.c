@@ -101,25 +101,30 @@ static int get_person(const struct options *options, const struct repository_par
     return code;
 }
 
-/* --from NAME: the others are left out. */
-static int choose_target(const char *name, struct repository_parameters *p, struct error *err)
+static int check_target_name(const char *name, const struct repository_parameters *p, struct error *err)
 {
-    bool found = false;
     for (size_t i = 0; i < p->target_count; i++) {
-        if (strcmp(p->target_labels[i], name) == 0) {
-            found = true;
-            continue;
-        }
-        storage_free(p->targets[i]);
-        p->targets[i] = NULL;
-        error_set(&p->target_errors[i], ERROR_CANCELLED, "left out by --from %s", name);
+        if (strcmp(p->target_labels[i], name) == 0)
+            return 0;
     }
-    if (found)
-        return 0;
     error_set(err, ERROR_USAGE, "no target is named \"%s\"", name);
     const char *near = text_nearest(name, p->target_labels, p->target_count);
     return near ? error_hint(err, "did you mean \"%s\"?", near)
                 : error_hint(err, "holdfast check-config shows them");
+}
+
+/* --from NAME: the others are left out. */
+static int choose_target(const char *name, struct repository_parameters *p, struct error *err)
+{
+    int code = check_target_name(name, p, err);
+    for (size_t i = 0; i < p->target_count && code == 0; i++) {
+        if (strcmp(p->target_labels[i], name) == 0)
+            continue;
+        storage_free(p->targets[i]);
+        p->targets[i] = NULL;
+        error_set(&p->target_errors[i], ERROR_CANCELLED, "left out by --from %s", name);
+    }
+    return code;
 }
 
 /* ---- signals ---- */
@@ -205,6 +210,8 @@ int wire_open_config(const struct options *options, struct config *config, struc
     }
     if (options->from)
         code = choose_target(options->from, &p, err);
+    else if (options->new_target)
+        code = check_target_name(options->new_target, &p, err);
     wire->cut = watch_signals(&p, options->command == COMMAND_STATUS ? STATUS_PATIENCE : 0);
     if (code == 0 && (key == WIRE_PERSON || options->target))
         code = get_person(options, &p, wire, err);
@@ -217,6 +224,7 @@ int wire_open_config(const struct options *options, struct config *config, struc
     p.lock = lock;
     p.command = options_command(options->command)->name;
     p.fill_empty = options->command == COMMAND_HEAL;
+    p.new_target = options->new_target;
     p.person = wire->has_person ? &wire->person : NULL;
     code = repository_open(&p, mode, &wire->repository, err);
     if (code == 0)

@@ -481,6 +481,10 @@ int repository_catch_up(struct repository *r, bool dry_run, unsigned seconds, ui
     c.has = memory_alloc_array(r->pack_capacity + 1, sizeof *c.has);
     replicas_be_patient(r->replicas, seconds ? seconds : UINT_MAX);
     int code = fill_targets(&c, err);
+    if (code == 0 && !dry_run) {
+        r->lacks_config &= ~repository_active_mask(r);
+        code = filled_note(r, err);
+    }
     replicas_be_patient(r->replicas, 0);
     for (size_t t = 0; t < TARGETS_MAX; t++) {
         char size[32];

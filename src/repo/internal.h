@@ -79,6 +79,7 @@ struct repository {
     struct repository_config config;
     struct buffer config_bytes;
     uint32_t lacks_config;    /* targets that catching up gives it */
+    uint32_t empty_targets;   /* of those: they have not the newest keyring either */
     unsigned damaged_targets; /* left out because their config is not the one that the keyring signs */
     struct keyring_chain chain;
     struct replicas *replicas;
@@ -148,6 +149,14 @@ void listing_range(struct repository *r, enum object_folder folder, size_t *firs
 /* Notes that an object was put on (or removed from, with mask cleared) targets during this session. */
 void listing_add(struct repository *r, const char *name, uint32_t mask, uint64_t size);
 void object_seen_name(const struct object_seen *object, char name[OBJECT_NAME_MAX]);
+
+/* ---- targets that were filled before (filled.c) ---- */
+
+/* Notes in the catalog that the active targets hold the repository. */
+int filled_note(struct repository *r, struct error *err);
+/* Leaves out the empty targets that held the repository before, or may have, for all that is known here,
+ * unless one is said to be new. Before anything is written. */
+int filled_check(struct repository *r, struct error *err);
 
 /* ---- a new target (create.c) ---- */
 

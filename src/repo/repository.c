@@ -232,8 +232,12 @@ static int fetch_config(const struct repository *r, struct storage *storage, str
                                    bytes, err);
     if (code == ERROR_NOT_FOUND) {
         error_set(err, ERROR_NOT_FOUND, "no repository at %s", storage_location(storage));
-        return error_hint(err,
-                          "make one with: holdfast init; fill a new or emptied target with: holdfast heal");
+        return error_hint(
+            err,
+            "is it mounted, and are path, bucket and prefix right? holdfast heal fills a new "
+            "target, with --new-target %s also one that lost all it held; holdfast init makes a "
+            "new repository",
+            storage_label(storage));
     }
     if (code != ERROR_INTEGRITY)
         return code;
@@ -264,10 +268,10 @@ static int open_configs(struct repository *r, struct error *err)
         struct buffer bytes = {0};
         struct error why;
         int code = fetch_config(r, storage, &bytes, &why);
-        bool empty = code == ERROR_NOT_FOUND;
+        bool ours = code != 0 && r->parameters.fill_empty && holds_keyring(r, storage);
         bool fill =
-            r->parameters.fill_empty && (empty || (code == ERROR_INTEGRITY && holds_keyring(r, storage)));
-        if (fill && empty) {
+            r->parameters.fill_empty && (code == ERROR_NOT_FOUND || (code == ERROR_INTEGRITY && ours));
+        if (fill && code == ERROR_NOT_FOUND) {
             struct error locks;
             fill = target_check_lock(storage, r->parameters.retain[t], &locks) == 0;
             if (!fill)
@@ -288,6 +292,7 @@ static int open_configs(struct repository *r, struct error *err)
             first = why;
         if (fill) {
             r->lacks_config |= 1u << t;
+            r->empty_targets |= (uint32_t)!ours << t;
             continue;
         }
         r->damaged_targets += code == ERROR_INTEGRITY;
@@ -426,6 +431,17 @@ static struct replicas *take_targets(const struct repository_parameters *p)
     return replicas_new(targets, p->target_count, bytes, (unsigned)p->stall, p->min_targets);
 }
 
+static int check_enough(struct repository *r, struct error *err)
+{
+    const struct repository_parameters *p = &r->parameters;
+    size_t active = replicas_active_count(r->replicas);
+    if (r->mode != REPOSITORY_WRITE || active >= p->min_targets)
+        return 0;
+    error_set(err, ERROR_FAILED, "%zu of %zu targets can be used, min_targets asks for %u", active,
+              p->target_count, p->min_targets);
+    return error_hint(err, "see the warnings above; lower min_targets to go on without them");
+}
+
 int repository_open(const struct repository_parameters *parameters, enum repository_mode mode,
                     struct repository **repository, struct error *err)
 {
@@ -452,15 +468,14 @@ int repository_open(const struct repository_parameters *parameters, enum reposit
     }
     if (code == 0)
         code = open_keys(r, err);
-    if (code == 0 && mode == REPOSITORY_WRITE &&
-        replicas_active_count(r->replicas) < parameters->min_targets) {
-        code =
-            error_set(err, ERROR_FAILED, "%zu of %zu targets can be used, min_targets asks for %u",
-                      replicas_active_count(r->replicas), parameters->target_count, parameters->min_targets);
-        error_hint(err, "see the warnings above; lower min_targets to go on without them");
-    }
+    if (code == 0)
+        code = check_enough(r, err);
     if (code == 0)
         code = open_state(r, err);
+    if (code == 0 && r->empty_targets)
+        code = filled_check(r, err);
+    if (code == 0)
+        code = check_enough(r, err);
     if (code == 0) {
         uint8_t table[2048];
         struct chunker_parameters p = repository_chunker_parameters(r);

@@ -35,6 +35,7 @@ struct repository_parameters {
     size_t objects_max;       /* of which a target may consist; 0: as many as holdfast-s3(7) says */
     const volatile int *stop; /* not 0: work on the repository ends with CANCELLED soon; may be NULL */
     bool fill_empty;          /* heal: a target without a good config takes part and gets it */
+    const char *new_target;   /* its name: it is filled also if it held the repository before; NULL: none */
 };
 
 enum repository_mode {

@@ -49,6 +49,8 @@ static int sync_with(struct repository *r, bool index, struct error *err)
     if (code == 0)
         records_prefetch(r, 1u << FOLDER_SNAPSHOTS | 1u << FOLDER_EVENTS);
     if (code == 0)
+        code = filled_note(r, err);
+    if (code == 0)
         code = catalog_put_number(r->catalog, SYNC_KEY, (int64_t)time(NULL), err);
     return code;
 }

@@ -6,6 +6,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <pthread.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -22,15 +23,42 @@
 
 struct local {
     char *path;
+    atomic_bool missing; /* the first put makes the folder, and knows what follows */
+    pthread_mutex_t making;
     /* Which folder it was when it was opened: what appears under its path after an unmount is another. */
     dev_t device;
     ino_t inode;
     atomic_uint temporaries;
 };
 
-static int open_root(const struct local *local, int *fd, struct error *err)
+static int make_root(struct local *local, struct error *err)
 {
     struct stat st;
+    pthread_mutex_lock(&local->making);
+    int code = atomic_load(&local->missing) ? file_make_directories(local->path, 0700, err) : 0;
+    if (code == 0 && atomic_load(&local->missing)) {
+        if (stat(local->path, &st) != 0) {
+            code = error_set_errno(err, errno, "cannot open folder %s", local->path);
+        } else {
+            local->device = st.st_dev;
+            local->inode = st.st_ino;
+            atomic_store(&local->missing, false);
+        }
+    }
+    pthread_mutex_unlock(&local->making);
+    return code;
+}
+
+static int open_root(struct local *local, bool create, int *fd, struct error *err)
+{
+    struct stat st;
+    *fd = -1;
+    if (atomic_load(&local->missing)) {
+        int code = create ? make_root(local, err)
+                          : error_set(err, ERROR_NOT_FOUND, "there is no folder %s", local->path);
+        if (code != 0)
+            return code;
+    }
     *fd = open(local->path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (*fd < 0 && errno != ENOENT && errno != ENOTDIR)
         return error_set_errno(err, errno, "cannot open folder %s", local->path);
@@ -85,10 +113,10 @@ static int enter_folder(const struct local *local, int *fd, const char *part, co
 }
 
 /* Opens the folder that holds name; *last points to the last part of it. NOT_FOUND if a folder is missing. */
-static int open_folder(const struct local *local, const char *name, bool create, int *fd, const char **last,
+static int open_folder(struct local *local, const char *name, bool create, int *fd, const char **last,
                        struct error *err)
 {
-    int code = open_root(local, fd, err);
+    int code = open_root(local, create, fd, err);
     const char *slash;
     for (*last = name; code == 0 && (slash = strchr(*last, '/')); *last = slash + 1) {
         char part[STORAGE_NAME_MAX + 1];
@@ -438,6 +466,7 @@ static int local_remove(void *driver, const char *name, struct error *err)
 static void local_free(void *driver)
 {
     struct local *local = driver;
+    pthread_mutex_destroy(&local->making);
     free(local->path);
     free(local);
 }
@@ -456,11 +485,12 @@ static const struct storage_driver local_driver = {
 int storage_open_local(const char *label, const char *path, bool create, struct storage **storage,
                        struct error *err)
 {
-    struct stat st;
-    int code = create ? file_make_directories(path, 0700, err) : 0;
-    if (code == 0 && stat(path, &st) != 0)
+    struct stat st = {0};
+    int code = 0;
+    bool missing = create && stat(path, &st) != 0 && errno == ENOENT;
+    if (!missing && stat(path, &st) != 0)
         code = error_set_errno(err, errno, "cannot open folder %s", path);
-    else if (code == 0 && !S_ISDIR(st.st_mode))
+    else if (!missing && !S_ISDIR(st.st_mode))
         code = error_set(err, ERROR_NOT_FOUND, "%s is not a folder", path);
     if (code == ERROR_NOT_FOUND)
         error_hint(err, "check the path; is the disk mounted? (only init and heal make the folder)");
@@ -473,6 +503,8 @@ int storage_open_local(const char *label, const char *path, bool create, struct 
     char *absolute = realpath(path, NULL);
     local->path = memory_copy_string(absolute ? absolute : path);
     free(absolute);
+    atomic_init(&local->missing, missing);
+    pthread_mutex_init(&local->making, NULL);
     local->device = st.st_dev;
     local->inode = st.st_ino;
     *storage = storage_new(&local_driver, local, label, path);

@@ -169,8 +169,9 @@ int storage_get_checked(struct storage *storage, const char *name, const struct 
 int storage_find_version(struct storage *storage, const char *name, const struct id *sha256, size_t max,
                          struct buffer *out, char **version, struct error *err);
 
-/* A folder of this machine. With create, it is made if missing with its parents; without, a missing
- * folder is NOT_FOUND with a hint (a mount that is not there must not be taken for an empty repository). */
+/* A folder of this machine. With create, one that is missing counts as empty, and the first put makes it with
+ * its parents; without, it is NOT_FOUND with a hint (a mount that is not there must not be taken for an empty
+ * repository). */
 int storage_open_local(const char *label, const char *path, bool create, struct storage **storage,
                        struct error *err);
 

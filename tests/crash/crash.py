@@ -94,7 +94,7 @@ class Place:
         self.first, self.second, self.third = first, second, third
         self.commands = {
             "init": ("init", "--person-key", f"{live}/person.key"), "backup": ("backup",), "forget": ("forget", first),
-            "prune": ("prune", "--force"), "heal": ("heal",), "run": ("run",),
+            "prune": ("prune", "--force"), "heal": ("heal", "--new-target", "two"), "run": ("run",),
             "restore": ("restore", third, "--to", f"{live}/out", "--person-key", f"{live}/person.key")}
 
     def save(self, name):
@@ -206,7 +206,7 @@ class Place:
         self.good("verify", "--all")
 
     def after_heal(self, result, how):
-        self.good("heal")
+        self.good("heal", "--new-target", "two")
         self.good("verify", "--all")
         if self.listed() != {self.second, self.third}:
             raise Failure(f"listed: {self.listed()}")

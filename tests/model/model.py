@@ -270,14 +270,16 @@ class World:
             self.log.append(f"{self.away} is away")
 
     def heal(self):
-        """Also of a target that was emptied; not while one is away, for heal would begin a new one in its place."""
-        if self.away:
-            return
-        if not self.behind and self.rng.random() < 0.3:
+        """Also of a target that was emptied, if that is said; not of one that is away, in whose place none is begun."""
+        new = ()
+        if not self.away and not self.behind and self.rng.random() < 0.3:
             target = self.rng.choice(self.targets)
             self.log.append(f"{target} is emptied")
             shutil.rmtree(f"{self.work}/{target}")
-        self.run(self.rng.choice(self.hosts), "-q", "heal")
+            new = ("--new-target", target)
+        self.run(self.rng.choice(self.hosts), "-q", "heal", *new, expect=(6,) if self.away else (0,))
+        if self.away and os.path.exists(f"{self.work}/{self.away}"):
+            raise Failure(f"heal began another {self.away}")
         self.wrote()
 
     def verify(self):

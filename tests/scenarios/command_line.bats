@@ -278,7 +278,7 @@ W
     for i in $(seq 1 2 40); do rm "$WORK/source/$i"; done
     holdfast -q backup
     rm -r "$WORK/repo2"
-    out=$(slowly heal)
+    out=$(slowly heal --new-target disk2)
     grep -qaE 'heal: copying: [0-9.]+ [KM]iB of [0-9.]+ [KM]iB \([0-9]+ %\)' <<<"$out" || fail "$out"
     # Also what comes before a backup, to a target that has lost what it had.
     write_config 2 "source = { type = \"files\"; paths = [ \"$WORK/source\" ]; }; schedule = { daily = \"00:00\"; };"

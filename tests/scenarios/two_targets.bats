@@ -60,12 +60,12 @@ teardown() { drop_work; }
     holdfast verify --all
 }
 
-@test "a new target is filled" {
+@test "a target that lost all it held is filled again when it is said to be new" {
     holdfast -q backup
     store_wipe 2
     run holdfast backup
     [ "$status" -eq 6 ]
-    holdfast -q heal
+    holdfast -q heal --new-target disk2
     "$HOLDFAST_BIN" -q restore latest --to "$WORK/out" --target "$(store_url 2)"
     python3 "$BATS_TEST_DIRNAME/../lib/compare_trees.py" "$WORK/source" "$WORK/out$WORK/source"
 }
@@ -97,7 +97,7 @@ teardown() { drop_work; }
     store_get 1 "$pack" >"$WORK/pack"
     store_damage 1 "$pack"
     store_wipe 2
-    run holdfast heal
+    run holdfast heal --new-target disk2
     [ "$status" -eq 5 ]
     [[ $output == *"is not copied to target disk2"* ]]
     [ "$(store_list 2 | grep -c ' snapshots/')" -eq 0 ]

@@ -308,6 +308,12 @@ START_TEST(a_missing_folder_is_made_only_when_asked)
     ck_assert_int_eq(storage_open_local("usb", path, true, &other, &err), 0);
     ck_assert_str_eq(storage_label(other), "usb");
     ck_assert_str_eq(storage_location(other), path);
+    /* By the first put, not by looking. */
+    ck_assert_int_eq(storage_list(other, "", collect, NULL, &err), 0);
+    ck_assert_int_eq(storage_head(other, "config", NULL, NULL, &err), ERROR_NOT_FOUND);
+    ck_assert_int_eq(storage_remove(other, "config", &err), 0);
+    ck_assert_int_ne(access(path, F_OK), 0);
+    ck_assert_int_eq(storage_put(other, "config", bytes_of_string("c"), &err), 0);
     storage_free(other);
 
     char *url = memory_format("file://%s", path);
