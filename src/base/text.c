@@ -194,8 +194,7 @@ bool text_parse_time(const char *text, int64_t *seconds)
     return false;
 }
 
-/* Length of the UTF-8 sequence at p (RFC 3629: no surrogates, no overlong forms), 0 if it is none. */
-static size_t utf8_length(const uint8_t *p, size_t left)
+size_t text_decode(const uint8_t *p, size_t left, uint32_t *character)
 {
     static const uint32_t lowest[] = {0, 0, 0x80, 0x800, 0x10000};
     size_t length = p[0] < 0x80 ? 1 : p[0] >> 5 == 6 ? 2 : p[0] >> 4 == 14 ? 3 : p[0] >> 3 == 30 ? 4 : 0;
@@ -209,14 +208,22 @@ static size_t utf8_length(const uint8_t *p, size_t left)
     }
     if (c < lowest[length] || c > 0x10ffff || (c >= 0xd800 && c <= 0xdfff))
         return 0;
+    *character = c;
     return length;
+}
+
+struct bytes text_without_mark(struct bytes text)
+{
+    bool marked = text.size >= 3 && memcmp(text.data, "\xef\xbb\xbf", 3) == 0;
+    return marked ? bytes_of(text.data + 3, text.size - 3) : text;
 }
 
 bool text_is_utf8(const void *data, size_t size)
 {
     const uint8_t *p = data;
+    uint32_t c;
     for (size_t i = 0, n; i < size; i += n) {
-        n = p[i] ? utf8_length(p + i, size - i) : 0;
+        n = p[i] ? text_decode(p + i, size - i, &c) : 0;
         if (n == 0)
             return false;
     }
@@ -229,8 +236,9 @@ static char *escape(const void *data, size_t size, bool backslash)
     struct buffer out = {0};
     buffer_reserve(&out, size + 1);
     for (size_t i = 0; i < size;) {
-        size_t n = utf8_length(p + i, size - i);
-        bool control = p[i] < 0x20 || p[i] == 0x7f || (n == 2 && p[i] == 0xc2 && p[i + 1] < 0xa0);
+        uint32_t c = 0;
+        size_t n = text_decode(p + i, size - i, &c);
+        bool control = p[i] < 0x20 || (c >= 0x7f && c < 0xa0);
         if (n == 0 || control || (backslash && p[i] == '\\')) {
             buffer_append_format(&out, "\\x%02x", p[i]);
             n = 1;

@@ -4,6 +4,8 @@
 #ifndef BASE_TEXT_H
 #define BASE_TEXT_H
 
+#include "base/bytes.h"
+
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -35,6 +37,11 @@ char *text_visible_bytes(const void *data, size_t size);
 char *text_printable(const char *text);
 /* True if the bytes are well-formed UTF-8 without NUL. */
 bool text_is_utf8(const void *data, size_t size);
+/* The length of the UTF-8 sequence at p (RFC 3629: no surrogates, no overlong forms), of which `left` bytes,
+ * at least 1, are there, and the character that it is; 0 if it is none. */
+size_t text_decode(const uint8_t *p, size_t left, uint32_t *character);
+/* The text without the byte-order mark that some editors put at its beginning. */
+struct bytes text_without_mark(struct bytes text);
 
 /* The name nearest to `wrong` (edit distance at most a third of its length, at least 1), or NULL. */
 const char *text_nearest(const char *wrong, const char *const *names, size_t count);

@@ -20,11 +20,14 @@ static const char *file_of(const struct options *options)
 
 static int read_file(const char *path, struct buffer *out, struct error *err)
 {
-    int code = file_read_secret(path, PASSPHRASE_MAX + 1, out, err);
+    int code = file_read_secret(path, PASSPHRASE_MAX + strlen("\r\n") + 1, out, err);
     if (code)
         return code;
-    if (out->size && out->data[out->size - 1] == '\n')
+    if (out->size && out->data[out->size - 1] == '\n') {
         out->data[--out->size] = 0;
+        if (out->size && out->data[out->size - 1] == '\r')
+            out->data[--out->size] = 0;
+    }
     if (out->size == 0)
         return error_set(err, ERROR_USAGE, "%s holds no passphrase", path);
     if (out->size > PASSPHRASE_MAX)
@@ -81,6 +84,8 @@ static int choose_once(struct terminal *terminal, const char *question, struct b
         buffer_append_bytes(out, buffer_bytes(suggestion));
     if (passphrase_check(buffer_bytes(out), &weak)) {
         terminal_write(terminal, weak.message);
+        terminal_write(terminal, "\nhint: ");
+        terminal_write(terminal, weak.hint);
         terminal_write(terminal, "\n");
         return 0;
     }

@@ -136,6 +136,9 @@ int passphrase_check(struct bytes passphrase, struct error *err)
     const uint8_t *p = passphrase.data;
     size_t n = passphrase.size;
     const char *why = NULL;
+    int code = passphrase_check_text(passphrase, err);
+    if (code != 0)
+        return code;
     if (n < LENGTH_MIN)
         why = "is shorter than 10 characters";
     else if (n > PASSPHRASE_MAX)

@@ -79,6 +79,24 @@ static int url_parameters(const char *url, struct repository_parameters *p, stru
     return storage_open_url(url, &p->targets[0], err);
 }
 
+/* What is wrong with a passphrase that opens nothing may be what nobody sees. */
+static int open_person(const struct repository_parameters *p, struct bytes given, struct person_key *person,
+                       struct error *err)
+{
+    struct buffer spelling = {0};
+    struct error why;
+    int code = ERROR_DENIED;
+    for (unsigned i = 0; i < PASSPHRASE_SPELLINGS && (code == ERROR_DENIED || code == ERROR_INTEGRITY); i++) {
+        passphrase_spell(given, i, &spelling);
+        if (spelling.size)
+            code = repository_open_person(p->targets, p->target_count, buffer_bytes(&spelling), person, err);
+    }
+    buffer_free_secret(&spelling);
+    if (code == ERROR_DENIED && passphrase_check_text(given, &why) != 0)
+        error_hint(err, "what was given may not be what was meant: %s", why.message);
+    return code;
+}
+
 static int get_person(const struct options *options, const struct repository_parameters *p, struct wire *wire,
                       struct error *err)
 {
@@ -93,8 +111,7 @@ static int get_person(const struct options *options, const struct repository_par
     } else {
         code = passphrase_get(options, NULL, &secret, err);
         if (code == 0)
-            code = repository_open_person(p->targets, p->target_count, buffer_bytes(&secret), &wire->person,
-                                          err);
+            code = open_person(p, buffer_bytes(&secret), &wire->person, err);
     }
     buffer_free_secret(&secret);
     wire->has_person = code == 0;

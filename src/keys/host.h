@@ -33,7 +33,8 @@ struct host_key {
 void host_key_cleanse(struct host_key *key);
 
 void host_key_write_text(const struct host_key *key, struct buffer *out);
-/* Accepts exactly what host_key_write_text writes. USAGE, with the line, for anything else. */
+/* Accepts what host_key_write_text writes, but for line ends as text_form.h takes them. USAGE, with the line,
+ * for anything else. */
 int host_key_parse_text(struct bytes text, struct host_key *key, struct error *err);
 
 #endif

@@ -47,7 +47,8 @@ int person_key_seal_with(const struct person_key *key, struct bytes passphrase, 
 
 /* The text form, unencrypted. */
 void person_key_write_text(const struct person_key *key, struct buffer *out);
-/* Accepts exactly what person_key_write_text writes. USAGE, with the line, for anything else. */
+/* Accepts what person_key_write_text writes, but for line ends as text_form.h takes them. USAGE, with the
+ * line, for anything else. */
 int person_key_parse_text(struct bytes text, struct person_key *key, struct error *err);
 
 #endif

@@ -1,6 +1,7 @@
 #include "keys/text_form.h"
 
 #include "base/id.h"
+#include "base/text.h"
 #include "crypto/random.h"
 
 static void fail(struct text_form *form, const char *why)
@@ -18,12 +19,15 @@ static struct bytes next_line(struct text_form *form)
     const uint8_t *start = r->data + r->at;
     const uint8_t *end = r->at < r->size ? memchr(start, '\n', r->size - r->at) : NULL;
     form->line++;
-    if (!end) {
+    if (r->at == r->size) {
         fail(form, "a line is missing");
         return (struct bytes){0};
     }
-    struct bytes line = reader_take(r, (size_t)(end - start));
-    reader_u8(r);
+    struct bytes line = reader_take(r, end ? (size_t)(end - start) : r->size - r->at);
+    if (end)
+        reader_u8(r);
+    if (line.size && line.data[line.size - 1] == '\r')
+        line.size--;
     return line;
 }
 
@@ -37,7 +41,7 @@ void text_form_write_hex(struct buffer *out, const char *name, const void *data,
 
 struct text_form text_form_open(struct bytes text, const char *title, struct error *err)
 {
-    struct text_form form = {.reader = reader_of(text), .title = title, .err = err};
+    struct text_form form = {.reader = reader_of(text_without_mark(text)), .title = title, .err = err};
     if (!bytes_equal(next_line(&form), bytes_of_string(title)))
         fail(&form, "it does not begin as it should");
     return form;
@@ -66,7 +70,10 @@ void text_form_hex(struct text_form *form, const char *name, void *data, size_t 
 
 int text_form_close(struct text_form *form)
 {
-    if (form->code == 0 && !reader_finished(&form->reader)) {
+    struct reader *r = &form->reader;
+    while (r->at < r->size && (r->data[r->at] == '\r' || r->data[r->at] == '\n'))
+        r->at++;
+    if (form->code == 0 && !reader_finished(r)) {
         form->line++;
         fail(form, "nothing belongs behind the last setting");
     }

@@ -1,5 +1,7 @@
 /*
  * The text form of key files: a title line, then `name = value` lines in a fixed order. Only for keys.
+ * People keep and type such files: line ends of other systems, a byte-order mark, a last line without an end
+ * and empty lines behind it are taken.
  */
 #ifndef KEYS_TEXT_FORM_H
 #define KEYS_TEXT_FORM_H

@@ -2,6 +2,7 @@
 
 #include "base/file.h"
 #include "base/memory.h"
+#include "base/text.h"
 #include "http/http.h"
 #include "http/url.h"
 
@@ -37,6 +38,9 @@ static int get_url(const struct web_parameters *p, struct buffer *url, struct er
         buffer_append_string(url, p->url);
     else
         code = file_read_secret(p->url_file, WEB_URL_MAX, url, err);
+    size_t mark = url->size - text_without_mark(buffer_bytes(url)).size;
+    if (mark)
+        memmove(url->data, url->data + mark, url->size -= mark);
     while (url->size && strchr(" \t\r\n", url->data[url->size - 1]))
         url->size--;
     if (code != 0)

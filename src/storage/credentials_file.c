@@ -1,6 +1,7 @@
 /* Files of AWS's tools: sections in brackets, "name = value" lines, comments, and indented lines that belong
  * to settings of no interest here. */
 #include "base/file.h"
+#include "base/text.h"
 #include "crypto/random.h"
 #include "storage/credentials_internal.h"
 
@@ -92,6 +93,7 @@ static int parse(struct bytes text, const char *path, const char *name, bool con
 {
     bool inside = false;
     unsigned number = 0;
+    text = text_without_mark(text);
     for (size_t at = 0; at < text.size;) {
         const char *start = (const char *)text.data + at;
         const char *end = memchr(start, '\n', text.size - at);

@@ -33,6 +33,7 @@ from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey, X
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from google.protobuf import descriptor_pb2, descriptor_pool, message, message_factory
 
+MARK = b"\xef\xbb\xbf"  # of byte order: older versions took it for a part of the passphrase
 VERSION = 0
 MAX_OBJECT = 64 << 20
 MAX_RAW = 64 << 20      # bytes of a frame
@@ -660,12 +661,21 @@ class Repository:
 
     # -- Keys --
 
+    def open_person_key(self, name, passphrase):
+        spellings = [b + passphrase + a for b, a in ((b"", b""), (b"", b"\r"), (MARK, b""), (MARK, b"\r"), (b"", b"\n"))]
+        for i, spelling in enumerate(spellings):
+            try:
+                return open_person_key(self.store.read(name), self.id, spelling)
+            except Bad:
+                if i + 1 == len(spellings):
+                    raise
+
     def person_keys(self, passphrase):
         for name in self.store.list("keys"):
             match = re.fullmatch("keys/p-([0-9a-f]{32})-[0-9a-f]{64}", name)
             if match:
                 try:
-                    person = open_person_key(self.store.read(name), self.id, passphrase)
+                    person = self.open_person_key(name, passphrase)
                     require(person.id.hex() == match[1], "it is of another person than its name says")
                 except Bad as error:
                     warn(f"{name}: {error}")
@@ -1116,7 +1126,7 @@ def main():
     parser = argparse.ArgumentParser(description="List and restore the snapshots of a Holdfast repository.")
     parser.add_argument("repository")
     keys = parser.add_mutually_exclusive_group(required=True)
-    keys.add_argument("--passphrase-file", help="the passphrase; one newline at its end is not part of it")
+    keys.add_argument("--passphrase-file", help="the passphrase; one line end at its end is not part of it")
     keys.add_argument("--person-key", help="a person key that is kept in a file")
     commands = parser.add_subparsers(dest="command", required=True)
     commands.add_parser("list")
@@ -1131,7 +1141,7 @@ def main():
     if options.person_key:
         repository = Repository(options.repository, key_text=secret.decode("ascii", "replace"))
     else:
-        repository = Repository(options.repository, secret.removesuffix(b"\n"))
+        repository = Repository(options.repository, re.sub(rb"\r?\n\Z", b"", secret))
     attributes_missing = False
     if options.command == "list":
         for digest, manifest in repository.snapshots():

@@ -162,6 +162,63 @@ START_TEST(weak_passphrases_are_refused)
 }
 END_TEST
 
+START_TEST(passphrases_that_are_not_the_same_everywhere_are_refused)
+{
+    static const char *const odd[][2] = {
+        {"seven words that\nnobody guesses", "more than one line"},
+        {"seven words that nobody guesses\r", "more than one line"},
+        {"seven words that nobody guesses\n", "more than one line"},
+        {"seven words\tthat nobody guesses", "a tab"},
+        {"seven words\033[D that nobody guesses", "a control character"},
+        {"seven words \xc2\x85 that nobody guesses", "a control character"},
+        {"\xef\xbb\xbfseven words that nobody guesses", "byte-order mark"},
+        {"\xff\xfeseven words that nobody guesses", "UTF-16"},
+        {"seven w\xf6rds that nobody guesses", "not text in UTF-8"},
+        {"seven words that nobody guesses ", "begins or ends with a space"},
+        {" seven words that nobody guesses", "begins or ends with a space"},
+        {"seven\xc2\xa0words that nobody guesses", "cannot be seen"},
+        {"seven words\xe2\x80\x8b that nobody guesses", "cannot be seen"},
+        {"seven wo\xcc\x88rds that nobody guesses", "as two"},
+        {"seven \xe2\x84\xab words that nobody guesses", "as two"},
+        {"\xe1\x84\x80\xe1\x85\xa1 seven words that nobody guesses", "as two"},
+    };
+    for (size_t i = 0; i < sizeof odd / sizeof *odd; i++) {
+        ck_assert_int_eq(passphrase_check(bytes_of_string(odd[i][0]), &err), ERROR_USAGE);
+        ck_assert_msg(strstr(err.message, odd[i][1]) != NULL && err.hint[0], "%zu: %s", i, err.message);
+    }
+    ck_assert_int_eq(passphrase_check(bytes_of("seven words\0 that nobody guesses", 33), &err), ERROR_USAGE);
+    ck_assert_ptr_nonnull(strstr(err.message, "NUL"));
+    ck_assert_int_eq(passphrase_check(bytes_of_string("\xe6\x97\xa5 gr\xc3\xbc\xc3\x9f dich wald"), &err), 0);
+}
+END_TEST
+
+/* What older versions took along, from a file that was then or is now one of another system. */
+START_TEST(a_passphrase_is_tried_as_it_may_have_been_set)
+{
+    static const char *const seen[] = {"words", "\xef\xbb\xbfwords", "words\r", "words\n",
+                                       "\xef\xbb\xbfwords\r"};
+    struct buffer spelling = {0};
+    for (size_t given = 0; given < 5; given++) {
+        unsigned found = 0;
+        for (unsigned i = 0; i < PASSPHRASE_SPELLINGS; i++) {
+            passphrase_spell(bytes_of_string(seen[given]), i, &spelling);
+            ck_assert(i != 0 || bytes_equal(buffer_bytes(&spelling), bytes_of_string("words")));
+            for (size_t set = 0; set < 5; set++)
+                if (bytes_equal(buffer_bytes(&spelling), bytes_of_string(seen[set]))) {
+                    ck_assert(!(found & 1u << set)); /* each costs a second */
+                    found |= 1u << set;
+                }
+        }
+        ck_assert_uint_eq(found, 31);
+    }
+    passphrase_spell(bytes_of("wo\0rds", 6), 0, &spelling); /* of which only so much was taken once */
+    ck_assert(bytes_equal(buffer_bytes(&spelling), bytes_of_string("wo")));
+    passphrase_spell(bytes_of("wo\0rds", 6), 1, &spelling);
+    ck_assert(bytes_equal(buffer_bytes(&spelling), bytes_of("wo\0rds", 6)));
+    buffer_free_secret(&spelling);
+}
+END_TEST
+
 START_TEST(offered_words_are_seven_strong_and_different_each_time)
 {
     char last[128] = "";
@@ -201,6 +258,10 @@ static int read_passphrase_file(const char *contents, size_t size, mode_t mode, 
 START_TEST(passphrase_files_lose_one_newline_and_must_be_private)
 {
     struct buffer out = {0};
+    ck_assert_int_eq(read_passphrase_file("secret\r\n", 8, 0600, &out), 0);
+    ck_assert(bytes_equal(buffer_bytes(&out), bytes_of_string("secret")));
+    ck_assert_int_eq(read_passphrase_file("secret\r", 7, 0600, &out), 0);
+    ck_assert(bytes_equal(buffer_bytes(&out), bytes_of_string("secret\r")));
     ck_assert_int_eq(read_passphrase_file("secret\n\n", 8, 0600, &out), 0);
     ck_assert(bytes_equal(buffer_bytes(&out), bytes_of_string("secret\n")));
     ck_assert_int_eq(read_passphrase_file("secret", 6, 0400, &out), 0);
@@ -370,6 +431,8 @@ int main(void)
     tcase_add_test(tests, progress_shows_rate_and_time_left_within_the_terminal);
     tcase_add_test(tests, weak_passphrases_are_refused);
     tcase_add_test(tests, offered_words_are_seven_strong_and_different_each_time);
+    tcase_add_test(tests, passphrases_that_are_not_the_same_everywhere_are_refused);
+    tcase_add_test(tests, a_passphrase_is_tried_as_it_may_have_been_set);
     tcase_add_test(tests, passphrase_files_lose_one_newline_and_must_be_private);
     tcase_add_test(tests, prompt_reads_without_echo);
     tcase_add_test(tests, interrupted_prompt_turns_the_echo_on_again);

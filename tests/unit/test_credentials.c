@@ -103,7 +103,7 @@ START_TEST(files_of_the_aws_tools_are_read)
     struct credentials c;
     const char *path =
         put_file("file",
-                 "# comment\n; comment\n[default]\r\n" KEYS(
+                 "\xef\xbb\xbf# comment\n; comment\n[default]\r\n" KEYS(
                      "first") "\n"
                               "[ web1 ]\nAWS_ACCESS_KEY_ID=web\naws_secret_access_key\t=\tSECRET#x y\n"
                               "[\"with space\"]\n" KEYS(

@@ -208,7 +208,7 @@ START_TEST(key_files_are_read_as_they_are_written_and_not_otherwise)
     host_key_write_text(&host, &text);
     ck_assert_int_eq(host_key_parse_text(buffer_bytes(&text), &copy, &err), 0);
     ck_assert(memcmp(&copy.private_key, host.private_key, 32) == 0 && copy.pin.version == host.pin.version);
-    for (size_t n = 0; n < text.size; n++)
+    for (size_t n = 0; n + 1 < text.size; n++)
         ck_assert(host_key_parse_text(bytes_of(text.data, n), &copy, &err) != 0);
     buffer_u8(&text, 'x');
     ck_assert(host_key_parse_text(buffer_bytes(&text), &copy, &err) != 0);
@@ -220,9 +220,30 @@ START_TEST(key_files_are_read_as_they_are_written_and_not_otherwise)
     struct person_key other;
     person_key_write_text(&person, &text);
     ck_assert_int_eq(person_key_parse_text(buffer_bytes(&text), &other, &err), 0);
-    for (size_t n = 0; n < text.size; n++)
+    for (size_t n = 0; n + 1 < text.size; n++)
         ck_assert(person_key_parse_text(bytes_of(text.data, n), &other, &err) != 0);
     buffer_free(&text);
+}
+END_TEST
+
+START_TEST(a_person_key_that_was_typed_or_saved_elsewhere_opens)
+{
+    struct buffer text = {0}, typed = {0};
+    struct person_key other;
+    person_key_write_text(&person, &text);
+    buffer_append_string(&typed, "\xef\xbb\xbf");
+    for (size_t i = 0; i < text.size; i++)
+        buffer_append_string(&typed, text.data[i] == '\n' ? "\r\n" : (char[]){(char)text.data[i], '\0'});
+    ck_assert_int_eq(person_key_parse_text(buffer_bytes(&typed), &other, &err), 0);
+    ck_assert(memcmp(&other, &person, sizeof other) == 0);
+    buffer_append_string(&typed, "\r\n\n");
+    ck_assert_int_eq(person_key_parse_text(buffer_bytes(&typed), &other, &err), 0);
+    ck_assert_int_eq(person_key_parse_text(bytes_of(text.data, text.size - 1), &other, &err), 0);
+    ck_assert(memcmp(&other, &person, sizeof other) == 0);
+    buffer_append_string(&typed, "x");
+    ck_assert_int_eq(person_key_parse_text(buffer_bytes(&typed), &other, &err), ERROR_USAGE);
+    buffer_free(&text);
+    buffer_free(&typed);
 }
 END_TEST
 
@@ -239,6 +260,7 @@ int main(void)
     tcase_add_test(tcase, a_damaged_keyring_is_refused);
     tcase_add_test(tcase, who_is_removed_loses_what_comes_after);
     tcase_add_test(tcase, person_keys_open_with_their_passphrase_only);
+    tcase_add_test(tcase, a_person_key_that_was_typed_or_saved_elsewhere_opens);
     tcase_add_test(tcase, key_files_are_read_as_they_are_written_and_not_otherwise);
     suite_add_tcase(suite, tcase);
     SRunner *runner = srunner_create(suite);
