@@ -4,7 +4,7 @@
 #include "cli/keep_of.h"
 #include "cli/output.h"
 #include "cli/progress.h"
-#include "cli/session.h"
+#include "cli/snapshot_choice.h"
 #include "cli/status.h"
 #include "cli/targets.h"
 #include "ops/prune.h"
@@ -173,17 +173,6 @@ static int prune(const struct options *options, struct session *s)
     return status_worse(status, session_behind(s->wire.repository));
 }
 
-static bool job_is_known(const struct session *s, const char *name)
-{
-    if (config_find_job(s->wire.config, name))
-        return true;
-    for (size_t i = 0; i < s->snapshots.count; i++) {
-        if (strcmp(s->snapshots.list[i].manifest.job, name) == 0)
-            return true;
-    }
-    return false;
-}
-
 static int run(const struct options *options, const char *file)
 {
     struct session s;
@@ -191,15 +180,11 @@ static int run(const struct options *options, const char *file)
                               options->dry_run ? NULL : "prune", &s);
     if (status != STATUS_DONE)
         return status;
-    if (options->operand_count && !job_is_known(&s, options->operands[0])) {
-        struct error err;
-        error_set(&err, ERROR_USAGE, "no job is named \"%s\", and no snapshot is of such a job",
-                  options->operands[0]);
-        error_hint(&err, "holdfast check-config shows the jobs");
+    struct error err;
+    if (options->operand_count && snapshot_choice_check_job(&s, options->operands[0], &err) != 0)
         status = status_report(&err);
-    } else {
+    else
         status = prune(options, &s);
-    }
     session_close(&s);
     return status;
 }

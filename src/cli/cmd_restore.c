@@ -1,36 +1,89 @@
+#include "base/file.h"
+#include "base/memory.h"
 #include "base/text.h"
 #include "cli/commands.h"
 #include "cli/output.h"
 #include "cli/progress.h"
-#include "cli/session.h"
 #include "cli/signals.h"
+#include "cli/snapshot_choice.h"
 #include "cli/status.h"
-#include "cli/wire.h"
 #include "ops/restore.h"
+#include "ops/restore_together.h"
 
 #include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
 
-static void print_result(const struct options *options, const struct restore_result *r, int status)
+/* One snapshot of those that are restored. */
+struct part {
+    const struct snapshot *snapshot;
+    char *destination;
+    struct restore_result result;
+    int status;
+};
+
+static json_t *result_json(const struct restore_result *r)
 {
-    if (options->json) {
-        json_t *o = json_object();
+    json_t *o = json_object();
+    output_json_number(o, "files", r->files);
+    output_json_number(o, "directories", r->directories);
+    output_json_number(o, "others", r->others);
+    output_json_number(o, "bytes", r->bytes);
+    output_json_number(o, "bytes_fetched", r->fetched_bytes);
+    output_json_number(o, "skipped", r->skipped);
+    output_json_number(o, "failed", r->failed);
+    output_json_number(o, "damaged", r->damaged);
+    output_json_number(o, "owner_failures", r->owner_failures);
+    output_json_number(o, "warning_count", r->warnings);
+    json_object_set_new(o, "seconds", json_real(r->seconds));
+    return o;
+}
+
+static json_t *part_json(const struct options *options, const struct part *part)
+{
+    const struct manifest *m = &part->snapshot->manifest;
+    json_t *o = result_json(&part->result);
+    json_object_set_new(o, "exit_status", json_integer(part->status));
+    json_object_set_new(o, "dry_run", json_boolean(options->dry_run));
+    output_json_id(o, "snapshot", &part->snapshot->sha256);
+    json_object_set_new(o, "job", json_string(m->job));
+    json_object_set_new(o, "host", json_string(m->host_name));
+    output_json_time(o, "time", m->ended);
+    output_json_bytes(o, "destination", bytes_of_string(part->destination));
+    return o;
+}
+
+static void print_json(const struct options *options, const struct part *parts, size_t count, int status)
+{
+    if (!options->all) {
+        json_t *o = part_json(options, parts);
         json_object_set_new(o, "exit_status", json_integer(status));
-        json_object_set_new(o, "dry_run", json_boolean(options->dry_run));
-        output_json_number(o, "files", r->files);
-        output_json_number(o, "directories", r->directories);
-        output_json_number(o, "others", r->others);
-        output_json_number(o, "bytes", r->bytes);
-        output_json_number(o, "bytes_fetched", r->fetched_bytes);
-        output_json_number(o, "skipped", r->skipped);
-        output_json_number(o, "failed", r->failed);
-        output_json_number(o, "damaged", r->damaged);
-        output_json_number(o, "owner_failures", r->owner_failures);
-        output_json_number(o, "warning_count", r->warnings);
-        json_object_set_new(o, "seconds", json_real(r->seconds));
         output_json_print(o);
         return;
     }
-    if (options->quiet)
+    json_t *list = json_array();
+    for (size_t i = 0; i < count; i++)
+        json_array_append_new(list, part_json(options, &parts[i]));
+    output_json_print(
+        json_pack("{s:i, s:b, s:o}", "exit_status", status, "dry_run", options->dry_run, "restores", list));
+}
+
+static void print_begin(const struct options *options, const struct part *part)
+{
+    const struct manifest *m = &part->snapshot->manifest;
+    char id[OUTPUT_SHORT_ID_SIZE], time[TEXT_TIME_SIZE];
+    if (options->json || options->quiet)
+        return;
+    char *to = text_visible(part->destination);
+    printf("snapshot %s of %s/%s, taken %s, to %s\n", output_short_id(&part->snapshot->sha256, id),
+           m->host_name, m->job, text_format_time(m->ended, time), to);
+    fflush(stdout);
+    free(to);
+}
+
+static void print_end(const struct options *options, const struct restore_result *r)
+{
+    if (options->json || options->quiet)
         return;
     char bytes[32], seconds[32];
     printf("%s %llu files, %llu directories, %llu other entries, %s, in %s\n",
@@ -44,46 +97,96 @@ static void print_result(const struct options *options, const struct restore_res
                (unsigned long long)r->owner_failures);
 }
 
-static int restore(const struct options *options, struct wire *wire, struct error *err)
+static void restore_part(const struct options *options, struct wire *wire, struct part *part)
 {
-    struct snapshot_list list = {0};
-    struct restore_result result = {0};
-    struct restore_parameters p = {.paths = (const char *const *)(options->operands + 1),
+    struct error err;
+    struct restore_parameters p = {.snapshot = part->snapshot,
+                                   .paths = (const char *const *)(options->operands + 1),
                                    .path_count = options->operand_count - 1,
-                                   .destination = options->to,
+                                   .destination = part->destination,
                                    .overwrite = (enum restore_overwrite)options->overwrite,
                                    .dry_run = options->dry_run,
                                    .workers = wire->config ? (unsigned)wire->config->repository.workers : 0,
                                    .cancelled = signals_stop()};
-    int code = repository_sync(wire->repository, err);
-    if (code == 0)
-        code = snapshots_load(wire->repository, &list, err);
-    if (code == 0)
-        code = snapshots_resolve(&list, wire->repository, options->operands[0], &p.snapshot, NULL, err);
-    if (code != 0) {
-        snapshots_free(&list);
-        return status_worse(status_report(err), session_damage(wire->repository));
-    }
+    print_begin(options, part);
     struct progress *progress = progress_new(options, "restore");
     p.progress = progress_update;
     p.progress_context = progress;
-    code = restore_run(wire->repository, &p, &result, err);
+    int code = restore_run(wire->repository, &p, &part->result, &err);
     progress_free(progress);
-    snapshots_free(&list);
-    int status = code != 0 ? status_report(err) : result.warnings ? STATUS_WARNINGS : STATUS_DONE;
-    status = status_worse(status, session_damage(wire->repository));
-    print_result(options, &result, status);
+    part->status = code != 0 ? status_report(&err) : part->result.warnings ? STATUS_WARNINGS : STATUS_DONE;
+    print_end(options, &part->result);
+}
+
+/* With the jobs of several hosts, each host gets a folder of its own. */
+static int make_parts(const struct options *options, struct repository *repository,
+                      const struct snapshot_choice *choice, struct part *parts, struct error *err)
+{
+    size_t last = choice->count - 1;
+    /* They are sorted by host. */
+    bool hosts = strcmp(choice->list[0]->manifest.host_name, choice->list[last]->manifest.host_name) != 0;
+    size_t first = 0;
+    int code = 0;
+    for (size_t i = 0; i <= last; i++) {
+        const char *host = choice->list[i]->manifest.host_name;
+        parts[i].snapshot = choice->list[i];
+        parts[i].destination = hosts ? file_join(options->to, host) : memory_copy_string(options->to);
+        if (hosts && (!key_name_is_valid(host) || host[0] == '.'))
+            return error_set(err, ERROR_USAGE, "\"%s\" is a host's name that makes no folder", host);
+    }
+    for (size_t i = 1; i <= last + 1 && code == 0; i++) {
+        if (i <= last && strcmp(parts[i].destination, parts[first].destination) == 0)
+            continue;
+        code = restore_check_together(repository, choice->list + first, i - first, err);
+        first = i;
+    }
+    return code;
+}
+
+static int restore(const struct options *options, struct session *s, const struct snapshot_choice *choice)
+{
+    struct part *parts = memory_alloc_array(choice->count, sizeof *parts);
+    struct error err;
+    size_t done = 0;
+    int status = STATUS_DONE;
+    if (make_parts(options, s->wire.repository, choice, parts, &err) == 0) {
+        while (done < choice->count && (done == 0 || !*signals_stop())) {
+            restore_part(options, &s->wire, &parts[done]);
+            status = status_worse(status, parts[done++].status);
+        }
+        status = status_worse(status, session_damage(s->wire.repository));
+        if (options->json)
+            print_json(options, parts, done, status);
+    } else {
+        status = status_report(&err);
+    }
+    for (size_t i = 0; i < choice->count; i++)
+        free(parts[i].destination);
+    free(parts);
+    return status;
+}
+
+static int run(const struct options *options, const char *file)
+{
+    struct session s;
+    struct snapshot_choice choice;
+    struct error err;
+    signals_install();
+    int status = session_open(options, file, REPOSITORY_READ, WIRE_PERSON, NULL, &s);
+    if (status != STATUS_DONE)
+        return status;
+    if (snapshot_choice_make(&s, options->operands[0], &choice, &err) != 0)
+        status = status_worse(status_report(&err), session_damage(s.wire.repository));
+    else if (choice.count > 1 && !options->all)
+        status = snapshot_choice_refuse(&choice, options->operands[0], true);
+    else
+        status = restore(options, &s, &choice);
+    snapshot_choice_free(&choice);
+    session_close(&s);
     return status;
 }
 
 int cmd_restore(const struct options *options)
 {
-    struct wire wire;
-    struct error err = {0};
-    signals_install();
-    if (wire_open(options, options->config, REPOSITORY_READ, WIRE_PERSON, &wire, &err) != 0)
-        return status_report(&err);
-    int status = restore(options, &wire, &err);
-    wire_close(&wire);
-    return status;
+    return session_run_single(options, run);
 }

@@ -1,11 +1,10 @@
+#include "base/log.h"
 #include "base/text.h"
 #include "cli/commands.h"
 #include "cli/output.h"
-#include "cli/session.h"
+#include "cli/snapshot_choice.h"
 #include "cli/snapshot_json.h"
 #include "cli/status.h"
-#include "cli/wire.h"
-#include "repo/snapshots.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -13,7 +12,7 @@
 
 static void add_row(struct output_table *table, const struct snapshot *s)
 {
-    char id[OUTPUT_SHORT_ID_SIZE], time[TEXT_TIME_SIZE], size[32], files[32];
+    char id[OUTPUT_SHORT_ID_SIZE], time[TEXT_TIME_SIZE], size[32], files[32], warnings[48];
     struct buffer classes = {0};
     const struct manifest *m = &s->manifest;
     snapshot_append_classes(m->classes, &classes);
@@ -27,53 +26,55 @@ static void add_row(struct output_table *table, const struct snapshot *s)
     output_table_cell(table, buffer_string(&classes));
     output_table_cell(table, files);
     output_table_cell(table, text_format_size(m->statistics.bytes, size));
+    snprintf(warnings, sizeof warnings, m->statistics.warnings == 1 ? "1 warning" : "%llu warnings",
+             (unsigned long long)m->statistics.warnings);
+    output_table_cell(table, m->statistics.warnings ? warnings : "");
     buffer_free(&classes);
 }
 
-static void print(const struct options *options, const struct repository *repository,
-                  const struct snapshot_list *list)
+static void print(const struct options *options, const struct session *s)
 {
-    static const char *const headings[] = {"ID",      "TIME (UTC)", "HOST",  "JOB",
-                                           "CLASSES", ">FILES",     ">SIZE", NULL};
+    static const char *const headings[] = {"ID",     "TIME (UTC)", "HOST", "JOB", "CLASSES",
+                                           ">FILES", ">SIZE",      "",     NULL};
     struct output_table *table = output_table_new(headings);
     json_t *items = json_array();
     const char *job = options->operand_count ? options->operands[0] : NULL;
-    for (size_t i = 0; i < list->count; i++) {
-        const struct snapshot *s = &list->list[i];
-        if (job && strcmp(job, s->manifest.job) != 0)
+    size_t count = 0;
+    for (size_t i = 0; i < s->snapshots.count; i++) {
+        const struct snapshot *snapshot = &s->snapshots.list[i];
+        if (job && strcmp(job, snapshot->manifest.job) != 0)
             continue;
+        count++;
         if (options->json)
-            json_array_append_new(items, snapshot_json(s, repository));
+            json_array_append_new(items, snapshot_json(snapshot, s->wire.repository));
         else
-            add_row(table, s);
+            add_row(table, snapshot);
     }
     if (options->json)
-        output_json_print(json_pack("{s:o}", "snapshots", items));
-    else {
+        output_json_print(json_pack("{s:O}", "snapshots", items));
+    else if (count)
         output_table_print(table);
-        json_decref(items);
-    }
+    if (count == 0 && job)
+        log_info("job %s has no snapshots", job);
+    else if (count == 0)
+        log_info("the repository holds no snapshots");
+    json_decref(items);
     output_table_free(table);
 }
 
 static int run(const struct options *options, const char *file)
 {
-    struct wire wire;
-    struct error err = {0};
-    struct snapshot_list list = {0};
-    int code = wire_open(options, file, REPOSITORY_READ, WIRE_HOST, &wire, &err);
-    if (code != 0)
-        return status_report(&err);
-    code = repository_sync(wire.repository, &err);
-    if (code == 0)
-        code = snapshots_load(wire.repository, &list, &err);
-    int status = code == 0 ? STATUS_DONE : status_report(&err);
-    if (code == 0) {
-        print(options, wire.repository, &list);
-        status = session_damage(wire.repository);
-    }
-    snapshots_free(&list);
-    wire_close(&wire);
+    struct session s;
+    struct error err;
+    int status = session_open(options, file, REPOSITORY_READ, WIRE_HOST, NULL, &s);
+    if (status != STATUS_DONE)
+        return status;
+    if (options->operand_count && snapshot_choice_check_job(&s, options->operands[0], &err) != 0)
+        status = status_report(&err);
+    else
+        print(options, &s);
+    status = status_worse(status, session_damage(s.wire.repository));
+    session_close(&s);
     return status;
 }
 

@@ -46,7 +46,8 @@ static const struct option_entry option_table[] = {
      .help = "remove more than prune.max_removal; look for dead data in any case"},
     {"sample", 0, OPTION_PERCENT, AT(sample), "PERCENT", .commands = BIT(VERIFY),
      .help = "read and hash this share of the objects"},
-    {"all", 0, OPTION_FLAG, AT(all), .commands = BIT(VERIFY), .help = "read and hash every object"},
+    {"all", 0, OPTION_FLAG, AT(all), .commands = BIT(VERIFY) | BIT(RESTORE),
+     .help = "verify: read and hash every object; restore: the snapshots of all jobs that SNAPSHOT fits"},
     {"content", 0, OPTION_FLAG, AT(content), .commands = BIT(VERIFY),
      .help = "also open the frames and check every blob (needs a person's key)"},
     {"online", 0, OPTION_FLAG, AT(online), .commands = BIT(CHECK_CONFIG),
@@ -67,7 +68,9 @@ static const struct option_entry option_table[] = {
 
 static const char snapshot_note[] =
     "SNAPSHOT is the beginning of an id, latest, JOB:latest, JOB:CLASS, JOB@DATE or JOB@DATETHH:MM\n"
-    "(the latest at or before), each with HOST/ before it for another host.";
+    "(the latest at or before), each with HOST/ before it for another host. Without JOB (latest, :CLASS, "
+    "@DATE)\n"
+    "it must be clear which job is meant: where there are several, they are listed.";
 
 #define ANY ((size_t)-1)
 static const struct command_entry command_table[] = {

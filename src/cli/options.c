@@ -276,6 +276,10 @@ static int check_together(const struct options *options, struct error *err)
         return error_set(err, ERROR_USAGE, "--from and --target exclude each other");
     if (options->all && options->sample > 0)
         return error_set(err, ERROR_USAGE, "--all and --sample exclude each other");
+    if (options->all && options->command == COMMAND_RESTORE && options->operand_count > 1) {
+        error_set(err, ERROR_USAGE, "restore --all takes no PATH: it restores whole snapshots");
+        return error_hint(err, "name one snapshot to restore parts of it: HOST/JOB:latest");
+    }
     if (options->passphrase_file && options->person_key)
         return error_set(err, ERROR_USAGE, "--passphrase-file and --person-key exclude each other");
     return 0;

@@ -70,7 +70,8 @@ struct options {
     int format;                  /* export: enum option_format (FORMAT_PAX) */
     bool dry_run, force;
     double sample;     /* verify: percent, over 0 to 100 (0: not given) */
-    bool all, content; /* verify */
+    bool all;          /* verify, restore */
+    bool content;      /* verify */
     bool online;       /* check-config */
     bool acknowledge;  /* status */
     const char *out;   /* host add: never NULL there */

@@ -2,6 +2,7 @@
 
 #include "base/log.h"
 #include "cli/signals.h"
+#include "cli/snapshot_choice.h"
 #include "cli/status.h"
 #include "repo/lease.h"
 
@@ -56,26 +57,28 @@ int session_damage(const struct repository *r)
 const struct snapshot *session_snapshot(const struct session *s, const struct options *options, size_t index,
                                         int *status)
 {
-    const struct snapshot *snapshot = NULL;
+    struct snapshot_choice choice;
     struct error err = {0};
     const char *name = options->operands[index];
-    bool by_id = false;
-    int code = snapshots_resolve(&s->snapshots, s->wire.repository, name, &snapshot, &by_id, &err);
+    const struct repository *r = s->wire.repository;
     bool changes = options->command == COMMAND_FORGET || options->command == COMMAND_PIN ||
                    options->command == COMMAND_UNPIN;
-    unsigned damage = repository_damage(s->wire.repository);
-    if (code == 0 && damage && changes && !by_id) {
+    unsigned damage = repository_damage(r);
+    int code = snapshot_choice_make(s, name, &choice, &err);
+    if (code == 0 && damage && changes && !choice.by_id) {
         code =
-            error_set(&err, damage > repository_outages(s->wire.repository) ? ERROR_INTEGRITY : ERROR_FAILED,
+            error_set(&err, damage > repository_outages(r) ? ERROR_INTEGRITY : ERROR_FAILED,
                       "which snapshot is \"%s\" cannot be told: there are objects that cannot be read", name);
         error_hint(&err, "name it by its id; see holdfast snapshots, and holdfast heal");
     }
-    if (code != 0) {
-        *status = status_worse(status_report(&err), session_damage(s->wire.repository));
-        return NULL;
-    }
-    if (!changes)
-        *status = status_worse(*status, session_damage(s->wire.repository));
+    const struct snapshot *snapshot = code == 0 && choice.count == 1 ? choice.list[0] : NULL;
+    if (code != 0)
+        *status = status_report(&err);
+    else if (!snapshot)
+        *status = snapshot_choice_refuse(&choice, name, false);
+    snapshot_choice_free(&choice);
+    if (!snapshot || !changes)
+        *status = status_worse(*status, session_damage(r));
     return snapshot;
 }
 

@@ -41,6 +41,7 @@ json_t *snapshot_json(const struct snapshot *s, const struct repository *reposit
     output_json_number(o, "bytes_new", m->statistics.bytes_new);
     output_json_number(o, "bytes_stored", m->statistics.bytes_stored);
     output_json_number(o, "warning_count", m->statistics.warnings);
+    json_object_set_new(o, "incomplete", json_boolean(m->statistics.warnings != 0));
     output_json_bytes_list(o, "sources", m->sources, m->source_count);
     for (size_t t = 0; t < p->target_count; t++) {
         if (s->targets >> t & 1)

@@ -1,6 +1,6 @@
 /*
- * Snapshots: manifests that are live (listed, verified, not forgotten), how people name them, and the events
- * that forget and pin them. Used by ops.
+ * Snapshots: manifests that are live (listed, verified, not forgotten), and the events that forget and pin
+ * them. Used by ops.
  */
 #ifndef REPO_SNAPSHOTS_H
 #define REPO_SNAPSHOTS_H
@@ -26,13 +26,6 @@ struct snapshot_list {
 /* All live snapshots of a synced repository. */
 int snapshots_load(struct repository *repository, struct snapshot_list *list, struct error *err);
 void snapshots_free(struct snapshot_list *list);
-
-/* Resolves what a person typed: an id prefix (at least 4 hex digits), "latest", JOB:latest, JOB:daily,
- * JOB@2026-11-20[T03:00], each with HOST/ before it. Without a host: this host's jobs where any match, else
- * every host's. NOT_FOUND and USAGE (ambiguous) with hints. The result points into list.
- * by_id (may be NULL) tells whether an id prefix gave it. */
-int snapshots_resolve(const struct snapshot_list *list, const struct repository *repository, const char *text,
-                      const struct snapshot **snapshot, bool *by_id, struct error *err);
 
 /* Writes the event to every active target. */
 int snapshots_forget(struct repository *repository, const struct id *ids, size_t count, const char *reason,

@@ -1,7 +1,7 @@
 /* How people name snapshots: SNAPSHOT of holdfast(1), against a handful of them. */
 #include "fuzz.h"
 #include "repo/internal.h"
-#include "repo/snapshots.h"
+#include "repo/snapshot_name.h"
 
 #define COUNT 6
 
@@ -12,7 +12,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *input, size_t size)
     struct snapshot snapshots[COUNT];
     struct repository repository;
     const struct snapshot *found = NULL;
-    bool by_id;
     memset(&repository, 0, sizeof repository);
     memset(snapshots, 0, sizeof snapshots);
     repository.has_host = true;
@@ -32,10 +31,20 @@ int LLVMFuzzerTestOneInput(const uint8_t *input, size_t size)
         memcpy(text, input, size);
     text[size] = '\0';
     struct snapshot_list list = {.list = snapshots, .count = COUNT};
-    if (worked(snapshots_resolve(&list, &repository, text, &found, &by_id, &err), &err))
-        must(found >= snapshots && found < snapshots + COUNT);
-    else
-        must(err.hint[0] && (err.code == ERROR_NOT_FOUND || err.code == ERROR_USAGE));
+    if (worked(snapshots_find_id(&list, text, &found, &err), &err))
+        must(!found || (found >= snapshots && found < snapshots + COUNT));
+    struct snapshot_name name;
+    if (worked(snapshot_name_parse(text, &name, &err), &err)) {
+        const struct snapshot **choices;
+        size_t count = snapshots_choose(&list, &repository, &name, &choices);
+        must(count <= 4 && (count < 2 || !(name.job && name.host)));
+        for (size_t i = 0; i < count; i++)
+            must(choices[i] >= snapshots && choices[i] < snapshots + COUNT);
+        free(choices);
+        snapshot_name_free(&name);
+    } else {
+        must(err.hint[0] && err.code == ERROR_USAGE);
+    }
     free(text);
     return 0;
 }

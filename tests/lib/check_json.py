@@ -20,11 +20,11 @@ CHECKS = {
     OBJECT: lambda v: v is None or isinstance(v, dict),
     OBJECTS: lambda v: isinstance(v, list) and all(isinstance(x, dict) for x in v)}
 TYPES = {
-    WHEN: "time started mtime added delayed_until locked_until", ID: "id snapshot", FLAG: "pinned removed keep dry_run delivered",
+    WHEN: "time started mtime added delayed_until locked_until", ID: "id snapshot", FLAG: "pinned removed keep dry_run delivered incomplete",
     TEXT: "repository host person key_file file target check outcome detail role name group job error path type mode user "
-          "link_target hard_link change event reason hold object problem level subject text channel",
+          "link_target hard_link change event reason hold object problem level subject text channel destination",
     TEXTS: "targets classes sources warnings", REAL: "seconds",
-    OBJECTS: "configurations channels online checks hosts jobs entries changes problems lost snapshots"}
+    OBJECTS: "configurations channels online checks hosts jobs entries changes problems lost snapshots restores"}
 TYPE = {name: kind for kind, names in TYPES.items() for name in names.split()}
 # By command where one name means two things.
 SPECIAL = {"check-config": {"jobs": TEXTS, "channels": TEXTS}, "forget": {"snapshots": TEXTS}, "pin": {"snapshots": TEXTS},

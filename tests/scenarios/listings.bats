@@ -1,4 +1,5 @@
 # What listings say: sizes, marks, and names that nothing has.
+bats_require_minimum_version 1.5.0
 load ../lib/common.bash
 setup() { make_work; }
 teardown() { drop_work; }
@@ -62,4 +63,49 @@ CHANGES
     touch "$WORK/source/third"
     [ "$(holdfast --json backup | jq -c '.jobs[0] | [.files, .bytes]')" = '[3,3893]' ]
     [ "$(holdfast --json restore latest --to "$WORK/out" | jq -c '[.files, .bytes]')" = '[3,3893]' ]
+}
+
+@test "a snapshot that lacks something is marked in the list, and no other" {
+    write_config 1 "source = { type = \"files\"; paths = [ \"$WORK/source\", \"$WORK/gone\" ]; };"
+    holdfast -q init
+    holdfast -q backup 2>"$WORK/err" || [ $? -eq 3 ]
+    mkdir "$WORK/gone"
+    holdfast -q backup
+    holdfast snapshots | tee "$WORK/out"
+    [ "$(grep -c ' 1 warning$' "$WORK/out")" -eq 1 ]
+    ! grep -q ' $' "$WORK/out"
+    [ "$(holdfast --json snapshots | jq -c '[.snapshots[] | .incomplete]')" = '[true,false]' ]
+}
+
+@test "a name that nothing has is an error, and the nearest is told" {
+    make_repo
+    run -0 holdfast snapshots
+    [[ $output == *"holds no snapshots"* ]]
+    run -0 holdfast snapshots files
+    [[ $output == *"job files has no snapshots"* ]]
+    run -1 holdfast ls files:latest # a job that is known, and has none
+    echo one >"$WORK/source/one"
+    holdfast -q backup
+    local words
+    for words in "snapshots fils" "backup fils" "run fils" "run -n fils" "prune fils" "prune -n fils" "ls fils:latest" \
+        "ls fils@2026-01-01" "cat fils:latest /x" "restore fils:latest --to $WORK/to" "export fils:latest" \
+        "diff files:latest fils:latest" "pin fils:latest" "unpin fils:daily" "forget fils:latest" "ls fils"; do
+        run -2 holdfast $words
+        [[ $output == *'"fils"'*'did you mean "files"?'* ]] || { echo "$words: $output"; false; }
+    done
+    run -2 holdfast ls files:dayly
+    [[ $output == *'did you mean "daily"?'* ]]
+    run -2 holdfast ls latst
+    [[ $output == *'did you mean "latest"?'* ]]
+    run -2 holdfast ls nohost/files:latest
+    [[ $output == *'no host is named "nohost"'* ]]
+    run -2 holdfast restore latest --to "$WORK/to" --from disc1
+    [[ $output == *'did you mean "disk1"?'* ]]
+    run -1 holdfast ls files:weekly # a class that it could have
+    run -1 holdfast ls 00000000 # an id
+    # A job that is no longer configured is known by its snapshots.
+    sed -i 's/name = "files"/name = "new"/' "$WORK/holdfast.conf"
+    run -0 holdfast snapshots files
+    run -0 holdfast snapshots new
+    run -0 holdfast ls files:latest
 }

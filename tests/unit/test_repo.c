@@ -2,8 +2,8 @@
 #include "repo/blob_writer.h"
 #include "repo/internal.h"
 #include "repo/runs.h"
+#include "repo/snapshot_name.h"
 #include "repo/snapshot_writer.h"
-#include "repo/snapshots.h"
 #include "repository_on_disk.h"
 
 #include <dirent.h>
@@ -177,12 +177,25 @@ START_TEST(blobs_are_stored_once_and_known_on_every_target)
 }
 END_TEST
 
+/* The id of what a name means; NULL: nothing. */
+static const struct id *chosen(const struct snapshot_list *list, const struct repository *r, const char *text)
+{
+    struct snapshot_name name;
+    const struct snapshot **choices;
+    MUST(snapshot_name_parse(text, &name, &err));
+    size_t count = snapshots_choose(list, r, &name, &choices);
+    ck_assert_uint_le(count, 1);
+    const struct id *id = count ? &choices[0]->sha256 : NULL;
+    free(choices);
+    snapshot_name_free(&name);
+    return id;
+}
+
 START_TEST(manifests_are_chained_and_make_snapshots)
 {
     struct id data, meta, first, second;
     struct snapshot_list list;
     const struct snapshot *found;
-    bool by_id;
     char hex[ID_HEX_SIZE];
     struct repository *r = open_synced(REPOSITORY_WRITE);
     store_blobs(r, &data, &meta);
@@ -203,18 +216,20 @@ START_TEST(manifests_are_chained_and_make_snapshots)
     ck_assert_uint_eq(m->seen[0].sequence, 1);
     ck_assert_str_eq(m->host_name, "web");
     ck_assert_uint_eq(list.list[1].targets, 3);
-    MUST(snapshots_resolve(&list, r, "web/files:daily", &found, &by_id, &err));
-    ck_assert(id_equal(&found->sha256, &second) && !by_id);
+    ck_assert(id_equal(chosen(&list, r, "web/files:daily"), &second));
     id_to_hex(&first, hex);
     hex[12] = '\0';
-    MUST(snapshots_resolve(&list, r, hex, &found, &by_id, &err));
-    ck_assert(id_equal(&found->sha256, &first) && by_id);
-    REFUSES(ERROR_NOT_FOUND, snapshots_resolve(&list, r, "files:weekly", &found, NULL, &err));
+    MUST(snapshots_find_id(&list, hex, &found, &err));
+    ck_assert(id_equal(&found->sha256, &first));
+    MUST(snapshots_find_id(&list, "latest", &found, &err));
+    ck_assert_ptr_null(found);
+    ck_assert_ptr_null(chosen(&list, r, "files:weekly"));
+    ck_assert_ptr_null(chosen(&list, r, "db/files:daily"));
+    ck_assert(id_equal(chosen(&list, r, ":daily"), &second));
     list.list[0].manifest.sequence = 3; /* taken last, by a clock that was ahead before */
-    MUST(snapshots_resolve(&list, r, "latest", &found, &by_id, &err));
-    ck_assert(id_equal(&found->sha256, &first) && !by_id);
-    MUST(snapshots_resolve(&list, r, "files@9999-01-01", &found, &by_id, &err));
-    ck_assert(id_equal(&found->sha256, &second) && !by_id);
+    ck_assert(id_equal(chosen(&list, r, "latest"), &first));
+    ck_assert(id_equal(chosen(&list, r, "files@9999-01-01"), &second));
+    ck_assert(id_equal(chosen(&list, r, "web/@9999-01-01"), &second));
     snapshots_free(&list);
     repository_close(r);
 }
