@@ -27,7 +27,9 @@ struct metadata_writer {
     const char *path; /* for warnings; NULL: not known */
     struct owners *owners;
     uint64_t owner_failures;
-    char list[LIST_SIZE + 1];
+    bool pretends; /* compares only */
+    bool changed;  /* the last entry, or would have been */
+    char list[LIST_SIZE + 1], value[NODE_XATTR_VALUE_MAX];
 };
 
 /* The entry while it is written. */
@@ -38,6 +40,7 @@ struct target {
     char path[32]; /* of fd in /proc: reaches entries that are open as a path only, and links themselves */
     bool symlink;
     bool user_failed, group_failed;
+    bool may_have_changed; /* the mode, by what was set before it */
     struct source_stat was;
 };
 
@@ -62,6 +65,16 @@ void metadata_writer_free(struct metadata_writer *writer)
 void metadata_writer_at(struct metadata_writer *writer, const char *path)
 {
     writer->path = path;
+}
+
+void metadata_writer_pretend(struct metadata_writer *writer)
+{
+    writer->pretends = true;
+}
+
+bool metadata_writer_changed(const struct metadata_writer *writer)
+{
+    return writer->changed;
 }
 
 uint64_t metadata_writer_owner_failures(const struct metadata_writer *writer)
@@ -89,6 +102,23 @@ static void warn_xattr(struct target *t, int errnum, const char *verb, struct by
     free(visible);
 }
 
+/* To be asked before each change: false if it is not to be made. What is immutable is so until then;
+ * set_flags() makes it so again. */
+static bool begin_change(struct target *t)
+{
+    if (t->writer->pretends)
+        t->writer->changed = true;
+    else if (t->was.attribute_flags & flags_locks)
+        flags_unlock(t->fd);
+    return !t->writer->pretends;
+}
+
+static void changed(struct target *t)
+{
+    t->writer->changed = true;
+    t->may_have_changed = true;
+}
+
 static void set_owner(struct target *t)
 {
     const struct node *node = t->node;
@@ -98,12 +128,26 @@ static void set_owner(struct target *t)
         uid = id;
     if (writer->owners_by_name && owners_id(writer->owners, OWNER_GROUP, node->group, &id))
         gid = id;
-    if ((uid == t->was.uid && gid == t->was.gid) || fchownat(t->fd, "", uid, gid, AT_EMPTY_PATH) == 0)
+    if (uid == t->was.uid && gid == t->was.gid)
         return;
+    if (writer->pretends && uid != t->was.uid && geteuid() != 0) {
+        t->user_failed = t->group_failed = true;
+        return;
+    }
+    if (!begin_change(t))
+        return;
+    if (fchownat(t->fd, "", uid, gid, AT_EMPTY_PATH) == 0) {
+        changed(t);
+        return;
+    }
     int errnum = errno;
     /* A group we belong to can be given without being root. */
     t->user_failed = uid != t->was.uid;
-    t->group_failed = gid != t->was.gid && fchownat(t->fd, "", (uid_t)-1, gid, AT_EMPTY_PATH) != 0;
+    t->group_failed = gid != t->was.gid;
+    if (t->user_failed && t->group_failed && fchownat(t->fd, "", (uid_t)-1, gid, AT_EMPTY_PATH) == 0) {
+        changed(t);
+        t->group_failed = false;
+    }
     if (errnum == EPERM && geteuid() != 0)
         writer->owner_failures++;
     else
@@ -131,7 +175,8 @@ static bool is_removable(struct bytes name)
     return false;
 }
 
-static void remove_xattrs(struct target *t)
+/* Their number of bytes in the writer's list, each with a NUL. */
+static size_t list_xattrs(struct target *t)
 {
     char *list = t->writer->list;
     ssize_t size = flistxattr(t->fd, list, LIST_SIZE);
@@ -140,32 +185,53 @@ static void remove_xattrs(struct target *t)
     if (size < 0 && errno != ENOTSUP)
         warn(t, errno, "cannot list the extended attributes");
     if (size <= 0)
-        return;
+        return 0;
     list[size] = '\0';
-    for (ssize_t at = 0; at < size; at += (ssize_t)strlen(list + at) + 1) {
+    return (size_t)size;
+}
+
+static void remove_xattrs(struct target *t, size_t size)
+{
+    const char *list = t->writer->list;
+    for (size_t at = 0; at < size; at += strlen(list + at) + 1) {
         struct bytes name = bytes_of_string(list + at);
-        if (is_removable(name) && !node_has(t->node, name) && removexattr(t->path, list + at) != 0 &&
-            errno != ENODATA)
+        if (!is_removable(name) || node_has(t->node, name) || !begin_change(t))
+            continue;
+        if (removexattr(t->path, list + at) == 0)
+            changed(t);
+        else if (errno != ENODATA)
             warn_xattr(t, errno, "remove", name);
     }
 }
 
+static void set_xattr(struct target *t, const struct xattr *xattr, bool has_any)
+{
+    char name[XATTR_NAME_MAX + 1];
+    if (xattr->name.size == 0 || xattr->name.size > XATTR_NAME_MAX ||
+        memchr(xattr->name.data, '\0', xattr->name.size)) {
+        warn_xattr(t, EINVAL, "set", xattr->name);
+        return;
+    }
+    memcpy(name, xattr->name.data, xattr->name.size);
+    name[xattr->name.size] = '\0';
+    char *value = t->writer->value;
+    ssize_t size = has_any ? getxattr(t->path, name, value, NODE_XATTR_VALUE_MAX) : -1;
+    if (size >= 0 && bytes_equal(bytes_of(value, (size_t)size), xattr->value))
+        return;
+    if (!begin_change(t))
+        return;
+    if (setxattr(t->path, name, xattr->value.data, xattr->value.size, 0) == 0)
+        changed(t);
+    else
+        warn_xattr(t, errno, "set", xattr->name);
+}
+
 static void set_xattrs(struct target *t)
 {
-    remove_xattrs(t);
-    for (size_t i = 0; i < t->node->xattr_count; i++) {
-        const struct xattr *xattr = &t->node->xattrs[i];
-        char name[XATTR_NAME_MAX + 1];
-        if (xattr->name.size == 0 || xattr->name.size > XATTR_NAME_MAX ||
-            memchr(xattr->name.data, '\0', xattr->name.size)) {
-            warn_xattr(t, EINVAL, "set", xattr->name);
-            continue;
-        }
-        memcpy(name, xattr->name.data, xattr->name.size);
-        name[xattr->name.size] = '\0';
-        if (setxattr(t->path, name, xattr->value.data, xattr->value.size, 0) != 0)
-            warn_xattr(t, errno, "set", xattr->name);
-    }
+    size_t size = list_xattrs(t);
+    remove_xattrs(t, size);
+    for (size_t i = 0; i < t->node->xattr_count; i++)
+        set_xattr(t, &t->node->xattrs[i], size > 0);
 }
 
 static void set_mode(struct target *t)
@@ -178,7 +244,11 @@ static void set_mode(struct target *t)
         mode &= ~(mode_t)S_ISUID;
     if (t->group_failed && t->node->type == NODE_FILE)
         mode &= ~(mode_t)S_ISGID;
-    if (fchmod(t->fd, mode) != 0 && (errno != EBADF || chmod(t->path, mode) != 0))
+    if ((mode == t->was.mode && !t->may_have_changed) || !begin_change(t))
+        return;
+    if (fchmod(t->fd, mode) == 0 || (errno == EBADF && chmod(t->path, mode) == 0))
+        changed(t);
+    else
         warn(t, errno, "cannot set the mode");
 }
 
@@ -188,12 +258,17 @@ static void set_times(struct target *t)
         {.tv_nsec = UTIME_OMIT},
         {.tv_sec = t->node->mtime_seconds, .tv_nsec = t->node->mtime_nanoseconds},
     };
+    if ((times[1].tv_sec == t->was.mtime_seconds && times[1].tv_nsec == t->was.mtime_nanoseconds) ||
+        !begin_change(t))
+        return;
     int result = -1;
     if (t->node->mtime_nanoseconds > 999999999) /* also UTIME_NOW and UTIME_OMIT */
         errno = EINVAL;
     else
         result = utimensat(t->fd, "", times, AT_EMPTY_PATH);
-    if (result != 0)
+    if (result == 0)
+        t->writer->changed = true;
+    else
         warn(t, errno, "cannot set the time");
 }
 
@@ -203,12 +278,16 @@ static void set_flags(struct target *t)
     if (t->node->type != NODE_FILE && t->node->type != NODE_DIRECTORY)
         return;
     if (!flags_read(t->fd, &now)) {
-        if (wanted)
+        if (wanted && !t->writer->pretends)
             warn(t, errno, "cannot set the inode flags");
         return;
     }
-    if ((now & flags_kept) == wanted || flags_write(t->fd, (now & ~flags_kept) | wanted))
+    if ((now & flags_kept) == wanted || !begin_change(t))
         return;
+    if (flags_write(t->fd, (now & ~flags_kept) | wanted)) {
+        t->writer->changed = true;
+        return;
+    }
     int errnum = errno;
     /* Another file system than the one it came from may know only these. */
     wanted = (wanted & FLAGS_EVERYWHERE) | (now & flags_kept & ~FLAGS_EVERYWHERE);
@@ -235,14 +314,13 @@ int metadata_write(struct metadata_writer *writer, int directory, struct bytes n
 {
     struct target t = {.writer = writer, .node = node, .fd = fd, .symlink = node->type == NODE_SYMLINK};
     int code = fd < 0 ? open_target(&t, directory, name, err) : 0;
+    writer->changed = false;
     if (code == 0)
         code = source_stat(t.fd, "", &t.was, err);
     if (code == 0 && t.was.type != node->type)
         code = error_set(err, ERROR_NOT_FOUND, "was replaced by something else");
     if (code == 0) {
         snprintf(t.path, sizeof t.path, "/proc/self/fd/%d", t.fd);
-        if (t.was.attribute_flags & flags_locks)
-            flags_unlock(t.fd);
         set_owner(&t);
         set_xattrs(&t);
         set_times(&t);

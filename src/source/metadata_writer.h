@@ -18,13 +18,19 @@ void metadata_writer_free(struct metadata_writer *writer);
 /* Which entry warnings name from now on; the path must live as long. */
 void metadata_writer_at(struct metadata_writer *writer, const char *path);
 
-/* Sets everything the node says on the entry `name` of directory, in the order in which nothing undoes what
+/* Sets everything the node says on the entry `name` of directory where it is not so already (an entry that is
+ * whole is only looked at: its ctime stays), in the order in which nothing undoes what
  * came before: owner, xattrs (with ACLs and capabilities; those that the entry has but the node has not are
  * removed, labels of security modules aside), mtime (the access time is left), mode, flags. fd is the entry,
  * open, or -1: then it is opened here. The umask does not matter. Set-id bits are left out where the owner
  * could not be set. Fails only if the entry is not there or of another type than the node: NOT_FOUND. */
 int metadata_write(struct metadata_writer *writer, int directory, struct bytes name, int fd,
                    const struct node *node, struct error *err);
+
+/* From now on nothing is written: metadata_writer_changed() tells what would have been. */
+void metadata_writer_pretend(struct metadata_writer *writer);
+/* True if the last metadata_write() found something that was not as the node says and could be changed. */
+bool metadata_writer_changed(const struct metadata_writer *writer);
 
 /* Entries whose owner could not be set because we are not root. */
 uint64_t metadata_writer_owner_failures(const struct metadata_writer *writer);

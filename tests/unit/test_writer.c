@@ -369,6 +369,39 @@ START_TEST(metadata_replaces_what_an_existing_entry_has)
 }
 END_TEST
 
+START_TEST(metadata_that_is_as_it_should_be_is_not_touched)
+{
+    need_root();
+    shell("cd to; touch plain; touch locked; mkdir dir; ln -s x link; mkfifo fifo; setfacl -m u:9:rwx plain; "
+          "setfattr -n "
+          "user.k -v v plain; setcap cap_net_raw+ep plain; chown 5:6 plain dir; chmod 4711 plain; chmod 3755 "
+          "dir; setfacl "
+          "-d -m u:7:r dir; setfattr -n trusted.t -v w dir; touch -d @7.5 -h link; chattr +i locked");
+    static const char *const names[] = {"plain", "locked", "dir", "link", "fifo"};
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        struct source_stat before, after;
+        struct node node;
+        OK(source_stat(root, names[i], &before, &err));
+        OK(metadata_read(reader, root, names[i], -1, &before, &arena, &node, &err));
+        OK(metadata_write(setter, root, NAME(names[i]), -1, &node, &err));
+        ck_assert_msg(!metadata_writer_changed(setter), "%s", names[i]);
+        OK(source_stat(root, names[i], &after, &err));
+        ck_assert_msg(before.ctime_seconds == after.ctime_seconds &&
+                          before.ctime_nanoseconds == after.ctime_nanoseconds,
+                      "%s was touched", names[i]);
+    }
+    struct metadata_writer *pretender = metadata_writer_new(false, take_warning, NULL);
+    struct node node = {.type = NODE_FIFO, .mode = 0604};
+    metadata_writer_pretend(pretender);
+    OK(metadata_write(pretender, root, NAME("fifo"), -1, &node, &err));
+    ck_assert(metadata_writer_changed(pretender));
+    shell("test $(stat -c %%a to/fifo) = 644");
+    metadata_writer_free(pretender);
+    ck_assert_str_eq(warnings, "");
+    shell("chattr -i to/locked");
+}
+END_TEST
+
 START_TEST(an_immutable_file_is_replaced_linked_and_named)
 {
     need_root();
@@ -462,6 +495,7 @@ int main(void)
     tcase_add_test(tests, swapping_directories_and_links_meanwhile_leads_nowhere_else);
     tcase_add_test(tests, all_metadata_comes_back_whatever_the_umask_and_inherited_acls);
     tcase_add_test(tests, metadata_replaces_what_an_existing_entry_has);
+    tcase_add_test(tests, metadata_that_is_as_it_should_be_is_not_touched);
     tcase_add_test(tests, an_immutable_file_is_replaced_linked_and_named);
     tcase_add_test(tests, hostile_metadata_is_a_warning);
     tcase_add_test(tests, without_root_owners_are_counted_and_set_id_bits_left_out);
