@@ -1,6 +1,7 @@
 #include "base/file.h"
 
 #include "base/memory.h"
+#include "base/text.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -139,6 +140,47 @@ char *file_join(const char *a, const char *b)
     if (n == 1 && *a == '/')
         n = 0;
     return memory_format("%.*s/%s", (int)n, a, b);
+}
+
+size_t file_normalise(char *path, size_t size)
+{
+    size_t to = size && path[0] == '/';
+    for (size_t at = 0, n; at < size; at += n + 1) {
+        const char *slash = memchr(path + at, '/', size - at);
+        n = (slash ? (size_t)(slash - path) : size) - at;
+        if (n == 0 || (n == 1 && path[at] == '.'))
+            continue;
+        if (to && path[to - 1] != '/')
+            path[to++] = '/';
+        memmove(path + to, path + at, n);
+        to += n;
+    }
+    if (to == 0 && size)
+        path[to++] = '.';
+    return to;
+}
+
+static bool climbs(const char *path)
+{
+    for (size_t n; *path; path += n + (path[n] == '/')) {
+        n = strcspn(path, "/");
+        if (n == 2 && memcmp(path, "..", 2) == 0)
+            return true;
+    }
+    return false;
+}
+
+int file_clean_path(const char *typed, char **clean, struct error *err)
+{
+    if (climbs(typed)) {
+        char *shown = text_visible(typed);
+        error_set(err, ERROR_USAGE, "%s: a path with \"..\" is not followed", shown);
+        free(shown);
+        return error_hint(err, "write the path that it leads to");
+    }
+    *clean = memory_copy_string(typed);
+    (*clean)[file_normalise(*clean, strlen(*clean))] = '\0';
+    return 0;
 }
 
 bool file_lies_in(struct bytes path, const char *above)

@@ -31,6 +31,12 @@ int file_make_directories(const char *path, mode_t mode, struct error *err);
 int file_sync_parent(const char *path, struct error *err);
 /* a + "/" + b, without a double slash. The caller frees it. */
 char *file_join(const char *a, const char *b);
+/* Takes out of a path what makes no difference: slashes too many, "." as a component, a slash at the end.
+ * ".." stays: behind a symbolic link it leads elsewhere. Writes in place and returns the new size, which is
+ * never 0 unless size is. */
+size_t file_normalise(char *path, size_t size);
+/* Likewise for a path that somebody typed: USAGE if a component of it is "..". The caller frees *clean. */
+int file_clean_path(const char *typed, char **clean, struct error *err);
 /* True if path is `above`, or lies below it; both without a slash too many. */
 bool file_lies_in(struct bytes path, const char *above);
 /* The folder part of path ("." or "/" where there is none). The caller frees it. */

@@ -1,3 +1,4 @@
+#include "base/file.h"
 #include "cli/commands.h"
 #include "cli/node_print.h"
 #include "cli/output.h"
@@ -57,7 +58,12 @@ static int run(const struct options *options, const char *file)
     int status = session_open(options, file, REPOSITORY_READ, WIRE_HOST, NULL, &session);
     if (status != STATUS_DONE)
         return status;
-    struct search s = {.pattern = options->operands[0], .json = options->json, .status = &status};
+    char *pattern = NULL;
+    if (file_clean_path(options->operands[0], &pattern, &err) != 0) {
+        session_close(&session);
+        return status_report(&err);
+    }
+    struct search s = {.pattern = pattern, .json = options->json, .status = &status};
     if (s.json)
         output_list_begin(&s.list, "entries");
     int code = 0;
@@ -78,6 +84,7 @@ static int run(const struct options *options, const char *file)
     if (code != 0)
         status = status_worse(status, status_report(&err));
     session_close(&session);
+    free(pattern);
     return status;
 }
 

@@ -65,9 +65,9 @@ static int list(const struct options *options, struct session *s, const struct s
     if (l.json)
         output_list_begin(&l.list, "entries");
     for (size_t i = 0; i < selection.count && code == 0; i++) {
-        if (has_path && selection.count == 1)
+        if (selection.list[i].named || (has_path && selection.count == 1))
             code = list_selected(s->wire.repository, &l, &selection.list[i], err);
-        else
+        else if (!selection.list[0].named)
             code = show(&l, selection.list[i].path, &selection.list[i].node, err);
     }
     if (l.json)

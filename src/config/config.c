@@ -48,22 +48,7 @@ static const char *name_from_path(struct config *config)
 /* True if a and b are one location, or one lies inside the other. */
 static bool paths_overlap(const char *a, const char *b)
 {
-    for (;;) {
-        a += strspn(a, "/");
-        b += strspn(b, "/");
-        size_t n = strcspn(a, "/"), m = strcspn(b, "/");
-        if (n == 0 || m == 0)
-            return true;
-        if (n != m || strncmp(a, b, n) != 0)
-            return false;
-        a += n;
-        b += m;
-    }
-}
-
-static bool path_is_below(const char *path, const char *folder)
-{
-    return paths_overlap(path, folder) && strlen(path) > strlen(folder);
+    return file_lies_in(bytes_of_string(a), b) || file_lies_in(bytes_of_string(b), a);
 }
 
 static int check_repository(struct config *config, struct error *err)
@@ -86,7 +71,7 @@ static int check_repository(struct config *config, struct error *err)
     for (size_t i = 0; i < config->target_count; i++) {
         const struct config_target *t = &config->targets[i];
         if (t->type == CONFIG_TARGET_LOCAL &&
-            (paths_overlap(t->path, r->state_dir) || path_is_below(r->key_file, t->path)))
+            (paths_overlap(t->path, r->state_dir) || file_lies_in(bytes_of_string(r->key_file), t->path)))
             return reader_fail(config, t->line, err,
                                "target \"%s\" shares its folder with the state folder or the key file",
                                t->name);

@@ -1,5 +1,6 @@
 #include "config/reader.h"
 
+#include "base/file.h"
 #include "base/memory.h"
 #include "base/text.h"
 #include "base/zone.h"
@@ -36,23 +37,16 @@ int reader_fail(const struct config *config, unsigned line, struct error *err, c
 
 /* ---- values ---- */
 
-static bool path_is_clean(const char *path)
+/* *path lies in the configuration's arena, in its normal form: two spellings of one path are one. */
+static int read_path(struct context *c, const struct setting *s, unsigned line, const char *text,
+                     const char **path)
 {
-    if (path[0] != '/' || strlen(path) > PATH_BYTES_MAX)
-        return false;
-    for (const char *p = path; p; p = strchr(p, '/')) {
-        p++;
-        size_t n = strcspn(p, "/");
-        if (n == 2 && p[0] == '.' && p[1] == '.')
-            return false;
-    }
-    return true;
-}
-
-static int check_path(struct context *c, const struct setting *s, unsigned line, const char *text)
-{
-    if (path_is_clean(text))
+    char *clean = NULL;
+    if (text[0] == '/' && strlen(text) <= PATH_BYTES_MAX && file_clean_path(text, &clean, NULL) == 0) {
+        *path = arena_copy_string(&c->config->arena, clean);
+        free(clean);
         return 0;
+    }
     char *shown = text_visible(text);
     FAIL(c, line, "\"%s\": \"%s\" is not an absolute path", s->name, shown);
     free(shown);
@@ -179,10 +173,14 @@ static int store_text(struct context *c, const struct setting *s, unsigned line,
 {
     int code = 0;
     switch (s->type) {
-    case SETTING_STRING:
     case SETTING_PATH:
+        code = read_path(c, s, line, text, &text);
+        if (code == 0)
+            store_pointer(s, text, base);
+        return code;
+    case SETTING_STRING:
     case SETTING_ZONE:
-        code = s->type == SETTING_PATH ? check_path(c, s, line, text) : check_string(c, s, line, text);
+        code = check_string(c, s, line, text);
         if (code == 0 && s->type == SETTING_ZONE && !zone_exists(text)) {
             FAIL(c, line, "\"%s\": this machine knows no time zone of that name", s->name);
             code = error_hint(c->err, "names are those of /usr/share/zoneinfo (package tzdata), or UTC");
@@ -257,12 +255,13 @@ static int read_string_list(struct context *c, const struct setting *s, config_s
         bool words = s->type == SETTING_STRINGS || s->type == SETTING_COMMANDS;
         if (strlen(text) > STRING_BYTES_MAX || (words && !*text && i == 0))
             return FAIL(c, line, "\"%s\" has an entry that is empty or too long", s->name);
-        int code = s->type == SETTING_PATHS ? check_path(c, s, line, text) : 0;
-        if (code == 0 && s->characters)
-            code = check_characters(c, s, line, text);
+        int code = s->characters ? check_characters(c, s, line, text) : 0;
+        if (code == 0 && s->type == SETTING_PATHS)
+            code = read_path(c, s, line, text, &strings->list[i]);
+        else if (code == 0)
+            strings->list[i] = arena_copy_string(&c->config->arena, text);
         if (code)
             return code;
-        strings->list[i] = arena_copy_string(&c->config->arena, text);
     }
     return 0;
 }

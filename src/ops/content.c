@@ -63,13 +63,16 @@ static int write_out(void *context, struct bytes data, struct error *err)
     return file_write_all(*(int *)context, data, "standard output", err);
 }
 
-int content_write(struct repository *r, const struct extents *root, const char *path, int fd,
+int content_write(struct repository *r, const struct extents *root, const char *typed, int fd,
                   struct error *err)
 {
     struct arena arena = {0};
     struct tree_links *links = tree_links_new(root, blobs_fetch_tree, r);
     struct node node;
-    int code = tree_find(root, path, blobs_fetch_tree, r, &arena, &node, err);
+    char *path = NULL;
+    int code = file_clean_path(typed, &path, err);
+    if (code == 0)
+        code = tree_find(root, path, blobs_fetch_tree, r, &arena, &node, err);
     if (code == 0 && node.type != NODE_FILE) {
         error_set(err, ERROR_USAGE, "%s is not a file", path);
         code =
@@ -82,6 +85,7 @@ int content_write(struct repository *r, const struct extents *root, const char *
         code = content_read(r, &node, write_out, &fd, err);
     tree_links_free(links);
     arena_free(&arena);
+    free(path);
     return code;
 }
 

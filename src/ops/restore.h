@@ -42,12 +42,13 @@ struct restore_result {
 int restore_run(struct repository *repository, const struct restore_parameters *parameters,
                 struct restore_result *result, struct error *err);
 
-/* The nodes that paths name, each with its whole path: entries at or below a source, or for a path above the
- * sources every source below it. */
+/* The nodes that paths name, each with its whole path, the outer before the inner: entries at or below a
+ * source, and every source below a path. */
 struct selection {
     struct arena arena;
     struct selected {
         const char *path;
+        bool named; /* by a path of its own; else it is a source below one, or all are meant */
         struct node node;
     } * list;
     size_t count;

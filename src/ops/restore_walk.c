@@ -238,8 +238,9 @@ static int take_over(struct walk *w, const char *path, const struct node *link, 
     struct manifest const *m = &w->restore->parameters->snapshot->manifest;
     struct id hash;
     if (link->type == NODE_FILE) {
-        int code = tree_find(&m->root, first, blobs_fetch_tree, w->restore->repository, &w->arena, node, err);
-        if (code == 0 && (node->type != NODE_FILE || node->hard_link.size))
+        int code = tree_find_contents(&m->root, first, blobs_fetch_tree, w->restore->repository, &w->arena,
+                                      node, err);
+        if (code == ERROR_NOT_FOUND || (code == 0 && node->type != NODE_FILE))
             code = error_set(err, ERROR_INTEGRITY, "its hard link leads to no file");
         if (code != 0)
             return code;
@@ -345,7 +346,10 @@ static void restore_node(struct walk *w, struct target_directory *d, const char 
         return;
     }
     if (node->hard_link.size) {
-        if (selection_has(w->selection, node->hard_link) || find_moved(w, node->hard_link, NULL)) {
+        /* A name that leads to itself is none of the further ones: its source lay in another. */
+        bool itself = bytes_equal(node->hard_link, bytes_of_string(path));
+        if (!itself &&
+            (selection_has(w->selection, node->hard_link) || find_moved(w, node->hard_link, NULL))) {
             char *slash = strrchr(path, '/');
             char *directory = memory_format("%.*s", slash ? (int)(slash - path) : 0, path);
             remember(w, &w->links, &w->link_count, &w->link_capacity, directory, node);

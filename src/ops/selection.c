@@ -7,65 +7,93 @@
 #include <stdlib.h>
 #include <string.h>
 
-static void add(struct selection *s, size_t *capacity, const char *path, const struct node *node)
+struct maker {
+    struct repository *repository;
+    const struct extents *root;
+    struct tree top;
+    struct selection *selection;
+    size_t capacity;
+};
+
+static void add(struct maker *m, const char *path, const struct node *node, bool named)
 {
-    memory_reserve_one(s->list, s->count, *capacity);
+    struct selection *s = m->selection;
+    memory_reserve_one(s->list, s->count, m->capacity);
     s->list[s->count].path = arena_copy_string(&s->arena, path);
+    s->list[s->count].named = named;
     tree_copy_node(&s->arena, node, &s->list[s->count].node);
     s->count++;
 }
 
-static bool lies_below(struct bytes name, const char *path)
+/* The sources that lie below path, or all of them. */
+static void add_sources(struct maker *m, const char *path)
 {
-    size_t n = strlen(path);
-    return name.size > n && memcmp(name.data, path, n) == 0 && name.data[n] == '/';
+    for (size_t i = 0; i < m->top.count; i++) {
+        const struct node *node = &m->top.nodes[i];
+        if (path && (!file_lies_in(node->name, path) || node->name.size == strlen(path)))
+            continue;
+        char *name = memory_format("%.*s", (int)node->name.size, (const char *)node->name.data);
+        add(m, name, node, false);
+        free(name);
+    }
 }
 
-static int add_path(struct repository *r, const struct extents *root, const struct tree *top,
-                    const char *typed, struct selection *s, size_t *capacity, struct error *err)
+/* Whatever lies below path, in its source or as another source, for something may have been mounted there.
+ * What lies in a path before it is selected already. */
+static int add_path(struct maker *m, const char *path, bool selected, struct error *err)
 {
-    char *path = memory_copy_string(typed);
-    for (size_t n = strlen(path); n > 1 && path[n - 1] == '/'; n--)
-        path[n - 1] = '\0';
-    const char *prefix = strcmp(path, "/") == 0 ? "" : path;
-    size_t before = s->count;
     struct node node;
-    int code = tree_find(root, path, blobs_fetch_tree, r, &s->arena, &node, err);
-    if (code == 0) {
-        add(s, capacity, path, &node);
-    } else if (code == ERROR_NOT_FOUND) {
-        for (size_t i = 0; i < top->count; i++) {
-            if (lies_below(top->nodes[i].name, prefix)) {
-                char *name = memory_format("%.*s", (int)top->nodes[i].name.size,
-                                           (const char *)top->nodes[i].name.data);
-                add(s, capacity, name, &top->nodes[i]);
-                free(name);
-            }
-        }
-        if (s->count > before)
-            code = 0;
+    size_t before = m->selection->count;
+    int code = tree_find(m->root, path, blobs_fetch_tree, m->repository, &m->selection->arena, &node, err);
+    if (code != 0 && code != ERROR_NOT_FOUND)
+        return code;
+    if (code == 0 && selected)
+        return 0;
+    if (code == 0)
+        add(m, path, &node, true);
+    if (!selected)
+        add_sources(m, path);
+    return m->selection->count > before ? 0 : code;
+}
+
+static int compare_paths(const void *a, const void *b)
+{
+    return strcmp(*(char *const *)a, *(char *const *)b);
+}
+
+/* Outer ones before what lies in them. */
+static int add_paths(struct maker *m, char **paths, size_t count, struct error *err)
+{
+    int code = 0;
+    qsort(paths, count, sizeof *paths, compare_paths);
+    for (size_t i = 0; i < count && code == 0; i++) {
+        bool selected = false;
+        for (size_t j = 0; j < i && !selected; j++)
+            selected = file_lies_in(bytes_of_string(paths[i]), paths[j]);
+        code = add_path(m, paths[i], selected, err);
     }
-    free(path);
     return code;
 }
 
 int selection_make(struct repository *r, const struct extents *root, const char *const *paths,
                    size_t path_count, struct selection *s, struct error *err)
 {
-    struct tree top;
-    size_t capacity = 0;
+    struct maker m = {.repository = r, .root = root, .selection = s};
+    char **clean = memory_alloc_array(path_count, sizeof *clean);
+    int code = 0;
     memset(s, 0, sizeof *s);
-    int code = tree_fetch(root, true, blobs_fetch_tree, r, &top, err);
-    if (code != 0)
-        return code;
     for (size_t i = 0; i < path_count && code == 0; i++)
-        code = add_path(r, root, &top, paths[i], s, &capacity, err);
-    for (size_t i = 0; i < top.count && path_count == 0; i++) {
-        char *path = memory_format("%.*s", (int)top.nodes[i].name.size, (const char *)top.nodes[i].name.data);
-        add(s, &capacity, path, &top.nodes[i]);
-        free(path);
-    }
-    tree_free(&top);
+        code = file_clean_path(paths[i], &clean[i], err);
+    if (code == 0)
+        code = tree_fetch(root, true, blobs_fetch_tree, r, &m.top, err);
+    if (code == 0 && path_count)
+        code = add_paths(&m, clean, path_count, err);
+    else if (code == 0)
+        add_sources(&m, NULL);
+    tree_free(&m.top);
+    for (size_t i = 0; i < path_count; i++)
+        free(clean[i]);
+    free(clean);
     if (code != 0)
         selection_free(s);
     return code;

@@ -219,7 +219,8 @@ static int compile(struct exclude *exclude, struct pattern *pattern, const char 
     pattern->include = p.size && p.data[0] == '!';
     p = bytes_of(p.data + pattern->include, p.size - pattern->include);
     pattern->directory_only = p.size && p.data[p.size - 1] == '/';
-    p.size -= pattern->directory_only;
+    while (p.size && p.data[p.size - 1] == '/')
+        p.size--;
     pattern->anchored = p.size && memchr(p.data, '/', p.size);
     if (p.size && p.data[0] == '/')
         p = bytes_of(p.data + 1, p.size - 1);
@@ -235,10 +236,17 @@ static int compile(struct exclude *exclude, struct pattern *pattern, const char 
                       "a bracket is not closed or a class unknown, or it ends in a backslash");
             return error_hint(err, "write \"\\\\[\" or \"\\\\\\\\\" where the character itself is meant");
         }
-        pattern->components[pattern->count++] = bytes_of(p.data + at, end - at);
+        struct bytes component = bytes_of(p.data + at, end - at);
+        if (bytes_equal(component, bytes_of_string(".."))) {
+            error_set(err, ERROR_USAGE, "no path that is looked at has \"..\" in it");
+            return error_hint(err, "write the path that it leads to");
+        }
+        /* Two spellings of one path are one. */
+        if (component.size && !bytes_equal(component, bytes_of_string(".")))
+            pattern->components[pattern->count++] = component;
         at = end + 1 + (end < p.size && p.data[end] == '\\');
     }
-    return 0;
+    return pattern->count ? 0 : error_set(err, ERROR_USAGE, "it is empty");
 }
 
 int exclude_new(const char *const *patterns, size_t count, struct exclude **out, struct error *err)

@@ -79,7 +79,7 @@ static int find(struct tree_links *links, const char *path, struct node *out, st
         return 0;
     }
     arena_free(&links->found);
-    return tree_find(links->root, path, links->fetch, links->context, &links->found, out, err);
+    return tree_find_contents(links->root, path, links->fetch, links->context, &links->found, out, err);
 }
 
 int tree_links_resolve(struct tree_links *links, struct node *node, struct error *err)

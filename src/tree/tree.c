@@ -1,5 +1,6 @@
 #include "tree/tree.h"
 
+#include "base/file.h"
 #include "base/memory.h"
 #include "format/messages.h"
 
@@ -55,6 +56,44 @@ int tree_store(struct node *nodes, size_t count, const struct chunker *chunker,
     return code;
 }
 
+/* A path as read: in its normal form. It lies in the listing's arena. */
+static void normalise(struct bytes *path)
+{
+    path->size = file_normalise((char *)(uintptr_t)path->data, path->size);
+}
+
+struct numbered {
+    struct node node;
+    size_t number;
+};
+
+static int compare_numbered(const void *a, const void *b)
+{
+    const struct numbered *x = a, *y = b;
+    int order = bytes_compare(x->node.name, y->node.name);
+    return order ? order : (x->number > y->number) - (x->number < y->number);
+}
+
+/* Sources may have been spelled in any way when a snapshot was made. Of two spellings of one path the first
+ * counts: in the second, each further name of a file leads there. */
+static void normalise_names(struct tree *tree)
+{
+    struct numbered *list = memory_alloc_array(tree->count, sizeof *list);
+    size_t kept = 0;
+    for (size_t i = 0; i < tree->count; i++) {
+        list[i] = (struct numbered){tree->nodes[i], i};
+        normalise(&list[i].node.name);
+    }
+    if (tree->count)
+        qsort(list, tree->count, sizeof *list, compare_numbered);
+    for (size_t i = 0; i < tree->count; i++) {
+        if (kept == 0 || !bytes_equal(tree->nodes[kept - 1].name, list[i].node.name))
+            tree->nodes[kept++] = list[i].node;
+    }
+    tree->count = kept;
+    free(list);
+}
+
 int tree_fetch(const struct extents *pieces, bool root_names, tree_fetch_blob *fetch, void *context,
                struct tree *tree, struct error *err)
 {
@@ -75,6 +114,10 @@ int tree_fetch(const struct extents *pieces, bool root_names, tree_fetch_blob *f
     if (code == 0)
         code = tree_decode(buffer_bytes(&listing), root_names, &tree->arena, &tree->nodes, &tree->count, err);
     buffer_free(&listing);
+    if (code == 0 && root_names)
+        normalise_names(tree);
+    for (size_t i = 0; i < tree->count && code == 0; i++)
+        normalise(&tree->nodes[i].hard_link);
     if (code != 0)
         tree_free(tree);
     return code;
@@ -222,44 +265,79 @@ void tree_copy_node(struct arena *arena, const struct node *from, struct node *t
     }
 }
 
+/* The longest of the nodes whose name path begins with, among those shorter than `below`; NULL: there is
+ * none. *rest is what follows. */
+static const struct node *longest_prefix(const struct tree *tree, const char *path, size_t below,
+                                         const char **rest)
+{
+    const struct node *best = NULL;
+    const char *after;
+    for (size_t i = 0; i < tree->count; i++) {
+        const struct node *node = &tree->nodes[i];
+        if (node->name.size < below && begins_with(path, node->name, &after) &&
+            (!best || node->name.size > best->name.size)) {
+            best = node;
+            *rest = after;
+        }
+    }
+    return best;
+}
+
+/* Goes down from a source. True if something is at path, copied into arena then. */
+static int find_below(const struct node *source, const char *path, tree_fetch_blob *fetch, void *context,
+                      struct arena *arena, struct node *out, bool *found, struct error *err)
+{
+    struct arena step = {0};
+    struct node at = *source;
+    struct tree tree = {0};
+    int code = 0;
+    *found = true;
+    while (*path && *found) {
+        size_t n = strcspn(path, "/");
+        code = tree_fetch(&at.subtree, false, fetch, context, &tree, err);
+        const struct node *next = code == 0 ? tree_node_by_name(&tree, bytes_of(path, n)) : NULL;
+        if ((*found = next))
+            tree_copy_node(&step, next, &at);
+        tree_free(&tree);
+        path += n + strspn(path + n, "/");
+    }
+    if (*found)
+        tree_copy_node(arena, &at, out);
+    arena_free(&step);
+    return code;
+}
+
+static int find(const struct extents *root, const char *path, bool contents, tree_fetch_blob *fetch,
+                void *context, struct arena *arena, struct node *out, struct error *err)
+{
+    struct tree tree;
+    const struct node *source;
+    const char *rest;
+    size_t below = SIZE_MAX;
+    bool found = false;
+    int code = tree_fetch(root, true, fetch, context, &tree, err);
+    /* A source may lie in another. */
+    while (code == 0 && !found && (source = longest_prefix(&tree, path, below, &rest))) {
+        code = find_below(source, rest, fetch, context, arena, out, &found, err);
+        found = found && (!contents || out->hard_link.size == 0);
+        below = source->name.size;
+    }
+    tree_free(&tree);
+    if (code == 0 && !found) {
+        code = error_set(err, ERROR_NOT_FOUND, "%s is not in the snapshot", path);
+        error_hint(err, "holdfast ls SNAPSHOT lists what is");
+    }
+    return code;
+}
+
 int tree_find(const struct extents *root, const char *path, tree_fetch_blob *fetch, void *context,
               struct arena *arena, struct node *out, struct error *err)
 {
-    struct extents pieces = *root;
-    struct arena step = {0};
-    const char *left = path;
-    int code = 0;
-    for (bool at_root = true;; at_root = false) {
-        struct tree tree;
-        const struct node *best = NULL;
-        const char *rest = NULL;
-        code = tree_fetch(&pieces, at_root, fetch, context, &tree, err);
-        if (code != 0)
-            break;
-        for (size_t i = 0; i < tree.count; i++) {
-            const char *after;
-            if (begins_with(left, tree.nodes[i].name, &after) &&
-                (!best || tree.nodes[i].name.size > best->name.size)) {
-                best = &tree.nodes[i];
-                rest = after;
-            }
-        }
-        if (best && *rest == '\0')
-            tree_copy_node(arena, best, out);
-        bool found = best && *rest == '\0';
-        bool deeper = best && !found && best->type == NODE_DIRECTORY && best->subtree.count;
-        if (deeper)
-            pieces = copy_extents(&step, &best->subtree);
-        tree_free(&tree);
-        if (found)
-            break;
-        if (!deeper) {
-            code = error_set(err, ERROR_NOT_FOUND, "%s is not in the snapshot", path);
-            error_hint(err, "holdfast ls SNAPSHOT lists what is");
-            break;
-        }
-        left = rest;
-    }
-    arena_free(&step);
-    return code;
+    return find(root, path, false, fetch, context, arena, out, err);
+}
+
+int tree_find_contents(const struct extents *root, const char *path, tree_fetch_blob *fetch, void *context,
+                       struct arena *arena, struct node *out, struct error *err)
+{
+    return find(root, path, true, fetch, context, arena, out, err);
 }

@@ -31,7 +31,8 @@ void tree_free(struct tree *tree);
 int tree_store(struct node *nodes, size_t count, const struct chunker *chunker,
                const struct chunker_parameters *parameters, tree_store_blob *store, void *context,
                struct arena *arena, struct extents *out, struct error *err);
-/* Fetches and decodes a listing of at most 1 GiB serialised. root_names: see tree_decode. */
+/* Fetches and decodes a listing of at most 1 GiB serialised. root_names: see tree_decode.
+ * Names of sources and the paths of hard links are in their normal form, however they were written. */
 int tree_fetch(const struct extents *pieces, bool root_names, tree_fetch_blob *fetch, void *context,
                struct tree *tree, struct error *err);
 
@@ -48,10 +49,15 @@ typedef int tree_visit(void *context, const char *path, const struct node *node,
 int tree_walk(const struct extents *root, tree_fetch_blob *fetch, void *context, tree_visit *visit,
               void *visit_context, struct error *err);
 /* The node at path ("" gives none: NOT_FOUND), copied into arena. Names of the root tree are source paths
- * such as "/srv/www": the longest matching prefix is taken. A path above the sources ("/srv" when the source
- * is "/srv/www") is NOT_FOUND here; ops handles it. */
+ * such as "/srv/www": the longest matching prefix goes before. A path above the sources ("/srv" when the
+ * source is "/srv/www") is NOT_FOUND here; ops handles it. */
 int tree_find(const struct extents *root, const char *path, tree_fetch_blob *fetch, void *context,
               struct arena *arena, struct node *out, struct error *err);
+
+/* Where a hard link leads: likewise, but what is itself a link there does not count. In snapshots whose
+ * sources lay in one another a name may lead to itself; the outer source has the contents. */
+int tree_find_contents(const struct extents *root, const char *path, tree_fetch_blob *fetch, void *context,
+                       struct arena *arena, struct node *out, struct error *err);
 
 /* A deep copy into arena. */
 void tree_copy_node(struct arena *arena, const struct node *from, struct node *to);

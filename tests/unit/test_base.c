@@ -633,9 +633,42 @@ START_TEST(long_errors_are_cut_at_their_bound)
 }
 END_TEST
 
-RUN_TESTS("base", integers_are_big_endian_and_come_back, a_reader_never_passes_the_end,
-          a_length_that_lies_is_refused, bytes_compare_as_memcmp_with_prefixes_first,
-          a_buffer_ends_as_a_string_without_counting_the_nul,
+START_TEST(spellings_of_one_path_are_one)
+{
+    static const char *const cases[][2] = {{"/x/src", "/x/src"},
+                                           {"/x/src/", "/x/src"},
+                                           {"/x/src/.", "/x/src"},
+                                           {"/x/./src", "/x/src"},
+                                           {"//x///src//", "/x/src"},
+                                           {"/", "/"},
+                                           {"//", "/"},
+                                           {"/.", "/"},
+                                           {"/./", "/"},
+                                           {"./a/b", "a/b"},
+                                           {"a/", "a"},
+                                           {".", "."},
+                                           {"./", "."},
+                                           {"", ""},
+                                           {"/.x/..y/...", "/.x/..y/..."},
+                                           {"/a/b.", "/a/b."}};
+    static const char *const refused[] = {"..", "/..", "/a/../b", "a/..", "../a"};
+    struct error err;
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        char *clean;
+        MUST(file_clean_path(cases[i][0], &clean, &err));
+        ck_assert_str_eq(clean, cases[i][1]);
+        free(clean);
+    }
+    for (size_t i = 0; i < sizeof refused / sizeof *refused; i++) {
+        char *clean;
+        REFUSES(ERROR_USAGE, file_clean_path(refused[i], &clean, &err));
+    }
+}
+END_TEST
+
+RUN_TESTS("base", spellings_of_one_path_are_one, integers_are_big_endian_and_come_back,
+          a_reader_never_passes_the_end, a_length_that_lies_is_refused,
+          bytes_compare_as_memcmp_with_prefixes_first, a_buffer_ends_as_a_string_without_counting_the_nul,
           nothing_at_the_end_of_an_empty_buffer_is_a_place, hex_is_lower_case_and_of_one_length,
           an_arena_gives_zeroed_aligned_room, products_that_wrap_end_the_process,
           a_map_of_ids_agrees_with_a_plain_array, a_queue_keeps_order_and_its_bound,

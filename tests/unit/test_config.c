@@ -105,6 +105,21 @@ static const char full[] =
     "    schedule = { daily = \"01:30\"; };  keep = { daily = 14; }; },\n"
     "  { name = \"stream\"; source = { type = \"tar\"; archive = \"/srv/x.tar\"; }; } );\n";
 
+START_TEST(paths_are_read_in_their_normal_form)
+{
+    struct config *c = parse_good(
+        "repository = { name = \"a\"; key_file = \"//k/./key\"; state_dir = \"/var//s/\"; };\n"
+        "targets = ( { name = \"disk\"; type = \"local\"; path = \"/srv/b/.\"; } );\n"
+        "jobs = ( { name = \"f\"; source = { type = \"files\"; paths = [ \"/x/./src/\", \"/\" ]; }; } );\n");
+    ck_assert_str_eq(c->repository.key_file, "/k/key");
+    ck_assert_str_eq(c->repository.state_dir, "/var/s");
+    ck_assert_str_eq(c->targets[0].path, "/srv/b");
+    ck_assert_str_eq(c->jobs[0].source.paths.list[0], "/x/src");
+    ck_assert_str_eq(c->jobs[0].source.paths.list[1], "/");
+    config_free(c);
+}
+END_TEST
+
 START_TEST(every_setting_of_the_design_is_read)
 {
     struct config *c = parse_good(full);
@@ -442,6 +457,7 @@ int main(void)
     TCase *tests = tcase_create("config");
     tcase_set_timeout(tests, 60);
     tcase_add_test(tests, shortest_file_gets_every_default);
+    tcase_add_test(tests, paths_are_read_in_their_normal_form);
     tcase_add_test(tests, every_setting_of_the_design_is_read);
     tcase_add_test(tests, unknown_settings_name_line_and_nearest);
     tcase_add_loop_test(tests, mistakes_are_refused_with_file_and_line, 0,

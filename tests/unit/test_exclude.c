@@ -80,6 +80,10 @@ static const struct {
     {"\xff?", "/\xff\x01", false, true},
     {"**", "/a/b", false, true},
     {"/**", "/a/b", false, true},
+    {"/srv//cache", "/srv/cache", true, true},
+    {"/srv/./cache/.", "/srv/cache", true, true},
+    {"/srv/cache//", "/srv/cache", false, false},
+    {"cache//", "/srv/cache", true, true},
 };
 
 START_TEST(patterns_match_as_gitignore_says)
@@ -104,7 +108,8 @@ END_TEST
 
 START_TEST(a_pattern_that_can_never_match_is_refused)
 {
-    static const char *const bad[] = {"", "/", "!", "!/", "a[b", "a\\", "[[:nothing:]]", "a/[b/c"};
+    static const char *const bad[] = {
+        "", "/", "!", "!/", "/.", "a/../b", "..", "a[b", "a\\", "[[:nothing:]]", "a/[b/c"};
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
         struct exclude *exclude;
         struct error err;

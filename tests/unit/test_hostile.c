@@ -160,6 +160,29 @@ static void plant(struct repository *r, int variant, struct extent *root)
     blob_writer_free(writer);
 }
 
+/* Opens the repository, for writing, with a person's key. */
+static struct repository *open_to_write(struct person_key *person)
+{
+    struct repository *r;
+    read_person(person);
+    MUST(try_open(REPOSITORY_WRITE, person, &r));
+    MUST(lease_begin(r, "test", &err));
+    MUST(repository_sync(r, &err));
+    return r;
+}
+
+static void write_snapshot(struct repository *r, struct extent *root, struct id *id)
+{
+    struct manifest m = {.job = "files",
+                         .classes = CLASS_DAILY,
+                         .started = 1795000000,
+                         .ended = 1795000000,
+                         .root = {root, 1},
+                         .source_type = "files"};
+    MUST(snapshot_write(r, &m, id, &err));
+    MUST(repository_sync(r, &err));
+}
+
 /* What stays inside may be restored; the caller sees what became of the victim. */
 static void restore(struct repository *r, const struct id *id, const char *to,
                     enum restore_overwrite overwrite, bool may_succeed)
@@ -179,26 +202,15 @@ static void restore(struct repository *r, const struct id *id, const char *to,
 
 START_TEST(a_forged_listing_leads_nowhere)
 {
-    struct repository *r;
     struct person_key person;
     struct extent root;
     struct id id;
     char to[112];
     struct stat before, after;
-    read_person(&person);
     ck_assert_int_eq(stat(secret, &before), 0);
-    MUST(try_open(REPOSITORY_WRITE, &person, &r));
-    MUST(lease_begin(r, "test", &err));
-    MUST(repository_sync(r, &err));
+    struct repository *r = open_to_write(&person);
     plant(r, _i, &root);
-    struct manifest m = {.job = "files",
-                         .classes = CLASS_DAILY,
-                         .started = 1795000000,
-                         .ended = 1795000000,
-                         .root = {&root, 1},
-                         .source_type = "files"};
-    MUST(snapshot_write(r, &m, &id, &err));
-    MUST(repository_sync(r, &err));
+    write_snapshot(r, &root, &id);
     snprintf(to, sizeof to, "%s/out", folder);
     restore(r, &id, to, RESTORE_NEVER, _i == 8);
     restore(r, &id, to, RESTORE_ALWAYS, _i == 8);
@@ -209,6 +221,62 @@ START_TEST(a_forged_listing_leads_nowhere)
     ck_assert(bytes_equal(buffer_bytes(&text), bytes_of_string("untouched")));
     ck_assert(before.st_ino == after.st_ino && before.st_mode == after.st_mode && after.st_nlink == 1);
     buffer_free(&text);
+    repository_close(r);
+    person_key_cleanse(&person);
+}
+END_TEST
+
+/* ---- snapshots of other times ---- */
+
+/* Sources spelled "/x/./src", "/x/src/" and, within them, "/x/src/sub": names lead to themselves. */
+static void plant_spellings(struct repository *r, struct extent *root)
+{
+    struct blob_writer *writer;
+    MUST(blob_writer_new(r, &writer, &err));
+    struct extent content = store_content(r, writer), first, second, sub, inner;
+    struct node files[2] = {make_file("f", &content), make_hard_link("g", "/x/./src/sub/f")};
+    struct node links[2] = {make_hard_link("f", "/x/./src/sub/f"), make_hard_link("g", "/x/./src/sub/f")};
+    sub = store_listing(writer, files, 2);
+    struct node directory = make_directory("sub", &sub);
+    first = store_listing(writer, &directory, 1);
+    inner = store_listing(writer, links, 2);
+    directory = make_directory("sub", &inner);
+    second = store_listing(writer, &directory, 1);
+    struct node roots[3] = {make_directory("/x/./src", &first), make_directory("/x/src/", &second),
+                            make_directory("/x/src/sub", &inner)};
+    *root = store_listing(writer, roots, 3);
+    MUST(blob_writer_commit(writer, &err));
+    blob_writer_free(writer);
+}
+
+START_TEST(sources_that_were_spelled_in_another_way_come_back)
+{
+    static const char *const asked[] = {NULL, "/x/src", "/x/src/sub/", "//x/src/./sub/g"};
+    struct person_key person;
+    struct repository *r = open_to_write(&person);
+    struct extent root;
+    struct id id;
+    struct snapshot_list list;
+    plant_spellings(r, &root);
+    write_snapshot(r, &root, &id);
+    MUST(snapshots_load(r, &list, &err));
+    for (size_t i = 0; i < sizeof asked / sizeof *asked; i++) {
+        char to[112], file[160];
+        struct restore_result result;
+        struct buffer text = {0};
+        snprintf(to, sizeof to, "%s/out-%zu", folder, i);
+        struct restore_parameters p = {.snapshot = &list.list[0],
+                                       .destination = to,
+                                       .workers = 2,
+                                       .paths = &asked[i],
+                                       .path_count = i > 0};
+        MUST(restore_run(r, &p, &result, &err));
+        snprintf(file, sizeof file, "%s/x/src/sub/g", to);
+        MUST(file_read(file, 100, &text, &err));
+        ck_assert_str_eq(buffer_string(&text), "planted");
+        buffer_free(&text);
+    }
+    snapshots_free(&list);
     repository_close(r);
     person_key_cleanse(&person);
 }
@@ -441,6 +509,7 @@ int main(void)
     tcase_set_timeout(tests, 60);
     tcase_add_checked_fixture(tests, hostile_setup, remove_folder);
     tcase_add_loop_test(tests, a_forged_listing_leads_nowhere, 0, VARIANTS);
+    tcase_add_test(tests, sources_that_were_spelled_in_another_way_come_back);
     suite_add_tcase(suite, tests);
     tests = tcase_create("store");
     tcase_set_timeout(tests, 60);
