@@ -19,8 +19,16 @@ struct level {
     struct source_stat *stats;
 };
 
+/* One path of the configuration. */
+struct source {
+    const char *path;
+    bool walked; /* within another one that it lies in */
+};
+
 struct walk {
     struct backup *backup;
+    struct source *sources; /* sorted by path: an outer one comes before what lies in it */
+    size_t source_count;
     struct metadata_reader *metadata;
     struct blob_hasher *hasher;
     struct buffer scratch;
@@ -43,6 +51,28 @@ static char *join(const char *directory, const char *name)
 {
     size_t n = strlen(directory);
     return memory_format("%s%s%s", directory, n && directory[n - 1] != '/' ? "/" : "", name);
+}
+
+/* ---- sources within sources ---- */
+
+static int compare_sources(const void *a, const void *b)
+{
+    return strcmp(((const struct source *)a)->path, ((const struct source *)b)->path);
+}
+
+/* The source of this path, or NULL. */
+static struct source *find_source(struct walk *w, const char *path)
+{
+    struct source key = {.path = path};
+    return bsearch(&key, w->sources, w->source_count, sizeof key, compare_sources);
+}
+
+/* The walk has come to a path: if it is a source of its own, it need not be walked again. */
+static void note_walked(struct walk *w, const char *path)
+{
+    struct source *source = w->source_count > 1 ? find_source(w, path) : NULL;
+    if (source)
+        source->walked = true;
 }
 
 /* ---- hard links ---- */
@@ -264,6 +294,8 @@ static int list_entries(struct walk *w, struct directory *d, struct source_stat 
         } else if (st.type == NODE_UNKNOWN) {
             backup_warn(b, "%s: an entry of unknown type, left out", path);
         } else if (!exclude_match(b->exclude, bytes_of_string(path), st.type == NODE_DIRECTORY)) {
+            if (st.type != NODE_DIRECTORY) /* one may not be entered, see enter() */
+                note_walked(w, path);
             const char *link = first_link(b, &st, path);
             struct cached_entry *e = &d->cached[d->count];
             *e = cache_entry(names[i], &st, now);
@@ -383,6 +415,7 @@ static void enter(struct walk *w, struct directory *parent, size_t index, const 
     struct directory *d = directory_new(b, parent, index, path, fd);
     struct source_stat *stats = NULL;
     struct error why;
+    note_walked(w, path);
     directory_hold(parent);
     atomic_fetch_add(&b->directories, 1);
     d->has_row = cache_read(b, path, &d->row);
@@ -390,7 +423,7 @@ static void enter(struct walk *w, struct directory *parent, size_t index, const 
         backup_warn(b, "%s: %s", path, why.message);
     else
         sort_entries(w, d, stats);
-    if (stats && !parent->parent && d->count == 0 && d->row.count)
+    if (stats && d->count == 0 && d->row.count && find_source(w, path))
         backup_warn(b, "source %s: it is empty, and held %zu entries the last time: is it not mounted?", path,
                     d->row.count);
     push(w, d, stats, st->device);
@@ -520,32 +553,34 @@ static void walk_source(struct walk *w, struct directory *root, size_t index, co
     }
 }
 
-static int compare_paths(const void *a, const void *b)
+static void sort_sources(struct walk *w, const struct backup_parameters *p)
 {
-    return strcmp(*(const char *const *)a, *(const char *const *)b);
+    w->sources = memory_alloc_array(p->path_count, sizeof *w->sources);
+    for (size_t i = 0; i < p->path_count; i++)
+        w->sources[i].path = p->paths[i];
+    qsort(w->sources, p->path_count, sizeof *w->sources, compare_sources);
+    for (size_t i = 0; i < p->path_count; i++) {
+        if (w->source_count == 0 || strcmp(w->sources[w->source_count - 1].path, w->sources[i].path) != 0)
+            w->sources[w->source_count++] = w->sources[i];
+    }
 }
 
 void walk_files(struct backup *b)
 {
     struct walk w = {.backup = b, .batch_bytes_max = repository_config(b->repository)->frame_group};
-    const struct backup_parameters *p = b->parameters;
-    const char **paths = memory_copy(p->paths, p->path_count * sizeof *paths);
-    size_t count = 0;
-    qsort(paths, p->path_count, sizeof *paths, compare_paths);
-    for (size_t i = 0; i < p->path_count; i++) {
-        if (count == 0 || strcmp(paths[count - 1], paths[i]) != 0)
-            paths[count++] = paths[i];
-    }
+    sort_sources(&w, b->parameters);
     w.metadata = metadata_reader_new(warn_metadata, &w);
     struct directory *root = directory_new(b, NULL, 0, "", AT_FDCWD);
-    root->nodes = arena_alloc_array(&root->arena, count, sizeof *root->nodes);
-    root->cached = arena_alloc_array(&root->arena, count, sizeof *root->cached);
-    root->count = count;
-    for (size_t i = 0; i < count && !backup_stopped(b); i++)
-        walk_source(&w, root, i, paths[i]);
+    root->nodes = arena_alloc_array(&root->arena, w.source_count, sizeof *root->nodes);
+    root->cached = arena_alloc_array(&root->arena, w.source_count, sizeof *root->cached);
+    root->count = w.source_count;
+    for (size_t i = 0; i < w.source_count && !backup_stopped(b); i++) {
+        if (!w.sources[i].walked)
+            walk_source(&w, root, i, w.sources[i].path);
+    }
     directory_release(root);
     metadata_reader_free(w.metadata);
     buffer_free(&w.scratch);
     free(w.levels);
-    free(paths);
+    free(w.sources);
 }
