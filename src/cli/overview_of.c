@@ -25,7 +25,7 @@ int overview_of(const struct config *config, const struct schedules *schedules, 
     facts->jobs = memory_alloc_array(config->job_count, sizeof *facts->jobs);
     for (size_t i = 0; i < config->job_count; i++)
         facts->jobs[i] = config->jobs[i].name;
-    size_t target_count = config->target_count < TARGETS_MAX ? config->target_count : TARGETS_MAX;
+    size_t target_count = config->target_count;
     for (size_t t = 0; t < target_count; t++)
         targets[t] = config->targets[t].name;
     struct overview_parameters p = {

@@ -3,6 +3,7 @@
 #include "base/log.h"
 #include "base/text.h"
 #include "policy/residency.h"
+#include "source/exclude.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -102,6 +103,21 @@ static int check_address(const struct config *config, const struct config_target
     return error_prefix(err, "%s:%u: target \"%s\"", config->path, t->line, t->name);
 }
 
+/* Patterns that match nothing would be found out in the night. */
+static int check_excludes(const struct config *config, struct error *err)
+{
+    int code = 0;
+    for (size_t i = 0; i < config->job_count && code == 0; i++) {
+        const struct config_job *job = &config->jobs[i];
+        struct exclude *exclude = NULL;
+        code = exclude_new(job->source.exclude.list, job->source.exclude.count, &exclude, err);
+        if (code != 0)
+            error_prefix(err, "%s:%u: job \"%s\"", config->path, job->line, job->name);
+        exclude_free(exclude);
+    }
+    return code;
+}
+
 int targets_load(const char *file, bool writing, struct config **config, struct error *err)
 {
     int code = config_load(file, config, err);
@@ -118,6 +134,8 @@ int targets_load(const char *file, bool writing, struct config **config, struct 
             code = 0;
         }
     }
+    if (code == 0 && writing)
+        code = check_excludes(*config, err);
     if (code != 0) {
         config_free(*config);
         *config = NULL;

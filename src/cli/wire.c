@@ -27,11 +27,6 @@ int wire_parameters(const struct config *config, bool create, bool writing, stru
 {
     const struct config_repository *c = &config->repository;
     memset(p, 0, sizeof *p);
-    if (config->target_count > TARGETS_MAX) {
-        error_set(err, ERROR_USAGE, "%s names %zu targets, at most %d are possible", config->path,
-                  config->target_count, TARGETS_MAX);
-        return error_hint(err, "give each customer a configuration of its own");
-    }
     p->min_targets = (unsigned)c->min_targets;
     p->state_folder = c->state_dir;
     p->host_key_file = c->key_file;

@@ -8,6 +8,7 @@
 
 #include "base/arena.h"
 #include "base/error.h"
+#include "base/limits.h"
 #include "config/schedule.h"
 
 #include <stdbool.h>
@@ -16,8 +17,6 @@
 
 #define CONFIG_DEFAULT_PATH "/etc/holdfast/holdfast.conf"
 #define CONFIG_TEXT_MAX (1u << 20) /* bytes of a file */
-#define CONFIG_TARGETS_MAX 32
-#define CONFIG_JOBS_MAX 1000
 #define CONFIG_NOTIFY_MAX 32
 
 struct config_strings {

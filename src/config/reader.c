@@ -516,11 +516,11 @@ static int refuse_includes(struct context *c, const char *text)
 int reader_parse(struct config *config, struct error *err)
 {
     struct context context = {config, err};
-    const char *text = (const char *)config->text.data;
+    const char *text = (const char *)text_without_mark(config->text).data;
     if (config->text.size > CONFIG_TEXT_MAX)
         return reader_fail(config, 0, err, "has %zu bytes, at most %u are read", config->text.size,
                            CONFIG_TEXT_MAX);
-    if (memchr(text, '\0', config->text.size))
+    if (memchr(config->text.data, '\0', config->text.size))
         return reader_fail(config, 0, err, "is not a text: it holds a NUL byte");
     int code = refuse_includes(&context, text);
     if (code)

@@ -1,6 +1,7 @@
 #include "config/settings.h"
 
 #include "config/config.h"
+#include "http/url.h"
 
 #define MINUTE 60
 #define HOUR (60 * MINUTE)
@@ -26,14 +27,14 @@ static const struct setting repository_settings[] = {
     {"key_file", SETTING_PATH, AT(key_file), .required = true},
     {"state_dir", SETTING_PATH, AT(state_dir)},
     {"residency", SETTING_STRINGS, AT(residency), .min = 1, .max = 64, .characters = UPPER},
-    {"min_targets", SETTING_INTEGER, AT(min_targets), .min = 1, .max = CONFIG_TARGETS_MAX, .fallback = "1"},
+    {"min_targets", SETTING_INTEGER, AT(min_targets), .min = 1, .max = TARGETS_MAX, .fallback = "1"},
     {"compression", SETTING_INTEGER, AT(compression), .min = 1, .max = 19},
     {"upload_limit", SETTING_SIZE, AT(upload_limit), .min = KIB, .max = TIB},
     {"download_limit", SETTING_SIZE, AT(download_limit), .min = KIB, .max = TIB},
-    {"workers", SETTING_INTEGER, AT(workers), .min = 1, .max = 64},
+    {"workers", SETTING_INTEGER, AT(workers), .min = 1, .max = WORKERS_MAX},
     {"meta_cache", SETTING_SIZE, AT(meta_cache), .min = 0, .max = TIB, .fallback = "512M"},
     {"chunk_average", SETTING_SIZE, AT(chunk_average), .min = 16 * KIB, .max = 16 * MIB, .fallback = "1M"},
-    {"pack_size", SETTING_SIZE, AT(pack_size), .min = 64 * KIB, .max = 256 * MIB, .fallback = "16M"},
+    {"pack_size", SETTING_SIZE, AT(pack_size), .min = PACK_SIZE_MIN, .max = PACK_SIZE_MAX, .fallback = "16M"},
     {"checkpoint_interval", SETTING_DURATION, AT(checkpoint_interval), .min = 1, .max = DAY,
      .fallback = "10m"},
     {"lease_refresh", SETTING_DURATION, AT(lease_refresh), .min = 1, .max = DAY, .fallback = "1h"},
@@ -154,7 +155,7 @@ static const struct setting notify_settings[] = {
      .fallback = "failure warning recovered"},
     {"timeout", SETTING_DURATION, AT(timeout), .min = 1, .max = 10 * MINUTE, .fallback = "30s"},
     {"url", SETTING_STRING, AT(url), .only = " webhook ping ", .min = 8,
-     .max = 4096}, /* checked by config.c */
+     .max = HTTP_URL_MAX}, /* checked by config.c */
     {"url_file", SETTING_PATH, AT(url_file), .only = " webhook ping "},
     {"ca_file", SETTING_PATH, AT(ca_file), .only = " webhook ping "},
     {"allow_insecure_http", SETTING_BOOLEAN, AT(allow_insecure_http), .only = " webhook ping ",
@@ -226,9 +227,9 @@ static const struct setting root_settings[] = {
     {"repository", SETTING_GROUP, .offset = offsetof(struct config, repository), .required = true,
      .section = &repository_section},
     {"targets", SETTING_LIST, .offset = offsetof(struct config, targets), .required = true, .min = 1,
-     .max = CONFIG_TARGETS_MAX, .section = &target_section},
+     .max = TARGETS_MAX, .section = &target_section},
     {"jobs", SETTING_LIST, .offset = offsetof(struct config, jobs), .required = true, .min = 1,
-     .max = CONFIG_JOBS_MAX, .section = &job_section},
+     .max = JOBS_MAX, .section = &job_section},
     {"hooks", SETTING_GROUP, .offset = offsetof(struct config, hooks), .section = &hooks_section},
     {"notify", SETTING_LIST, .offset = offsetof(struct config, notify), .max = CONFIG_NOTIFY_MAX,
      .section = &notify_section},

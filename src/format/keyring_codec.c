@@ -44,8 +44,8 @@ int config_decode(struct bytes data, struct repository_config *config, struct er
                                              .created = m->created};
         if (!codec_fixed(m->repository_id, config->repository.b, 16))
             code = codec_malformed(err, "config", "its repository id has not 16 bytes");
-        else if (m->frame_group < 4096 || m->frame_group > 16u << 20 || m->pack_size < 64u << 10 ||
-                 m->pack_size > FORMAT_PACK_MAX / 4)
+        else if (m->frame_group < 4096 || m->frame_group > 16u << 20 || m->pack_size < PACK_SIZE_MIN ||
+                 m->pack_size > PACK_SIZE_MAX)
             code = codec_malformed(err, "config", "a size is out of range");
     }
     arena_free(&arena);

@@ -11,6 +11,7 @@
 #include "base/bytes.h"
 #include "base/error.h"
 #include "base/id.h"
+#include "base/limits.h"
 #include "base/node.h"
 
 #define FORMAT_VERSION 0
@@ -263,9 +264,9 @@ void manifest_encode(const struct manifest *manifest, struct buffer *out);
 int manifest_decode(struct bytes body, struct arena *arena, struct manifest *manifest, struct error *err);
 
 /* At most so many of each in a run; of targets TARGETS_MAX and some to spare. */
-#define RUN_JOBS_MAX 1000
+#define RUN_JOBS_MAX JOBS_MAX
 #define RUN_WARNINGS_MAX 100
-#define RUN_TARGETS_MAX 64
+#define RUN_TARGETS_MAX (4 * TARGETS_MAX)
 /* Bytes of a message or warning. */
 #define RUN_TEXT_MAX 4096
 

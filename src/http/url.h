@@ -10,6 +10,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#define HTTP_URL_MAX 4096 /* bytes of an address from a configuration or a file it names */
+
 struct http_url {
     bool tls;
     bool literal;     /* an IP address */

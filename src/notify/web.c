@@ -37,7 +37,7 @@ static int get_url(const struct web_parameters *p, struct buffer *url, struct er
     if (p->url)
         buffer_append_string(url, p->url);
     else
-        code = file_read_secret(p->url_file, WEB_URL_MAX, url, err);
+        code = file_read_secret(p->url_file, HTTP_URL_MAX, url, err);
     size_t mark = url->size - text_without_mark(buffer_bytes(url)).size;
     if (mark)
         memmove(url->data, url->data + mark, url->size -= mark);

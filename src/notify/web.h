@@ -10,8 +10,6 @@
 
 #include <stdbool.h>
 
-#define WEB_URL_MAX 4096
-
 struct web_parameters {
     const char *url;
     const char *url_file; /* holds the address, if url is NULL; for its owner alone to read */

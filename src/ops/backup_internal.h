@@ -5,6 +5,7 @@
 #ifndef OPS_BACKUP_INTERNAL_H
 #define OPS_BACKUP_INTERNAL_H
 
+#include "base/limits.h"
 #include "base/queue.h"
 #include "ops/backup.h"
 #include "repo/blob_writer.h"
@@ -136,8 +137,6 @@ void read_ring_free(struct read_ring *ring);
 void read_ring_release(struct read_ring *ring, struct read_piece *piece);
 
 /* ---- the whole ---- */
-
-#define WORKERS_MAX 64
 
 struct link {
     uint64_t device, inode;

@@ -50,7 +50,7 @@ static void start_workers(struct restore *r)
 {
     long processors = sysconf(_SC_NPROCESSORS_ONLN);
     size_t wanted = r->parameters->workers ? r->parameters->workers : processors > 0 ? (size_t)processors : 1;
-    for (size_t i = 0; i < wanted && i < 64; i++) {
+    for (size_t i = 0; i < wanted && i < WORKERS_MAX; i++) {
         if (pthread_create(&r->workers[r->worker_count], NULL, restore_worker, r) == 0)
             r->worker_count++;
     }

@@ -63,7 +63,7 @@ struct restore {
     struct restore_result *result;
     struct writer *writer;
     struct queue *tasks;
-    pthread_t workers[64];
+    pthread_t workers[WORKERS_MAX];
     size_t worker_count;
     struct queue *ahead; /* tasks to be fetched first; NULL where a request costs next to nothing */
     pthread_t fetchers[64];

@@ -1,5 +1,6 @@
 #include "replicas/replicas.h"
 
+#include "base/limits.h"
 #include "base/log.h"
 #include "base/memory.h"
 
@@ -8,7 +9,6 @@
 #include <stdlib.h>
 #include <time.h>
 
-#define TARGETS_MAX 16
 #define LANES_MAX 32
 #define TICK_NS 100000000 /* how often a waiting call looks for targets that lag */
 #define HUNG_SECONDS 1800 /* drivers give up earlier; a file system that does not answer never does */

@@ -5,6 +5,7 @@
 #ifndef REPO_REPOSITORY_H
 #define REPO_REPOSITORY_H
 
+#include "base/limits.h"
 #include "catalog/catalog.h"
 #include "chunker/chunker.h"
 #include "format/messages.h"
@@ -13,8 +14,6 @@
 #include "keys/keyring.h"
 #include "keys/person.h"
 #include "replicas/replicas.h"
-
-#define TARGETS_MAX 16
 
 struct repository_parameters {
     struct storage

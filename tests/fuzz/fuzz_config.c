@@ -10,14 +10,14 @@ static void check_path(const char *path)
 static void check_time(const struct schedule_time *time)
 {
     must(!time->set || (time->hour >= 0 && time->hour < 24 && time->minute >= 0 && time->minute < 60 &&
-                        time->day >= 0 && time->day <= 28 && time->weekday >= 0 && time->weekday < 7 &&
+                        time->day >= 0 && time->day <= 31 && time->weekday >= 0 && time->weekday < 7 &&
                         time->month >= 0 && time->month <= 12));
 }
 
 static void check_config(const struct config *config)
 {
-    must(config->target_count > 0 && config->target_count <= CONFIG_TARGETS_MAX);
-    must(config->job_count > 0 && config->job_count <= CONFIG_JOBS_MAX);
+    must(config->target_count > 0 && config->target_count <= TARGETS_MAX);
+    must(config->job_count > 0 && config->job_count <= JOBS_MAX);
     must(config->repository.key_file && config->repository.state_dir);
     check_path(config->repository.key_file);
     check_path(config->repository.state_dir);
