@@ -109,6 +109,8 @@ static json_t *target_json(const struct overview_target *target)
         set_text(o, "error", target->why->message);
     if (target->answers)
         json_object_set_new(o, "missing_snapshots", ids_of(target->missing, target->missing_count));
+    if (target->answers)
+        output_json_number(o, "hidden_objects", target->hidden);
     set_time(o, "behind_since", target->behind_since);
     set_time(o, "newest", target->newest);
     set_time(o, "locks_end", target->locks.ends);

@@ -67,6 +67,7 @@ static void print(const struct options *options, const struct verify_result *r, 
         output_json_number(o, "targets_behind", r->targets_behind);
         output_json_number(o, "problem_count", r->problems);
         output_json_number(o, "repaired", r->repaired);
+        output_json_number(o, "hidden", r->hidden);
         json_object_set(o, "problems", notes->problems);
         output_json_number(o, "lost_count", r->lost_files);
         json_object_set(o, "lost", notes->lost);
@@ -79,6 +80,8 @@ static void print(const struct options *options, const struct verify_result *r, 
         if (r->blobs)
             printf(", %llu blobs opened", (unsigned long long)r->blobs);
         printf("; %llu problems", (unsigned long long)r->problems);
+        if (r->hidden)
+            printf(", %llu of them hidden objects", (unsigned long long)r->hidden);
         if (r->repaired)
             printf(", %llu repaired", (unsigned long long)r->repaired);
         if (r->lost_files)

@@ -174,6 +174,7 @@ static void look_at_target(struct overview_make *m, size_t t, struct overview_ta
     target->answers = now.active;
     if (target->answers) {
         target->used = now.bytes;
+        target->hidden = now.hidden;
         target->used_known = true;
         find_missing(m, t, target);
         find_locks(m, t, target);

@@ -47,11 +47,13 @@ struct overview_target {
     const struct error *why;         /* if it does not; NULL: nobody asked it */
     const struct snapshot **missing; /* that it lacks, oldest first; only if it answers */
     size_t missing_count;
-    struct inspect_locks locks;    /* of the snapshots there; only if it answers and locks */
-    int64_t behind_since;          /* when the oldest of those began; 0: none */
-    int64_t newest;                /* when the newest snapshot there began; 0: none, or not known */
-    bool used_known;               /* of a target that does not answer from the last run's record */
-    uint64_t used;                 /* bytes */
+    struct inspect_locks locks; /* of the snapshots there; only if it answers and locks */
+    int64_t behind_since;       /* when the oldest of those began; 0: none */
+    int64_t newest;             /* when the newest snapshot there began; 0: none, or not known */
+    bool used_known;            /* of a target that does not answer from the last run's record */
+    uint64_t used;              /* bytes */
+    uint64_t
+        hidden; /* objects removed or overwritten, and still there as older versions; only if it answers */
     const struct run_target *last; /* of this host's last run that looked at it; NULL */
 };
 

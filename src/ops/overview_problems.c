@@ -204,6 +204,14 @@ static void look_at_target(struct overview_make *m, size_t t, const struct overv
                      plural(target->missing_count), jobs_of(m, target->missing, target->missing_count)),
                 "the next run brings them; at once: holdfast heal");
         look_at_locks(m, t, target);
+        if (target->hidden)
+            add(m, OVERVIEW_DAMAGE, 0,
+                text(m,
+                     "target %s: %llu object%s hidden: removed or overwritten, and still there as older "
+                     "versions",
+                     target->name, (unsigned long long)target->hidden, target->hidden == 1 ? " is" : "s are"),
+                "holdfast heal, before a rule of the bucket lets them go; find out who may remove objects "
+                "there");
         return;
     }
     if (!target->why || m->parameters->unanswered)

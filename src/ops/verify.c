@@ -175,12 +175,11 @@ static int check_object(const struct inspect_object *object, void *context, stru
         return 0;
     for (size_t t = 0; t < replicas_count(repository_replicas(v->repository)); t++) {
         struct error why, content_why;
-        bool repaired = false;
-        uint64_t read = 0, blobs = 0;
+        struct inspect_finding found;
+        uint64_t blobs = 0;
         if (!(object->targets >> t & 1))
             continue;
-        int code = inspect_check(v->repository, object, t, p->repair, &repaired, &read, &why),
-            content_code = 0;
+        int code = inspect_check(v->repository, object, t, p->repair, &found, &why), content_code = 0;
         if (code == ERROR_CANCELLED) {
             *err = why;
             return code;
@@ -192,13 +191,15 @@ static int check_object(const struct inspect_object *object, void *context, stru
         const char *label = storage_label(replicas_storage(repository_replicas(v->repository), t));
         pthread_mutex_lock(&v->lock);
         v->result->objects++;
-        v->result->bytes += read;
+        v->result->bytes += found.read;
         v->result->blobs += blobs;
-        if (code != 0)
-            problem(v, label, object->name, code, why.message, repaired);
-        if (code == ERROR_DENIED && !repaired && !v->refusal.code)
+        if (code != 0 && found.older && object->hidden >> t & 1)
+            v->result->repaired += found.repaired; /* it is counted already */
+        else if (code != 0)
+            problem(v, label, object->name, code, why.message, found.repaired);
+        if (code == ERROR_DENIED && !found.repaired && !v->refusal.code)
             v->refusal = why;
-        if (code != 0 && !error_is_outage(code) && !repaired)
+        if (code != 0 && !error_is_outage(code) && !found.repaired && !found.older)
             note_bad(v, object->pack, 1u << t);
         if (content_code != 0)
             problem(v, label, object->name, content_code, content_why.message, false);
@@ -254,7 +255,9 @@ int verify_run(struct repository *r, const struct snapshot_list *list, const str
     pthread_mutex_init(&v.lock, NULL);
     v.bad_count = catalog_pack_limit(repository_catalog(r)) + 1;
     v.bad = memory_alloc_array(v.bad_count, sizeof *v.bad);
-    result->problems = repository_damage(r) + repository_damaged_targets(r);
+    result->hidden = inspect_hidden(r) + (p->repair ? repository_revealed(r) : 0);
+    result->repaired = p->repair ? repository_revealed(r) : 0;
+    result->problems = repository_damage(r) + repository_damaged_targets(r) + result->hidden;
     v.outages = repository_outages(r);
     int code = inspect_held(r, &v.held, err);
     for (size_t i = 0; i < list->count && code == 0; i++)

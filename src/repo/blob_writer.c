@@ -74,7 +74,7 @@ static int adopt(const struct catalog_pack *pack, void *context)
     struct blob_writer *w = context;
     uint32_t active = repository_active_mask(w->r);
     if (pack->pending && pack->number < w->r->pack_capacity &&
-        (w->r->packs[pack->number].present & active) == active)
+        (pack_relied_on(&w->r->packs[pack->number]) & active) == active)
         note_uploaded(w, (enum blob_kind)pack->kind, pack->number);
     return 0;
 }

@@ -46,9 +46,7 @@ static time_t monotonic_seconds(void)
     return now.tv_sec;
 }
 
-/* False for what somebody put there: it must not spread. Segments were checked when they were read, and packs
- * are named by them. */
-static bool belongs(struct repository *r, struct object_seen *object)
+bool object_belongs(struct repository *r, struct object_seen *object)
 {
     static const enum object_type types[] = {
         [FOLDER_SNAPSHOTS] = OBJECT_MANIFEST, [FOLDER_RUNS] = OBJECT_RUN, [FOLDER_EVENTS] = OBJECT_EVENT};
@@ -103,7 +101,7 @@ static int run_job(size_t index, void *context, struct error *err)
     if (c->deadline && monotonic_seconds() >= c->deadline)
         leave_behind(c, job->to);
     job->to &= repository_active_mask(r);
-    if (!job->to || !belongs(r, job->object))
+    if (!job->to || !object_belongs(r, job->object))
         return 0;
     pthread_mutex_lock(&c->lock);
     for (size_t t = 0; t < TARGETS_MAX; t++)
@@ -473,14 +471,15 @@ int repository_catch_up(struct repository *r, bool dry_run, unsigned seconds, ui
 {
     struct catch_up c = {.r = r, .dry_run = dry_run, .deadline = seconds ? monotonic_seconds() + seconds : 0};
     *copied = 0;
-    if (replicas_count(r->replicas) == 1)
-        return 0;
+    int code = dry_run ? 0 : reveal_hidden(r, c.deadline, err);
+    if (code != 0 || replicas_count(r->replicas) == 1)
+        return code;
     pthread_mutex_init(&c.lock, NULL);
     c.forgotten = id_map_new();
     c.rescued = memory_alloc_array(r->pack_capacity + 1, sizeof *c.rescued);
     c.has = memory_alloc_array(r->pack_capacity + 1, sizeof *c.has);
     replicas_be_patient(r->replicas, seconds ? seconds : UINT_MAX);
-    int code = fill_targets(&c, err);
+    code = fill_targets(&c, err);
     if (code == 0 && !dry_run) {
         r->lacks_config &= ~repository_active_mask(r);
         code = filled_note(r, err);

@@ -10,8 +10,8 @@ static void unusable_packs(struct repository *r, struct id *out)
     pthread_mutex_lock(&r->index_lock);
     for (uint64_t number = 1; number < r->pack_capacity; number++) {
         const struct pack_state *p = &r->packs[number];
-        bool usable =
-            (p->present & active) == active && (p->flags & (PACK_CURRENT | PACK_CONDEMNED)) == PACK_CURRENT;
+        bool usable = (pack_relied_on(p) & active) == active &&
+                      (p->flags & (PACK_CURRENT | PACK_CONDEMNED)) == PACK_CURRENT;
         if (!p->known || (p->flags & PACK_FOREIGN) || usable)
             continue;
         sha256_update(hash, bytes_of(&number, sizeof number));

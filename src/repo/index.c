@@ -29,7 +29,8 @@ static uint16_t author_place(const struct keyring *keyring, const struct id16 *a
     return (uint16_t)(host ? (size_t)(host - keyring->hosts) : keyring->host_count);
 }
 
-static void add_pack(struct repository *r, const struct catalog_pack *pack, uint32_t present, uint8_t flags)
+static void add_pack(struct repository *r, const struct catalog_pack *pack, uint32_t present, uint32_t hidden,
+                     uint8_t flags)
 {
     grow_packs(r, pack->number);
     struct pack_state *state = &r->packs[pack->number];
@@ -43,6 +44,7 @@ static void add_pack(struct repository *r, const struct catalog_pack *pack, uint
     *state = (struct pack_state){.first_blob = pack->first_blob,
                                  .blob_count = pack->blob_count,
                                  .present = present,
+                                 .hidden = hidden & present,
                                  .author = author_place(&r->chain.keyring, &pack->author),
                                  .kind = pack->kind,
                                  .flags = flags,
@@ -52,7 +54,7 @@ static void add_pack(struct repository *r, const struct catalog_pack *pack, uint
 void index_add_pack(struct repository *r, const struct catalog_pack *pack, uint32_t present, uint8_t flags)
 {
     pthread_mutex_lock(&r->index_lock);
-    add_pack(r, pack, present, flags);
+    add_pack(r, pack, present, 0, flags);
     pthread_mutex_unlock(&r->index_lock);
 }
 
@@ -80,9 +82,9 @@ struct pack_load {
     size_t dropped_count, dropped_capacity;
 };
 
-/* The targets of mask that have it in another size than the index says. Where versions are kept, older ones
- * may be good. */
-static uint32_t cut_short(struct repository *r, const struct object_seen *object, uint64_t size)
+/* The targets that have it in another size than the index says. Where versions are kept, an older one may be
+ * good: there it is hidden. */
+static uint32_t cut_short(struct repository *r, struct object_seen *object, uint64_t size)
 {
     char name[OBJECT_NAME_MAX];
     uint32_t bad = 0;
@@ -90,9 +92,12 @@ static uint32_t cut_short(struct repository *r, const struct object_seen *object
     for (size_t t = 0; t < replicas_count(r->replicas); t++) {
         struct storage *storage = replicas_storage(r->replicas, t);
         uint64_t there;
-        if (object->mask >> t & 1 && replicas_is_active(r->replicas, t) &&
-            !(storage_features(storage) & STORAGE_VERSIONS) &&
-            storage_head(storage, name, &there, NULL, NULL) == 0 && there != size)
+        if (!(object->mask & ~object->hidden & 1u << t) || !replicas_is_active(r->replicas, t) ||
+            storage_head(storage, name, &there, NULL, NULL) != 0 || there == size)
+            continue;
+        if (storage_features(storage) & STORAGE_VERSIONS)
+            object->hidden |= 1u << t;
+        else
             bad |= 1u << t;
     }
     return bad;
@@ -102,7 +107,7 @@ static int note_pack(const struct catalog_pack *pack, void *context)
 {
     struct pack_load *load = context;
     struct repository *r = load->r;
-    const struct object_seen *object = listing_find(r, FOLDER_PACKS, &pack->sha256);
+    struct object_seen *object = listing_find(r, FOLDER_PACKS, &pack->sha256);
     uint32_t present = object ? object->mask : 0;
     if (object && object->size && object->size != pack->size)
         present = 0; /* cut short, or not this pack: as good as absent */
@@ -115,7 +120,7 @@ static int note_pack(const struct catalog_pack *pack, void *context)
         load->dropped[load->dropped_count++] = pack->number;
         return 0;
     }
-    add_pack(r, pack, present, pack->pending ? PACK_CURRENT : 0);
+    add_pack(r, pack, present, object ? object->hidden : 0, pack->pending ? PACK_CURRENT : 0);
     return 0;
 }
 
@@ -307,7 +312,7 @@ static bool copy_is_usable(struct repository *r, const struct blob_location *cop
     (void)blob;
     struct known_search *search = context;
     const struct pack_state *p = &r->packs[copy->pack];
-    search->found = (p->present & search->mask) == search->mask &&
+    search->found = (pack_relied_on(p) & search->mask) == search->mask &&
                     (p->flags & (PACK_CURRENT | PACK_CONDEMNED | PACK_FOREIGN)) == PACK_CURRENT &&
                     !index_is_sparse(r, copy->pack, copy->frame);
     return search->found;

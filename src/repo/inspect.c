@@ -15,6 +15,7 @@ static struct inspect_object describe(struct repository *r, const struct object_
     struct inspect_object o = {.name = name,
                                .sha256 = object->sha256,
                                .targets = object->mask & repository_active_mask(r),
+                               .hidden = object->hidden & repository_active_mask(r),
                                .size = object->size,
                                .is_pack = object->folder == FOLDER_PACKS};
     struct catalog_pack pack;
@@ -112,9 +113,27 @@ static int check_run(struct repository *r, struct object_seen *object, struct er
     return code;
 }
 
+/* What a plain get gives, or an older version if that is not good and the target keeps versions (*older).
+ * *intact: it has the hash. */
+static int read_bytes(struct storage *storage, const char *name, const struct id *wanted,
+                      struct buffer *bytes, bool *intact, bool *older, struct error *err)
+{
+    char *version = NULL;
+    int code = storage_get_hashed(storage, name, wanted, FORMAT_PACK_MAX, bytes, intact, err);
+    if (code == 0 && !*intact)
+        code = error_set(err, ERROR_INTEGRITY, "its bytes do not have the hash in its name");
+    if (code != ERROR_INTEGRITY && code != ERROR_NOT_FOUND && code != ERROR_DENIED)
+        return code;
+    buffer_clear(bytes);
+    *older = storage_features(storage) & STORAGE_VERSIONS &&
+             storage_find_version(storage, name, wanted, FORMAT_PACK_MAX, bytes, &version, NULL) == 0;
+    free(version);
+    return *older ? 0 : code;
+}
+
 /* *intact: they have the hash in the name, so that no other copy is better. */
 static int check_bytes(struct repository *r, const struct inspect_object *object, size_t target,
-                       uint64_t *read, bool *intact, struct error *err)
+                       struct inspect_finding *finding, bool *intact, struct error *err)
 {
     struct object_name name;
     struct buffer bytes = {0};
@@ -122,11 +141,9 @@ static int check_bytes(struct repository *r, const struct inspect_object *object
     if (!object_name_parse(object->name, &name))
         return error_set(err, ERROR_INTEGRITY, "its name is malformed");
     const struct id *wanted = name.folder == FOLDER_CONFIG ? &r->chain.keyring.config_sha256 : &name.sha256;
-    int code = storage_get_hashed(replicas_storage(r->replicas, target), object->name, wanted,
-                                  FORMAT_PACK_MAX, &bytes, intact, err);
-    *read = bytes.size;
-    if (code == 0 && !*intact)
-        code = error_set(err, ERROR_INTEGRITY, "its bytes do not have the hash in its name");
+    int code = read_bytes(replicas_storage(r->replicas, target), object->name, wanted, &bytes, intact,
+                          &finding->older, err);
+    finding->read = bytes.size;
     if (code == 0 && (name.folder == FOLDER_KEYRING || name.folder == FOLDER_PERSON))
         code = key_object_check(r, listing_find(r, name.folder, &name.sha256), err);
     if (code == 0 && name.folder == FOLDER_RUNS)
@@ -134,15 +151,26 @@ static int check_bytes(struct repository *r, const struct inspect_object *object
     if (code == 0 && object->is_pack)
         code = check_pack(r, object, buffer_bytes(&bytes), err);
     buffer_free(&bytes);
+    if (code == 0 && finding->older)
+        code = error_set(err, ERROR_INTEGRITY, "it was removed or overwritten; an older version is good");
     return code;
 }
 
+size_t inspect_hidden(struct repository *r)
+{
+    uint32_t active = repository_active_mask(r);
+    size_t count = 0;
+    for (size_t i = 0; i < r->object_count; i++)
+        count += (r->objects[i].hidden & active) && r->objects[i].folder != FOLDER_LEASES;
+    return count;
+}
+
 int inspect_check(struct repository *r, const struct inspect_object *object, size_t target, bool repair,
-                  bool *repaired, uint64_t *read, struct error *err)
+                  struct inspect_finding *finding, struct error *err)
 {
     bool intact;
-    int code = check_bytes(r, object, target, read, &intact, err);
-    *repaired = false;
+    *finding = (struct inspect_finding){0};
+    int code = check_bytes(r, object, target, finding, &intact, err);
     if (code == 0 || intact || !repair)
         return code;
     struct object_name name;
@@ -160,9 +188,9 @@ int inspect_check(struct repository *r, const struct inspect_object *object, siz
             log_verbose("%s", why.message);
     }
     if (good.size) {
-        *repaired =
+        finding->repaired =
             storage_put(replicas_storage(r->replicas, target), object->name, buffer_bytes(&good), &why) == 0;
-        if (!*repaired)
+        if (!finding->repaired)
             log_warning("%s", why.message);
     }
     buffer_free(&good);

@@ -10,6 +10,7 @@ struct inspect_object {
     const char *name;
     struct id sha256;
     uint32_t targets; /* that list it and are active */
+    uint32_t hidden;  /* of them: only as an older version */
     uint64_t size;
     bool is_pack;
     uint64_t pack; /* number in the catalog; 0: no segment lists it */
@@ -22,11 +23,20 @@ int inspect_each(struct repository *repository, inspect_callback *callback, void
 /* How many bytes that is on all targets, packs counted with `percent`. */
 uint64_t inspect_bytes(struct repository *repository, double percent);
 
+struct inspect_finding {
+    bool older;    /* an older version on the target is good: only what covers it is wrong */
+    bool repaired; /* a bad copy was replaced by a good one */
+    uint64_t read; /* bytes */
+};
+
 /* Reads the object on one target: its hash, and for packs that its own table of contents says what the index
- * says. With repair, a bad copy is replaced by a good one of another target (*repaired); the code still tells
- * what was wrong. */
+ * says. With repair, a bad copy is replaced by a good one, of another target or an older version; the code
+ * still tells what was wrong. */
 int inspect_check(struct repository *repository, const struct inspect_object *object, size_t target,
-                  bool repair, bool *repaired, uint64_t *read, struct error *err);
+                  bool repair, struct inspect_finding *finding, struct error *err);
+
+/* How many objects, leases apart, are hidden on an active target. */
+size_t inspect_hidden(struct repository *repository);
 
 /* Writers treat what these packs hold as absent from now on, so that the next backup stores anew what the
  * files still hold: for packs of which no good copy is left. Needs the role prune. */

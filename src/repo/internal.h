@@ -17,6 +17,7 @@ struct object_seen {
     uint8_t folder;     /* enum object_folder */
     bool damaged;       /* could not be read or verified on any target */
     uint32_t mask;      /* targets that list it */
+    uint32_t hidden;    /* of them: only as an older version */
     int64_t time;       /* in its name */
     int64_t store_time; /* the latest at which a target took it */
     int64_t arrival;    /* the earliest at a target with independent time; 0 if there is none */
@@ -36,6 +37,7 @@ struct pack_state {
     uint64_t first_blob;
     uint32_t blob_count;
     uint32_t present; /* bit per target */
+    uint32_t hidden;  /* of them: only as an older version, which readers find and rules may remove */
     uint16_t author;  /* who wrote it: a place in the keyring's hosts, or their number for somebody else */
     uint8_t kind;
     uint8_t flags;
@@ -93,6 +95,7 @@ struct repository {
     size_t object_count;
     unsigned damage;  /* objects that could not be read */
     unsigned outages; /* of them: because no target gave them out */
+    size_t revealed;  /* objects that were hidden, by this session */
 
     pthread_mutex_t index_lock; /* the fields below */
     struct pack_state *packs;   /* by number */
@@ -144,11 +147,24 @@ int listing_load(struct repository *r, struct error *err);
 int listing_of_catalog(struct repository *r, struct error *err);
 void listing_free(struct repository *r);
 struct object_seen *listing_find(struct repository *r, enum object_folder folder, const struct id *sha256);
+/* How many objects a target has, leases apart, that are hidden. */
+size_t listing_hidden(const struct repository *r, size_t target);
 /* First and one past the last object of a folder. */
 void listing_range(struct repository *r, enum object_folder folder, size_t *first, size_t *end);
 /* Notes that an object was put on (or removed from, with mask cleared) targets during this session. */
 void listing_add(struct repository *r, const char *name, uint32_t mask, uint64_t size);
 void object_seen_name(const struct object_seen *object, char name[OBJECT_NAME_MAX]);
+
+/* False, with a warning, for what somebody put on a target: it must not spread. Segments were checked when
+ * they were read, and packs are named by them. */
+bool object_belongs(struct repository *r, struct object_seen *object);
+
+/* ---- hidden objects (reveal.c) ---- */
+
+/* Makes visible what is hidden on the active targets: takes the removals away where that does and these keys
+ * may, else stores it again. What stays hidden at the deadline (CLOCK_MONOTONIC; 0: none), or may not be
+ * stored, is warned of. For who has a lease. CANCELLED. */
+int reveal_hidden(struct repository *r, time_t deadline, struct error *err);
 
 /* ---- targets that were filled before (filled.c) ---- */
 
@@ -219,6 +235,11 @@ int index_load(struct repository *r, struct error *err);
 void index_free(struct repository *r);
 /* Makes the state of a pack that was just added to the catalog known. */
 void index_add_pack(struct repository *r, const struct catalog_pack *pack, uint32_t present, uint8_t flags);
+/* The targets on which a writer may rely on a pack. */
+static inline uint32_t pack_relied_on(const struct pack_state *pack)
+{
+    return pack->present & ~pack->hidden;
+}
 /* Adds a pack to the catalog by its entry, also as it is serialised; see catalog_add_pack(). */
 int index_note_pack(struct repository *r, enum blob_kind kind, const struct pack_entry *entry,
                     struct bytes serialised, bool pending, uint64_t *number, struct error *err);

@@ -31,9 +31,11 @@ static int compare_seen(const void *a, const void *b)
     return memcmp(&x->sha256, &y->sha256, sizeof x->sha256);
 }
 
-/* One more entry of the same object. */
+/* One more entry of the same object. Where it has several on a target, one that is not hidden is enough. */
 static void join(struct object_seen *known, const struct object_seen *o)
 {
+    uint32_t both = known->mask & o->mask;
+    known->hidden = (known->hidden & o->hidden & both) | ((known->hidden | o->hidden) & ~both);
     known->mask |= o->mask;
     if (o->store_time > known->store_time)
         known->store_time = o->store_time;
@@ -63,6 +65,7 @@ static int note_object(const struct storage_object *object, void *context)
         .sha256 = name.sha256,
         .folder = (uint8_t)name.folder,
         .mask = 1u << l->target,
+        .hidden = (uint32_t)object->hidden << l->target,
         .time = name.time,
         .store_time = object->time,
         .arrival = l->independent ? object->time : 0,
@@ -217,6 +220,14 @@ struct object_seen *listing_find(struct repository *r, enum object_folder folder
     return r->object_count ? bsearch(&key, r->objects, r->object_count, sizeof key, compare_seen) : NULL;
 }
 
+size_t listing_hidden(const struct repository *r, size_t target)
+{
+    size_t count = 0;
+    for (size_t i = 0; i < r->object_count; i++)
+        count += r->objects[i].hidden >> target & 1 && r->objects[i].folder != FOLDER_LEASES;
+    return count;
+}
+
 void listing_range(struct repository *r, enum object_folder folder, size_t *first, size_t *end)
 {
     size_t low = 0, high = r->object_count;
@@ -241,6 +252,7 @@ void listing_add(struct repository *r, const char *name, uint32_t mask, uint64_t
     struct object_seen *known = listing_find(r, parsed.folder, &parsed.sha256);
     if (known) {
         known->mask |= mask;
+        known->hidden &= ~mask;
         return;
     }
     struct object_seen added = {.sha256 = parsed.sha256,
@@ -271,6 +283,7 @@ void repository_describe_target(struct repository *r, size_t target, struct repo
         if (!(r->objects[i].mask >> target & 1))
             continue;
         out->objects++;
+        out->hidden += r->objects[i].hidden >> target & 1 && r->objects[i].folder != FOLDER_LEASES;
         out->bytes += r->objects[i].size;
     }
 }

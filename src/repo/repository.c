@@ -677,6 +677,11 @@ unsigned repository_outages(const struct repository *r)
     return r->outages;
 }
 
+size_t repository_revealed(const struct repository *r)
+{
+    return r->revealed;
+}
+
 int repository_missing(const struct repository *r)
 {
     return r->outages ? ERROR_FAILED : ERROR_INTEGRITY;

@@ -112,6 +112,8 @@ void repository_set_progress(struct repository *repository,
 unsigned repository_damage(const struct repository *repository);
 /* How many of them because no target gave them out: they may be good. */
 unsigned repository_outages(const struct repository *repository);
+/* How many objects of all targets were hidden by removals or other versions and have been made visible. */
+size_t repository_revealed(const struct repository *repository);
 /* INTEGRITY, which is what it means that something is nowhere; FAILED while there are outages. */
 int repository_missing(const struct repository *repository);
 /* The same for what is on no target that can be reached: FAILED also while one cannot be, which may hold it,
@@ -150,6 +152,7 @@ struct repository_target {
     const struct error *why; /* it is not; NULL if it is */
     uint64_t stored_bytes;   /* put there since it was opened */
     uint64_t objects, bytes; /* that it holds, by the last listing and what was written since */
+    uint64_t hidden;         /* of them: removed or overwritten, and still there as older versions */
 };
 /* One target of `target_count`. */
 void repository_describe_target(struct repository *repository, size_t target, struct repository_target *out);

@@ -28,6 +28,21 @@ static void check_clock(struct repository *r)
                  : "check the clock, if backups ran in between");
 }
 
+/* Whoever removed them has no right to what they hold, or does not know of it. */
+static void warn_of_hidden(struct repository *r)
+{
+    for (size_t t = 0; t < replicas_count(r->replicas); t++) {
+        size_t count = replicas_is_active(r->replicas, t) ? listing_hidden(r, t) : 0;
+        if (!count)
+            continue;
+        log_warning(
+            "target %s: %zu object%s hidden: removed or overwritten by somebody, and still there as older "
+            "versions until a rule of the bucket lets them go",
+            r->parameters.target_labels[t], count, count == 1 ? " is" : "s are");
+        log_hint("holdfast heal makes them visible again; find out who may remove objects there");
+    }
+}
+
 #define SYNC_KEY "sync"
 
 int64_t sync_time(struct repository *r)
@@ -46,6 +61,8 @@ static int sync_with(struct repository *r, bool index, struct error *err)
         retention_begin(r);
     if (code == 0 && index)
         code = index_load(r, err);
+    if (code == 0)
+        warn_of_hidden(r);
     if (code == 0)
         records_prefetch(r, 1u << FOLDER_SNAPSHOTS | 1u << FOLDER_EVENTS);
     if (code == 0)

@@ -82,6 +82,49 @@ int storage_find_version(struct storage *storage, const char *name, const struct
     return code;
 }
 
+/* Whoever hides an object may do so again and again: beyond so many removals it is stored anew. */
+#define MARKERS_MAX 100
+
+struct removals {
+    const char *name;
+    char *list[MARKERS_MAX];
+    size_t count, versions;
+    bool useless;
+};
+
+static int note_removal(const struct storage_version *version, void *context)
+{
+    struct removals *removals = context;
+    if (strcmp(version->name, removals->name) != 0)
+        return 0;
+    removals->versions += !version->marker;
+    if (!version->marker)
+        return 0;
+    /* "null", of a bucket that keeps versions no longer, is whatever was put last: by now perhaps the object.
+     */
+    removals->useless |= removals->count == MARKERS_MAX || strcmp(version->version, "null") == 0;
+    if (!removals->useless)
+        removals->list[removals->count++] = memory_copy_string(version->version);
+    return 0;
+}
+
+int storage_unhide(struct storage *storage, const char *name, struct error *err)
+{
+    struct removals *removals = memory_new(struct removals);
+    removals->name = name;
+    int code = storage_list_versions(storage, name, note_removal, removals, err);
+    if (code == 0 && (removals->useless || removals->versions != 1))
+        code = error_set(err, ERROR_UNSUPPORTED, "target %s: %s has %zu versions", storage_label(storage),
+                         name, removals->versions);
+    for (size_t i = 0; i < removals->count; i++) {
+        if (code == 0)
+            code = storage_remove_version(storage, name, removals->list[i], err);
+        free(removals->list[i]);
+    }
+    free(removals);
+    return code;
+}
+
 int storage_get_hashed(struct storage *storage, const char *name, const struct id *sha, size_t max,
                        struct buffer *out, bool *good, struct error *err)
 {

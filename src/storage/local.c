@@ -405,7 +405,7 @@ static int walk_entry(struct walk *walk, int folder, const struct dirent *entry,
         return walk_subfolder(walk, folder, entry->d_name, length + part, err);
     if (!S_ISREG(st.st_mode))
         return 0;
-    struct storage_object object = {walk->name, (uint64_t)st.st_size, st.st_mtim.tv_sec};
+    struct storage_object object = {walk->name, (uint64_t)st.st_size, st.st_mtim.tv_sec, false};
     return walk->callback(&object, walk->context);
 }
 

@@ -134,12 +134,13 @@ static int list_entries(struct s3 *s3, const char *prefix, bool versions, entry_
 struct object_listing {
     storage_list_callback *callback;
     void *context;
+    bool versions;
 };
 
 static int give_object(const struct s3_entry *entry, const char *name, void *context)
 {
     struct object_listing *listing = context;
-    struct storage_object object = {name, entry->size, entry->time};
+    struct storage_object object = {name, entry->size, entry->time, listing->versions && !entry->newest};
     return entry->marker ? 0 : listing->callback(&object, listing->context);
 }
 
@@ -147,11 +148,11 @@ int s3_list(void *driver, const char *prefix, storage_list_callback *callback, v
             struct error *err)
 {
     struct s3 *s3 = driver;
-    struct object_listing listing = {callback, context};
+    struct object_listing listing = {callback, context, false};
     unsigned features;
     int code = s3_get_features(s3, &features, err);
-    return code ? code
-                : list_entries(s3, prefix, (features & STORAGE_VERSIONS) != 0, give_object, &listing, err);
+    listing.versions = (features & STORAGE_VERSIONS) != 0;
+    return code ? code : list_entries(s3, prefix, listing.versions, give_object, &listing, err);
 }
 
 struct version_listing {

@@ -25,6 +25,7 @@ struct storage_object {
     const char *name; /* valid during the callback */
     uint64_t size;    /* bytes */
     int64_t time;     /* Unix seconds: when the store took it */
+    bool hidden;      /* an older version: a plain get gives something else, or nothing */
 };
 
 /* Returns 0 to go on, anything else ends the listing with that code. */
@@ -168,6 +169,9 @@ int storage_get_checked(struct storage *storage, const char *name, const struct 
  */
 int storage_find_version(struct storage *storage, const char *name, const struct id *sha256, size_t max,
                          struct buffer *out, char **version, struct error *err);
+/* Takes away the removals that hide the one version an object has. UNSUPPORTED where that cannot be done so,
+ * or not safely: it has several versions, or none. DENIED where these keys may not. */
+int storage_unhide(struct storage *storage, const char *name, struct error *err);
 
 /* A folder of this machine. With create, one that is missing counts as empty, and the first put makes it with
  * its parents; without, it is NOT_FOUND with a hint (a mount that is not there must not be taken for an empty

@@ -195,10 +195,10 @@ P
         s3_request -d garbage PUT "/$BUCKET/$key"
         s3_request DELETE "/$BUCKET/$key"
     done
-    run --separate-stderr holdfast --json heal
+    run --separate-stderr holdfast -v --json heal
     [ "$status" -eq 0 ]
     [ "$(jq .repaired <<<"$output")" -eq "$(grep -cE '^(packs|index|snapshots)/' "$WORK/kept")" ]
-    [ "$(grep -c '^warning: target store: packs/.*; repaired from a good copy$' <<<"$stderr")" -eq "$(grep -c ^packs/ "$WORK/kept")" ]
+    [ "$(grep -c '^target store: packs/.* is visible again$' <<<"$stderr")" -eq "$(grep -c ^packs/ "$WORK/kept")" ]
     [ "$(grep -c 'target store: .*target store: ' <<<"$stderr")" -eq 0 ]
     keys_in "$BUCKET" | sort | cmp - "$WORK/kept"
     [ "$(holdfast --json snapshots | jq '.snapshots | length')" -eq 1 ]
