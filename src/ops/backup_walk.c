@@ -204,7 +204,9 @@ static int store_large(struct walk *w, struct directory *d, size_t index, const 
         d->nodes[index] = node;
         code = read_large(w, d, index, &file, err);
         enum source_change change;
-        if (code == 0 && (source_file_changed(&file, &change, err) != 0 || change != SOURCE_UNCHANGED)) {
+        d->cached[index].trusted &= file.offset == file.stat.size;
+        if (code == 0 && !backup_stopped(w->backup) &&
+            (source_file_changed(&file, &change, err) != 0 || change != SOURCE_UNCHANGED)) {
             d->cached[index].trusted = false;
             backup_warn(w->backup, "%s: %s", path, source_change_text(change));
         }

@@ -6,6 +6,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* For files that may have more than they tell. */
+#define UNTOLD_ROOM (64u * 1024)
+
 struct worker {
     struct backup *backup;
     struct blob_group *group;
@@ -97,73 +100,69 @@ static void do_chunk(struct worker *w, struct task *task)
 
 /* ---- small files ---- */
 
-/* Reads the whole of a small file into w->data; holes count as zeros, for a file this small loses nothing by
- * that when it has none. */
-static int read_small(struct worker *w, struct source_file *file, bool *sparse, struct error *err)
-{
-    buffer_clear(&w->data);
-    *sparse = false;
-    for (;;) {
-        struct source_run run;
-        size_t room = (size_t)(file->stat.size - file->offset) + 1;
-        buffer_reserve(&w->data, room);
-        int code = source_file_next(file, w->data.data + w->data.size, room, &run, err);
-        if (code != 0 || run.length == 0)
-            return code;
-        if (run.hole) {
-            *sparse = true;
-            return 0;
-        }
-        w->data.size += (size_t)run.length;
-    }
-}
-
 static void note_change(struct worker *w, struct source_file *file, struct cached_entry *cached)
 {
     enum source_change change;
     struct error why;
     if (source_file_changed(file, &change, &why) != 0)
         change = SOURCE_CHANGED;
+    cached->trusted &= file->offset == file->stat.size;
     if (change != SOURCE_UNCHANGED) {
         cached->trusted = false;
         backup_warn(w->backup, "%s/%s: %s", w->directory, w->name, source_change_text(change));
     }
 }
 
-/* A file with holes, so that they stay; or one that has grown since it was listed, and would be no small blob
- * any more. */
-static int store_in_pieces(struct worker *w, struct source_file *file, struct node *node, struct arena *arena,
-                           struct error *err)
+/* Reads on, up to a hole, the end or a full piece, into w->data. */
+static int read_piece(struct worker *w, struct source_file *file, struct source_run *run, struct error *err)
 {
-    size_t capacity = 0, count = 0, most = repository_chunker_parameters(w->backup->repository).average;
-    struct extent *list = NULL;
+    size_t most = repository_chunker_parameters(w->backup->repository).average;
     int code = 0;
-    file->offset = 0;
-    file->data_end = 0;
-    file->ended = false;
-    uint64_t total = 0;
-    while (code == 0) {
-        struct source_run run;
-        struct extent extent = {0};
-        buffer_clear(&w->data);
-        buffer_reserve(&w->data, most);
-        code = source_file_next(file, w->data.data, most, &run, err);
-        if (code != 0 || run.length == 0)
-            break;
-        w->data.size = run.hole ? 0 : (size_t)run.length;
-        extent.length = run.length;
-        extent.hole = run.hole;
-        if (!run.hole)
+    buffer_clear(&w->data);
+    do {
+        /* Where the end is not known, nothing is known. */
+        uint64_t room = file->stat.size >= file->offset ? file->stat.size - file->offset + 1 : most;
+        if (room < UNTOLD_ROOM)
+            room = UNTOLD_ROOM;
+        if (room > most - w->data.size)
+            room = most - w->data.size;
+        buffer_reserve(&w->data, (size_t)room);
+        code = source_file_next(file, w->data.data + w->data.size, (size_t)room, run, err);
+        if (code == 0 && !run->hole)
+            w->data.size += (size_t)run->length;
+    } while (code == 0 && run->length && !run->hole && w->data.size < most);
+    return code;
+}
+
+/* One piece, nearly always; more of a file with holes, so that they stay, or of one that has grown since it
+ * was listed. */
+static int store_contents(struct worker *w, struct source_file *file, struct node *node, struct arena *arena,
+                          struct error *err)
+{
+    size_t capacity = 0, count = 0;
+    struct extent *list = NULL;
+    struct source_run run = {.length = 1};
+    int code = 0;
+    node->size = 0;
+    while (code == 0 && run.length && !backup_stopped(w->backup)) {
+        code = read_piece(w, file, &run, err);
+        if (code == 0 && w->data.size) {
+            struct extent extent = {.length = w->data.size};
             code = store_blob(w, node->uid, buffer_bytes(&w->data), &extent.blob, err);
-        memory_reserve_one(list, count, capacity);
-        list[count++] = extent;
-        total += run.length;
+            memory_reserve_one(list, count, capacity);
+            list[count++] = extent;
+            node->size += extent.length;
+        }
+        if (code == 0 && run.hole) {
+            memory_reserve_one(list, count, capacity);
+            list[count++] = (struct extent){.length = run.length, .hole = true};
+            node->size += run.length;
+        }
     }
     node->content.list = arena_alloc_array(arena, count, sizeof *list);
     node->content.count = count;
     if (count)
         memcpy(node->content.list, list, count * sizeof *list);
-    node->size = total;
     free(list);
     return code;
 }
@@ -174,7 +173,6 @@ static int do_file(struct worker *w, struct directory *d, size_t index, const st
     struct node *node = &d->nodes[index];
     struct bytes name = d->cached[index].name;
     struct source_file file;
-    bool in_pieces;
     w->name = (const char *)name.data;
     w->incomplete = false;
     int code = source_file_open(d->fd, w->name, st, &file, err);
@@ -184,21 +182,9 @@ static int do_file(struct worker *w, struct directory *d, size_t index, const st
     node->name = name;
     if (w->incomplete)
         d->cached[index].trusted = false; /* it is asked for again next time */
-    in_pieces = file.stat.size > repository_chunker_parameters(w->backup->repository).min;
-    if (code == 0 && !in_pieces)
-        code = read_small(w, &file, &in_pieces, err);
-    if (code == 0 && in_pieces) {
-        code = store_in_pieces(w, &file, node, arena, err);
-    } else if (code == 0) {
-        node->size = w->data.size;
-        if (w->data.size) {
-            node->content.list = arena_new(arena, struct extent);
-            node->content.count = 1;
-            node->content.list[0].length = w->data.size;
-            code = store_blob(w, node->uid, buffer_bytes(&w->data), &node->content.list[0].blob, err);
-        }
-    }
-    if (code == 0) {
+    if (code == 0)
+        code = store_contents(w, &file, node, arena, err);
+    if (code == 0 && !backup_stopped(w->backup)) {
         note_change(w, &file, &d->cached[index]);
         atomic_fetch_add(&w->backup->files, 1);
         atomic_fetch_add(&w->backup->files_new, 1);

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #define HOLE_MIN 4096u
+#define PAGE_SIZE 4096u /* the size of any file of some file systems */
 #define READAHEAD_MIN (4u * 1024 * 1024)
 #define LEASE_TRIES 50
 
@@ -27,7 +28,7 @@ static int open_regular(int directory, const char *name)
  * block is either data or a hole. */
 static bool has_holes(const struct source_file *file)
 {
-    if (file->stat.size <= HOLE_MIN && file->stat.blocks)
+    if (file->stat.size == 0 || (file->stat.size <= HOLE_MIN && file->stat.blocks))
         return false;
     off_t hole = lseek(file->fd, 0, SEEK_HOLE);
     return hole >= 0 && (uint64_t)hole < file->stat.size;
@@ -49,6 +50,7 @@ int source_file_open(int directory, const char *name, const struct source_stat *
         source_file_close(file);
         return code;
     }
+    file->limit = file->stat.size;
     file->data_end = has_holes(file) ? 0 : file->stat.size;
     if (file->stat.size >= READAHEAD_MIN)
         posix_fadvise(file->fd, 0, 0, POSIX_FADV_SEQUENTIAL);
@@ -79,26 +81,68 @@ static int find_run(struct source_file *file, uint64_t *hole, struct error *err)
     return 0;
 }
 
-/* Reads until the run of data or the room ends. */
-static int read_data(struct source_file *file, uint8_t *data, size_t size, size_t *done, struct error *err)
+/* There is more than there should be. A file that grew ends where it did when it was opened, or, having been
+ * empty, where it does now. If its size is what it was, the file system does not know it, and only the end
+ * tells. */
+static int read_beyond(struct source_file *file, size_t *done, struct error *err)
 {
-    uint64_t left = file->data_end - file->offset;
-    size_t want = left < size - *done ? (size_t)left : size - *done;
-    while (want) {
-        ssize_t n = pread(file->fd, data + *done, want, (off_t)file->offset);
-        if (n < 0 && errno == EINTR)
-            continue;
-        if (n < 0)
-            return error_set_errno(err, errno, "cannot read at byte %llu", (unsigned long long)file->offset);
-        if (n == 0) {
-            file->ended = true; /* it shrank */
+    if (file->limit == file->stat.size) {
+        struct source_stat now;
+        int code = source_stat(file->fd, "", &now, err);
+        if (code != 0)
+            return code;
+        if (now.size < file->offset) {
+            file->limit = file->stat.size + SOURCE_UNTOLD_MAX;
             return 0;
         }
-        *done += (size_t)n;
-        file->offset += (uint64_t)n;
-        want -= (size_t)n;
+        if (file->limit == 0)
+            file->limit = now.size;
     }
+    if (file->offset < file->limit)
+        return 0;
+    *done -= (size_t)(file->offset - file->limit);
+    file->offset = file->limit;
+    file->ended = true;
     return 0;
+}
+
+static ssize_t read_some(struct source_file *file, void *data, size_t size)
+{
+    ssize_t n = file->sequential ? 0 : pread(file->fd, data, size, (off_t)file->offset);
+    file->sequential |= n < 0 && errno == ESPIPE && file->offset == 0;
+    return file->sequential ? read(file->fd, data, size) : n;
+}
+
+/* How much to ask for: at the end one byte more than there should be, so that nobody needs to ask for it
+ * alone; all that may be of a file of size 0, for some give it all at once or not at all. */
+static uint64_t wanted(const struct source_file *file)
+{
+    if (file->data_end < file->stat.size)
+        return file->data_end - file->offset;
+    return file->limit ? file->limit + 1 - file->offset : SOURCE_UNTOLD_MAX;
+}
+
+/* Reads until the run of data, the room or the file ends. */
+static int read_data(struct source_file *file, uint8_t *data, size_t size, size_t *done, struct error *err)
+{
+    uint64_t left = wanted(file);
+    size_t want = left < size - *done ? (size_t)left : size - *done;
+    while (want && !file->ended && file->offset <= file->limit) {
+        ssize_t n = read_some(file, data + *done, want);
+        if (n < 0 && errno == EINTR)
+            continue;
+        /* EAGAIN: a log of the kernel, which has no more at the moment. */
+        if (n < 0 && (errno != EAGAIN || file->offset < file->stat.size))
+            return error_set_errno(err, errno, "cannot read at byte %llu", (unsigned long long)file->offset);
+        if (n > 0) {
+            *done += (size_t)n;
+            file->offset += (uint64_t)n;
+            want -= (size_t)n;
+        }
+        /* It shrank, or what is more was asked for and is not there. */
+        file->ended = n <= 0 || (want && left > want && file->offset == file->limit);
+    }
+    return file->offset > file->limit ? read_beyond(file, done, err) : 0;
 }
 
 int source_file_next(struct source_file *file, void *data, size_t size, struct source_run *run,
@@ -107,9 +151,9 @@ int source_file_next(struct source_file *file, void *data, size_t size, struct s
     size_t done = 0;
     int code = 0;
     *run = (struct source_run){0};
-    while (code == 0 && done < size && !file->ended && file->offset < file->stat.size) {
+    while (code == 0 && done < size && !file->ended) {
         uint64_t hole = 0;
-        if (file->offset == file->data_end)
+        if (file->offset == file->data_end && file->offset < file->stat.size)
             code = find_run(file, &hole, err);
         if (code == 0 && hole) {
             if (done)
@@ -117,6 +161,7 @@ int source_file_next(struct source_file *file, void *data, size_t size, struct s
             *run = (struct source_run){hole, true};
             file->offset += hole;
             file->data_end = file->offset;
+            file->ended = file->offset == file->stat.size;
             return 0;
         }
         if (code == 0)
@@ -129,19 +174,24 @@ int source_file_next(struct source_file *file, void *data, size_t size, struct s
 int source_file_changed(struct source_file *file, enum source_change *change, struct error *err)
 {
     const struct source_stat *was = &file->stat;
+    const uint64_t untold = was->size + SOURCE_UNTOLD_MAX;
     struct source_stat now;
     int code = source_stat(file->fd, "", &now, err);
     if (code != 0)
         return code;
-    if (file->offset < was->size || now.size < was->size)
+    if (file->limit == untold)
+        *change = file->offset == untold ? SOURCE_ENDLESS : SOURCE_UNCHANGED;
+    else if (file->offset < was->size && now.size == was->size && source_is_of_kernel(file->fd))
+        *change = SOURCE_UNCHANGED; /* the size is that of a page, and times are those of the first look */
+    else if (now.size < was->size)
         *change = SOURCE_SHRANK;
-    else if (now.size > was->size)
+    else if (now.size > was->size && now.size != file->offset)
         *change = SOURCE_GREW;
     else if (now.mtime_seconds != was->mtime_seconds || now.mtime_nanoseconds != was->mtime_nanoseconds ||
              now.ctime_seconds != was->ctime_seconds || now.ctime_nanoseconds != was->ctime_nanoseconds)
         *change = SOURCE_CHANGED;
     else
-        *change = SOURCE_UNCHANGED;
+        *change = file->offset < was->size && was->size != PAGE_SIZE ? SOURCE_SHORT : SOURCE_UNCHANGED;
     return 0;
 }
 
@@ -154,6 +204,11 @@ const char *source_change_text(enum source_change change)
         return "grew while it was read";
     case SOURCE_SHRANK:
         return "shrank while it was read";
+    case SOURCE_SHORT:
+        return "ended before the size that its file system tells";
+    case SOURCE_ENDLESS:
+        return "only its beginning was read: it goes on for more than 4 GiB beyond the size that its file "
+               "system tells";
     default:
         return "did not change";
     }

@@ -414,6 +414,34 @@ START_TEST(a_growing_file_is_read_to_its_size_at_opening_only)
 }
 END_TEST
 
+START_TEST(a_file_whose_size_is_not_told_is_read_to_its_end)
+{
+    uint64_t holes;
+    ck_assert_uint_gt(check_contents("/proc/version", 65536, &holes), 0);
+    ck_assert_uint_gt(check_contents("/proc/cpuinfo", 1000, &holes), 0);
+    ck_assert_uint_gt(check_contents("/sys/devices/system/cpu/online", 5000, &holes), 0);
+}
+END_TEST
+
+START_TEST(an_empty_file_that_gets_contents_is_read_to_the_size_that_it_then_has)
+{
+    struct source_file file;
+    struct source_run run;
+    char data[100];
+    write_text("f", "");
+    open_file("f", &file);
+    shell("echo more >>f");
+    OK(source_file_next(&file, data, 3, &run, &err));
+    ck_assert_uint_eq(run.length, 3);
+    shell("echo more >>f");
+    OK(source_file_next(&file, data, sizeof data, &run, &err));
+    ck_assert_uint_eq(run.length, 2);
+    OK(source_file_next(&file, data, sizeof data, &run, &err));
+    ck_assert_uint_eq(run.length, 0);
+    source_file_close(&file);
+}
+END_TEST
+
 START_TEST(access_times_are_left_alone)
 {
     struct stat before, after;
@@ -600,6 +628,8 @@ int main(void)
     tcase_add_test(tests, holes_are_told_from_data);
     tcase_add_test(tests, a_file_that_changes_while_it_is_read_is_told);
     tcase_add_test(tests, a_growing_file_is_read_to_its_size_at_opening_only);
+    tcase_add_test(tests, a_file_whose_size_is_not_told_is_read_to_its_end);
+    tcase_add_test(tests, an_empty_file_that_gets_contents_is_read_to_the_size_that_it_then_has);
     tcase_add_test(tests, access_times_are_left_alone);
     tcase_add_test(tests, only_the_standard_signature_marks_a_cache);
     tcase_add_test(tests, a_mount_point_is_told);
