@@ -20,10 +20,13 @@
 
 /* An open directory of the destination; closed when the last user is done. */
 struct target_directory {
-    int fd;
+    int fd;      /* -1 in a dry run where it is not there */
+    char *place; /* its path below the destination: not always the one that the snapshot has */
     atomic_size_t users;
 };
 
+/* Takes fd and place. */
+struct target_directory *target_directory_new(int fd, char *place);
 void target_directory_hold(struct target_directory *d);
 void target_directory_release(struct target_directory *d);
 

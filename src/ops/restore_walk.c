@@ -19,7 +19,7 @@
 
 /* What is done when all contents are there. */
 struct later {
-    char *directory; /* path of the directory, below the destination */
+    const char *directory; /* its place, or that of what holds the entry */
     struct node node;
 };
 
@@ -29,9 +29,15 @@ struct walk {
     struct arena arena;
     struct later *directories, *links;
     size_t directory_count, directory_capacity, link_count, link_capacity;
-    struct id_map *moved; /* hash of a first name's path: which of moved_paths got its contents */
-    const char **moved_paths;
+    struct id_map *moved; /* hash of a first name's path: which of moved_places got its contents */
+    const char **moved_places;
     size_t moved_count, moved_capacity;
+    /* Where what lies at or below a path of the snapshot is, if not at the same path. */
+    struct {
+        const char *path, *place;
+    } * places;
+    size_t place_count, place_capacity;
+    struct node above;   /* the folder that was asked for last */
     struct id_map *left; /* hash of the path of what was there already, and is another file */
     struct level *levels;
     size_t depth, capacity;
@@ -56,7 +62,7 @@ static void remember(struct walk *w, struct later **list, size_t *count, size_t 
 {
     memory_reserve_one(*list, *count, *capacity);
     struct later *l = &(*list)[(*count)++];
-    l->directory = (char *)(uintptr_t)arena_copy_string(&w->arena, directory);
+    l->directory = arena_copy_string(&w->arena, directory);
     tree_copy_node(&w->arena, node, &l->node);
 }
 
@@ -68,6 +74,28 @@ static void failed(struct walk *w, const char *path, const struct error *why)
         atomic_fetch_add(&w->restore->damaged, 1);
     if (why->code == ERROR_NO_SPACE)
         atomic_store(&w->restore->stopped, true);
+}
+
+static void remember_place(struct walk *w, const char *path, const char *place)
+{
+    memory_reserve_one(w->places, w->place_count, w->place_capacity);
+    w->places[w->place_count].path = arena_copy_string(&w->arena, path);
+    w->places[w->place_count++].place = arena_copy_string(&w->arena, place);
+}
+
+/* Where what the snapshot has at a path was put, or is to be. */
+static char *place_of(const struct walk *w, struct bytes path)
+{
+    size_t longest = 0;
+    const char *place = "";
+    for (size_t i = 0; i < w->place_count; i++) {
+        size_t size = strlen(w->places[i].path);
+        if (size > longest && file_lies_in(path, w->places[i].path)) {
+            longest = size;
+            place = w->places[i].place;
+        }
+    }
+    return memory_format("%s%.*s", place, (int)(path.size - longest), (const char *)path.data + longest);
 }
 
 /* ---- files ---- */
@@ -164,7 +192,7 @@ static int open_file(struct restore *r, struct target_directory *d, const struct
 
 /* What is there stays. Further names of what was backed up must not lead to it, unless it is that: a restore
  * before this one may have made it. */
-static void leave(struct walk *w, const struct target_directory *d, const char *path, const struct node *node)
+static void leave(struct walk *w, const struct target_directory *d, const struct node *node)
 {
     char name[WRITER_NAME_SIZE];
     struct source_stat st;
@@ -174,8 +202,10 @@ static void leave(struct walk *w, const struct target_directory *d, const char *
         st.type == node->type && (st.type != NODE_FILE || st.size == node->size) &&
         st.mtime_seconds == node->mtime_seconds && st.mtime_nanoseconds == node->mtime_nanoseconds)
         return;
-    sha256(bytes_of_string(path), &hash);
+    char *place = join(d->place, node->name);
+    sha256(bytes_of_string(place), &hash);
     id_map_put(w->left, &hash, 1);
+    free(place);
 }
 
 static void restore_file(struct walk *w, struct target_directory *d, const char *path,
@@ -191,7 +221,7 @@ static void restore_file(struct walk *w, struct target_directory *d, const char 
         r->open_files--;
         pthread_mutex_unlock(&r->lock);
         if (code == ERROR_EXISTS && r->parameters->overwrite == RESTORE_NEVER)
-            leave(w, d, path, node);
+            leave(w, d, node);
         else
             failed(w, path, &why);
         return;
@@ -231,8 +261,8 @@ static bool find_moved(const struct walk *w, struct bytes first, uint64_t *numbe
 
 /* A hard link whose first name is not restored: the first of its names that is takes its place. Links,
  * FIFOs and devices have all that it takes; a file's contents are with the first name. */
-static int take_over(struct walk *w, const char *path, const struct node *link, struct node *node,
-                     struct error *err)
+static int take_over(struct walk *w, const struct target_directory *d, const struct node *link,
+                     struct node *node, struct error *err)
 {
     const char *first = (const char *)arena_copy(&w->arena, link->hard_link).data;
     struct manifest const *m = &w->restore->parameters->snapshot->manifest;
@@ -248,8 +278,10 @@ static int take_over(struct walk *w, const char *path, const struct node *link, 
     node->name = link->name;
     sha256(link->hard_link, &hash);
     id_map_put(w->moved, &hash, w->moved_count);
-    memory_reserve_one(w->moved_paths, w->moved_count, w->moved_capacity);
-    w->moved_paths[w->moved_count++] = arena_copy_string(&w->arena, path);
+    memory_reserve_one(w->moved_places, w->moved_count, w->moved_capacity);
+    char *place = join(d->place, link->name);
+    w->moved_places[w->moved_count++] = arena_copy_string(&w->arena, place);
+    free(place);
     return 0;
 }
 
@@ -260,7 +292,7 @@ static void restore_special(struct walk *w, struct target_directory *d, const ch
     struct error why;
     int code = writer_make_special(d->fd, node->name, node, r->parameters->overwrite != RESTORE_NEVER, &why);
     if (code == ERROR_EXISTS && r->parameters->overwrite == RESTORE_NEVER) {
-        leave(w, d, path, node);
+        leave(w, d, node);
         return;
     }
     metadata_writer_at(r->metadata, path);
@@ -295,24 +327,23 @@ static int enter(struct walk *w, struct target_directory *parent, const char *pa
                  struct error *err)
 {
     struct restore *r = w->restore;
-    struct target_directory *d = NULL;
+    bool root = node->name.size == 1 && node->name.data[0] == '/';
     struct tree tree;
-    int code = 0;
+    int code = 0, fd = -1;
     if (!r->parameters->dry_run) {
-        d = memory_new(struct target_directory);
-        atomic_init(&d->users, 1);
-        if (node->name.size == 1 && node->name.data[0] == '/')
-            d->fd = dup(writer_root(r->writer));
+        if (root)
+            fd = dup(writer_root(r->writer));
         else
             code = writer_make_directory(parent->fd, node->name, r->parameters->overwrite != RESTORE_NEVER,
-                                         &d->fd, err);
-        if (code != 0) {
-            free(d);
+                                         &fd, err);
+        if (code != 0)
             return code;
-        }
-        make_writable(d->fd);
-        remember(w, &w->directories, &w->directory_count, &w->directory_capacity, path, node);
+        make_writable(fd);
     }
+    struct target_directory *d =
+        target_directory_new(fd, root ? memory_copy_string("") : join(parent->place, node->name));
+    if (!r->parameters->dry_run)
+        remember(w, &w->directories, &w->directory_count, &w->directory_capacity, d->place, node);
     r->result->directories++;
     code = tree_fetch(&node->subtree, false, blobs_fetch_tree, r->repository, &tree, err);
     if (code != 0) {
@@ -350,13 +381,10 @@ static void restore_node(struct walk *w, struct target_directory *d, const char 
         bool itself = bytes_equal(node->hard_link, bytes_of_string(path));
         if (!itself &&
             (selection_has(w->selection, node->hard_link) || find_moved(w, node->hard_link, NULL))) {
-            char *slash = strrchr(path, '/');
-            char *directory = memory_format("%.*s", slash ? (int)(slash - path) : 0, path);
-            remember(w, &w->links, &w->link_count, &w->link_capacity, directory, node);
-            free(directory);
+            remember(w, &w->links, &w->link_count, &w->link_capacity, d->place, node);
             return;
         }
-        if (take_over(w, path, node, &copy, &why) != 0) {
+        if (take_over(w, d, node, &copy, &why) != 0) {
             failed(w, path, &why);
             return;
         }
@@ -382,34 +410,67 @@ static void walk_down(struct walk *w)
     }
 }
 
+/* ---- above what was selected ---- */
+
+static int knows(void *context, struct bytes path, bool *known, struct error *err)
+{
+    struct walk *w = context;
+    struct manifest const *m = &w->restore->parameters->snapshot->manifest;
+    char *text = memory_format("%.*s", (int)path.size, (const char *)path.data);
+    int code = tree_find(&m->root, text, blobs_fetch_tree, w->restore->repository, &w->arena, &w->above, err);
+    *known = code == 0 && w->above.type == NODE_DIRECTORY;
+    free(text);
+    return code == ERROR_NOT_FOUND ? 0 : code;
+}
+
+static void made(void *context, const char *place)
+{
+    struct walk *w = context;
+    remember(w, &w->directories, &w->directory_count, &w->directory_capacity, place, &w->above);
+}
+
 /* The directory that holds a selected entry, made with those above it. */
-static int open_parent(struct restore *r, const char *path, struct target_directory **d, struct bytes *name,
+static int open_parent(struct walk *w, const char *path, struct target_directory **d, struct bytes *name,
                        struct error *err)
 {
+    struct restore *r = w->restore;
     const char *slash = strrchr(path, '/');
     struct bytes parent = bytes_of(path, slash ? (size_t)(slash - path) : 0);
+    struct writer_above above = {knows, made, w, true};
+    char *place = NULL;
+    int fd = -1, code = 0;
     *name = bytes_of_string(slash && slash[1] ? slash + 1 : path);
-    *d = memory_new(struct target_directory);
-    atomic_init(&(*d)->users, 1);
-    (*d)->fd = -1;
-    if (r->parameters->dry_run)
-        return 0;
-    int code = writer_make_path(r->writer, parent, r->parameters->overwrite != RESTORE_NEVER, &(*d)->fd, err);
-    if (code != 0) {
-        free(*d);
-        *d = NULL;
+    if (!r->parameters->dry_run)
+        code = writer_go_above(r->writer, parent, &above, &fd, &place, err);
+    if (code != 0)
+        return code;
+    if (place && !bytes_equal(bytes_of_string(place), parent)) {
+        char *own = join(place, *name);
+        remember_place(w, path, own);
+        free(own);
     }
-    return code;
+    *d = target_directory_new(fd, place ? place
+                                        : memory_format("%.*s", (int)parent.size, (const char *)parent.data));
+    return 0;
 }
 
 /* ---- the end ---- */
 
 /* Where the file is that a link leads to. */
-static struct bytes first_of(const struct walk *w, const struct node *link)
+static char *first_of(const struct walk *w, const struct node *link)
 {
     uint64_t number;
-    return find_moved(w, link->hard_link, &number) ? bytes_of_string(w->moved_paths[number])
-                                                   : link->hard_link;
+    return find_moved(w, link->hard_link, &number) ? memory_copy_string(w->moved_places[number])
+                                                   : place_of(w, link->hard_link);
+}
+
+static bool is_left(const struct walk *w, const struct node *link)
+{
+    struct id hash;
+    char *first = first_of(w, link);
+    sha256(bytes_of_string(first), &hash);
+    free(first);
+    return id_map_has(w->left, &hash);
 }
 
 /* Of links to what was left alone the first one takes its place. */
@@ -418,18 +479,15 @@ static void part_links(struct walk *w)
     for (size_t i = 0; i < w->link_count && !restore_stopped(w->restore); i++) {
         struct later *l = &w->links[i];
         struct node copy = l->node;
-        struct id hash;
         struct error why;
-        sha256(first_of(w, &l->node), &hash);
-        if (!id_map_has(w->left, &hash))
+        if (!is_left(w, &l->node))
             continue;
         char *path = join(l->directory, l->node.name);
-        struct target_directory *d = memory_new(struct target_directory);
-        atomic_init(&d->users, 1);
-        d->fd = -1;
-        int code = writer_open_path(w->restore->writer, bytes_of_string(l->directory), &d->fd, &why);
+        int fd = -1;
+        int code = writer_open_path(w->restore->writer, bytes_of_string(l->directory), &fd, &why);
+        struct target_directory *d = target_directory_new(fd, memory_copy_string(l->directory));
         if (code == 0)
-            code = take_over(w, path, &l->node, &copy, &why);
+            code = take_over(w, d, &l->node, &copy, &why);
         if (code == 0)
             restore_entry(w, d, path, &copy);
         else
@@ -446,16 +504,17 @@ static void make_links(struct walk *w)
     bool replace = r->parameters->overwrite != RESTORE_NEVER;
     for (size_t i = 0; i < w->link_count && !restore_stopped(r); i++) {
         struct later *l = &w->links[i];
-        struct bytes target = first_of(w, &l->node);
         struct error why;
         if (l->node.type == NODE_UNKNOWN)
             continue;
+        char *target = first_of(w, &l->node);
         int fd;
         int code = writer_open_path(r->writer, bytes_of_string(l->directory), &fd, &why);
         if (code == 0) {
-            code = writer_make_hard_link(r->writer, fd, l->node.name, target, replace, &why);
+            code = writer_make_hard_link(r->writer, fd, l->node.name, bytes_of_string(target), replace, &why);
             close(fd);
         }
+        free(target);
         if (code == 0 && l->node.type == NODE_FILE) {
             atomic_fetch_add(&r->files, 1);
         } else if (code == 0) {
@@ -510,7 +569,7 @@ void restore_walk(struct restore *r, const struct selection *selection)
         struct node node = s->node;
         struct bytes name;
         struct error why;
-        if (open_parent(r, s->path, &parent, &name, &why) != 0) {
+        if (open_parent(&w, s->path, &parent, &name, &why) != 0) {
             failed(&w, s->path, &why);
             continue;
         }
@@ -529,7 +588,8 @@ void restore_walk(struct restore *r, const struct selection *selection)
     }
     free(w.directories);
     free(w.links);
-    free(w.moved_paths);
+    free(w.moved_places);
+    free(w.places);
     id_map_free(w.moved);
     id_map_free(w.left);
     free(w.levels);

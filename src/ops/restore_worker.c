@@ -25,6 +25,15 @@ struct restore_worker_state {
     struct buffer raw;
 };
 
+struct target_directory *target_directory_new(int fd, char *place)
+{
+    struct target_directory *d = memory_new(struct target_directory);
+    d->fd = fd;
+    d->place = place;
+    atomic_init(&d->users, 1);
+    return d;
+}
+
 void target_directory_hold(struct target_directory *d)
 {
     atomic_fetch_add(&d->users, 1);
@@ -36,6 +45,7 @@ void target_directory_release(struct target_directory *d)
         return;
     if (d->fd >= 0)
         close(d->fd);
+    free(d->place);
     free(d);
 }
 

@@ -17,6 +17,7 @@
 
 struct writer {
     int root;
+    char *path;
 };
 
 int writer_name(struct bytes name, char text[WRITER_NAME_SIZE], struct error *err)
@@ -40,6 +41,7 @@ int writer_open(const char *destination, bool create, struct writer **out, struc
         return error_set_errno(err, errno, "cannot open folder %s", destination);
     *out = memory_new(struct writer);
     (*out)->root = fd;
+    (*out)->path = realpath(destination, NULL);
     return 0;
 }
 
@@ -48,6 +50,7 @@ void writer_close(struct writer *writer)
     if (!writer)
         return;
     close(writer->root);
+    free(writer->path);
     free(writer);
 }
 
@@ -56,8 +59,12 @@ int writer_root(const struct writer *writer)
     return writer->root;
 }
 
-/* Takes the next component off path. False at the end. */
-static bool next_component(struct bytes *path, struct bytes *name)
+const char *writer_path(const struct writer *writer)
+{
+    return writer->path ? writer->path : "";
+}
+
+bool writer_next_component(struct bytes *path, struct bytes *name)
 {
     while (path->size && *path->data == '/')
         *path = bytes_of(path->data + 1, path->size - 1);
@@ -74,16 +81,14 @@ static int open_one(int directory, struct bytes name, int *fd, struct error *err
     return code ? code : source_open_directory(directory, text, fd, err);
 }
 
-/* Step by step rather than by openat2(), which takes no path beyond PATH_MAX. */
-static int walk(const struct writer *writer, struct bytes path, bool make, bool replace, int *out,
-                struct error *err)
+int writer_open_path(const struct writer *writer, struct bytes path, int *out, struct error *err)
 {
     struct bytes name;
     int fd = openat(writer->root, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC), next = -1, code = 0;
     if (fd < 0)
         return error_set_errno(err, errno, "cannot open the destination");
-    while (code == 0 && next_component(&path, &name)) {
-        code = make ? writer_make_directory(fd, name, replace, &next, err) : open_one(fd, name, &next, err);
+    while (code == 0 && writer_next_component(&path, &name)) {
+        code = open_one(fd, name, &next, err);
         if (code == 0) {
             close(fd);
             fd = next;
@@ -94,16 +99,6 @@ static int walk(const struct writer *writer, struct bytes path, bool make, bool 
     else
         close(fd);
     return code;
-}
-
-int writer_open_path(const struct writer *writer, struct bytes path, int *fd, struct error *err)
-{
-    return walk(writer, path, false, false, fd, err);
-}
-
-int writer_make_path(const struct writer *writer, struct bytes path, bool replace, int *fd, struct error *err)
-{
-    return walk(writer, path, true, replace, fd, err);
 }
 
 static int error_in_the_way(struct error *err)

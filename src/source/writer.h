@@ -1,7 +1,8 @@
 /*
  * The restore twin of directory.h and file.h: makes entries below a destination and never leaves it. Used by
  * the restore op. Names come from trees and are not trusted: each is one component, checked here; symbolic
- * links are never followed, whoever put them there and whenever. Everything is made for its owner only (0700,
+ * links are never followed, whoever put them there and whenever, but for those above a source, see
+ * writer_go_above(). Everything is made for its owner only (0700,
  * 0600) until metadata_write() gives it its own mode. Messages do not name the entry: the caller does.
  */
 #ifndef SOURCE_WRITER_H
@@ -26,9 +27,26 @@ int writer_root(const struct writer *writer);
  * destination), of any length. NOT_FOUND where a component is missing or no directory; USAGE for ".." and the
  * like. The caller closes *fd. */
 int writer_open_path(const struct writer *writer, struct bytes path, int *fd, struct error *err);
-/* Likewise, and makes what is missing; see writer_make_directory() for replace. */
-int writer_make_path(const struct writer *writer, struct bytes path, bool replace, int *fd,
-                     struct error *err);
+
+/* What the snapshot says of the folders above what is restored. */
+struct writer_above {
+    /* True if the snapshot has a folder at this path. */
+    int (*knows)(void *context, struct bytes path, bool *known, struct error *err);
+    /* Such a folder was missing and was made, with mode 0700: its metadata is to be set. */
+    void (*made)(void *context, const char *place);
+    void *context;
+    bool make; /* what is missing; else *fd is -1 where it is */
+};
+
+/* The folder at a path below the destination that something is to be restored to. Nothing on the way is ever
+ * removed. Symbolic links in the place of folders that the snapshot does not have are followed where that is
+ * safe: they belong to root or to the caller, and lead to a folder below the destination. The target of an
+ * absolute link is looked for there as if the destination were the root, unless it names the destination as
+ * it is seen from here. In the place of a folder that the snapshot has a link is never followed: whoever owns
+ * what is in a source could lead a restore elsewhere. EXISTS where something else is in the way. *place is
+ * the path without links, for writer_open_path(); the caller frees it and closes *fd. */
+int writer_go_above(const struct writer *writer, struct bytes path, const struct writer_above *above, int *fd,
+                    char **place, struct error *err);
 
 /* In all that follow: name is taken in `directory`; one that is no single component (empty, "/", NUL, ".",
  * "..", more than NODE_NAME_MAX bytes) gives USAGE. Something else in the way is removed with all below it if

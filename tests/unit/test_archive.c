@@ -65,6 +65,15 @@ static int open_below(const char *name)
     return fd;
 }
 
+static int knows_nothing(void *context, struct bytes path, bool *known, struct error *error)
+{
+    (void)context;
+    (void)path;
+    (void)error;
+    *known = false;
+    return 0;
+}
+
 /* Makes the archive's tree in the folder `to`, as a restore would. */
 static void extract(archive_fetch *fetch, void *context, const char *to)
 {
@@ -90,7 +99,10 @@ static void extract(archive_fetch *fetch, void *context, const char *to)
         size_t split = slash ? (size_t)(slash - member.path.data) + 1 : 0;
         struct bytes name = bytes_of(member.path.data + split, member.path.size - split);
         int parent, fd;
-        OK(writer_make_path(writer, bytes_of(member.path.data, split), false, &parent, &err));
+        struct writer_above above = {.knows = knows_nothing, .make = true};
+        char *place;
+        OK(writer_go_above(writer, bytes_of(member.path.data, split), &above, &parent, &place, &err));
+        free(place);
         if (member.node.hard_link.size) {
             OK(writer_make_hard_link(writer, parent, name, member.node.hard_link, false, &err));
         } else if (member.node.type == NODE_FILE) {

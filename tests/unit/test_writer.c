@@ -67,6 +67,111 @@ static void make_file(int directory, const char *name, const char *text)
     OK(writer_file_commit(&file, &err));
 }
 
+/* Of the folders above what is restored, the snapshot has that of this path. */
+static const char *known_path;
+static char made_places[200];
+
+static int knows(void *context, struct bytes path, bool *known, struct error *error)
+{
+    (void)context;
+    (void)error;
+    *known = known_path && bytes_equal(path, bytes_of_string(known_path));
+    return 0;
+}
+
+static void take_made(void *context, const char *place)
+{
+    (void)context;
+    strncat(made_places, place, sizeof made_places - strlen(made_places) - 1);
+}
+
+/* 0 and the place, or the error's code. */
+static int go_above(const char *path, int *fd, char **place)
+{
+    struct writer_above above = {knows, take_made, NULL, true};
+    return writer_go_above(writer, NAME(path), &above, fd, place, &err);
+}
+
+static void expect_place(const char *path, const char *expected)
+{
+    int fd;
+    char *place;
+    ck_assert_msg(go_above(path, &fd, &place) == 0, "%s: %s", path, err.message);
+    ck_assert_str_eq(place, expected);
+    free(place);
+    close(fd);
+}
+
+static void expect_refusal(const char *path, const char *why)
+{
+    int fd;
+    char *place;
+    ck_assert_int_eq(go_above(path, &fd, &place), ERROR_EXISTS);
+    ck_assert_msg(strstr(err.message, why), "%s: %s", path, err.message);
+    ck_assert(*err.hint);
+}
+
+START_TEST(links_above_are_followed_below_the_destination_and_nowhere_else)
+{
+    char absolute[100];
+    snprintf(absolute, sizeof absolute, "%s/to/usr/lib", folder);
+    shell("cd to; mkdir -p usr/lib data/home; ln -s usr/lib lib; ln -s /data/home home; ln -s %s seen; ln -s "
+          ".. "
+          "usr/up; ln -s ../../out out; ln -s .. above; ln -s nothing dangling; ln -s loop loop; ln -s "
+          "./lib/.// twice; "
+          "touch file; ln -s file tofile; ln -s usr/../../to/usr around",
+          absolute);
+    expect_place("/lib/modules", "/usr/lib/modules");
+    expect_place("home/a", "/data/home/a");
+    expect_place("seen/x", "/usr/lib/x");
+    expect_place("/usr/up/lib", "/usr/lib");
+    expect_place("twice", "/usr/lib");
+    expect_place("", "");
+    expect_refusal("out/x", "leads out of the destination");
+    expect_refusal("above", "leads out of the destination");
+    expect_refusal("around", "leads out of the destination");
+    expect_refusal("dangling/x", "leads to nothing");
+    expect_refusal("loop", "in a loop");
+    expect_refusal("file/x", "file is no folder");
+    expect_refusal("tofile/x", "file is no folder");
+    known_path = "/lib";
+    expect_refusal("/lib/modules", "lib is no folder");
+    known_path = NULL;
+    shell("cd to; test -L lib; test -L home; test -L out; test -f file; test -d usr/lib/modules; test ! -e "
+          "nothing");
+}
+END_TEST
+
+START_TEST(links_above_of_others_are_not_followed)
+{
+    need_root();
+    shell("cd to; mkdir precious; ln -s precious link; chown -h 4444 link");
+    expect_refusal("link/x", "belongs neither to root nor to you");
+    shell("test -z \"$(ls -A to/precious)\"");
+}
+END_TEST
+
+START_TEST(folders_above_are_made_for_all_or_as_the_snapshot_knows_them)
+{
+    mode_t old = umask(077);
+    made_places[0] = '\0';
+    known_path = "/a/b";
+    expect_place("/a/b/c", "/a/b/c");
+    known_path = NULL;
+    umask(old);
+    shell(
+        "cd to; test $(stat -c %%a a) = 755; test $(stat -c %%a a/b) = 700; test $(stat -c %%a a/b/c) = 755");
+    ck_assert_str_eq(made_places, "/a/b");
+    struct writer_above above = {knows, take_made, NULL, false};
+    int fd;
+    char *place;
+    OK(writer_go_above(writer, NAME("a/none/x"), &above, &fd, &place, &err));
+    ck_assert_int_eq(fd, -1);
+    free(place);
+    shell("test ! -e to/a/none");
+}
+END_TEST
+
 START_TEST(names_that_are_no_single_component_are_refused)
 {
     static const struct bytes bad[] = {{0},
@@ -93,7 +198,7 @@ START_TEST(names_that_are_no_single_component_are_refused)
     }
     int fd;
     ck_assert_int_eq(writer_open_path(writer, NAME("../out"), &fd, &err), ERROR_USAGE);
-    ck_assert_int_eq(writer_make_path(writer, NAME("/a/../../out"), true, &fd, &err), ERROR_USAGE);
+    ck_assert_int_eq(go_above("/a/../../out", &fd, NULL), ERROR_USAGE);
     ck_assert_int_eq(writer_make_hard_link(writer, root, NAME("x"), NAME("../out/file"), true, &err),
                      ERROR_USAGE);
 }
@@ -192,9 +297,11 @@ END_TEST
 START_TEST(hard_links_are_made_by_path)
 {
     int fd;
-    OK(writer_make_path(writer, NAME("/a/b/c"), false, &fd, &err));
+    char *place;
+    OK(go_above("/a/b/c", &fd, &place));
     make_file(fd, "first", "x");
     close(fd);
+    free(place);
     OK(writer_make_hard_link(writer, root, NAME("second"), NAME("a/b/c/first"), false, &err));
     OK(writer_make_hard_link(writer, root, NAME("second"), NAME("a/b/c/first"), true, &err));
     shell("test to/second -ef to/a/b/c/first");
@@ -259,8 +366,10 @@ START_TEST(swapping_directories_and_links_meanwhile_leads_nowhere_else)
     for (int i = 0; i < 5000; i++) {
         int fd;
         struct writer_file file;
-        if (writer_make_path(writer, NAME("victim/sub"), false, &fd, NULL) == 0) {
+        char *place;
+        if (go_above("victim/sub", &fd, &place) == 0) {
             make_file(fd, "file", "evil");
+            free(place);
             close(fd);
         }
         if (writer_make_directory(root, NAME("victim"), false, &fd, NULL) == 0) {
@@ -484,6 +593,9 @@ int main(void)
     tcase_add_checked_fixture(tests, setup, teardown);
     tcase_set_timeout(tests, 60);
     tcase_add_test(tests, names_that_are_no_single_component_are_refused);
+    tcase_add_test(tests, links_above_are_followed_below_the_destination_and_nowhere_else);
+    tcase_add_test(tests, links_above_of_others_are_not_followed);
+    tcase_add_test(tests, folders_above_are_made_for_all_or_as_the_snapshot_knows_them);
     tcase_add_test(tests, symbolic_links_in_the_way_are_never_followed);
     tcase_add_test(tests, a_file_with_a_name_outside_is_not_changed_in_place);
     tcase_add_test(tests, what_is_in_the_way_stays_unless_it_may_be_replaced);
