@@ -1,6 +1,7 @@
 #include "base/log.h"
 #include "cli/commands.h"
 #include "cli/help.h"
+#include "cli/signals.h"
 #include "cli/status.h"
 
 #include <fcntl.h>
@@ -90,5 +91,5 @@ int main(int argc, char **argv)
         error_set(&err, ERROR_FAILED, "cannot write to standard output");
         status = status_report(&err);
     }
-    return status;
+    return signals_exit_status(status);
 }

@@ -16,7 +16,7 @@ static json_t *result_json(const char *job, const struct backup_result *r, const
 {
     json_t *o = json_object();
     json_object_set_new(o, "job", json_string(job));
-    json_object_set_new(o, "exit_status", json_integer(status));
+    json_object_set_new(o, "exit_status", json_integer(signals_exit_status(status)));
     if (err) {
         output_json_bytes(o, "error", bytes_of_string(err->message));
         return o;
@@ -146,10 +146,12 @@ static int run_jobs(struct by_hand *b)
     struct run_record *r = &b->record;
     int status = STATUS_DONE;
     for (size_t i = 0; i < r->job_count; i++) {
-        if (*signals_stop()) /* those that are left have not begun */
-            r->job_count = i;
-        else
+        if (!*signals_stop()) {
             status = status_worse(status, run_job(b, &r->jobs[i]));
+            continue;
+        }
+        r->job_count = i; /* those that are left have not begun */
+        status = status_worse(status, STATUS_STOPPED);
     }
     return status_worse(status, recover(b));
 }
@@ -197,7 +199,8 @@ static int run(const struct options *options, const char *file)
         code = lock_take(b.config->repository.state_dir, "backup", &b.lock, &err);
     int status = code == 0 ? work(&b) : status_report(&err);
     if (options->json)
-        output_json_print(json_pack("{s:i, s:O}", "exit_status", status, "jobs", b.list));
+        output_json_print(
+            json_pack("{s:i, s:O}", "exit_status", signals_exit_status(status), "jobs", b.list));
     json_decref(b.list);
     lock_release(b.lock);
     config_free(b.config);

@@ -43,7 +43,7 @@ static json_t *part_json(const struct options *options, const struct part *part)
 {
     const struct manifest *m = &part->snapshot->manifest;
     json_t *o = result_json(&part->result);
-    json_object_set_new(o, "exit_status", json_integer(part->status));
+    json_object_set_new(o, "exit_status", json_integer(signals_exit_status(part->status)));
     json_object_set_new(o, "dry_run", json_boolean(options->dry_run));
     output_json_id(o, "snapshot", &part->snapshot->sha256);
     json_object_set_new(o, "job", json_string(m->job));
@@ -57,15 +57,15 @@ static void print_json(const struct options *options, const struct part *parts, 
 {
     if (!options->all) {
         json_t *o = part_json(options, parts);
-        json_object_set_new(o, "exit_status", json_integer(status));
+        json_object_set_new(o, "exit_status", json_integer(signals_exit_status(status)));
         output_json_print(o);
         return;
     }
     json_t *list = json_array();
     for (size_t i = 0; i < count; i++)
         json_array_append_new(list, part_json(options, &parts[i]));
-    output_json_print(
-        json_pack("{s:i, s:b, s:o}", "exit_status", status, "dry_run", options->dry_run, "restores", list));
+    output_json_print(json_pack("{s:i, s:b, s:o}", "exit_status", signals_exit_status(status), "dry_run",
+                                options->dry_run, "restores", list));
 }
 
 static void print_begin(const struct options *options, const struct part *part)

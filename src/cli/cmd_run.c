@@ -211,8 +211,9 @@ static int behind(const struct start *s, const struct error *why, int64_t waited
                    holder.process);
     }
     status_report(&err);
-    if (!*signals_stop())
-        tell_busy(s, &err);
+    if (*signals_stop())
+        return STATUS_STOPPED;
+    tell_busy(s, &err);
     return STATUS_BUSY;
 }
 
@@ -274,6 +275,7 @@ static int finish(const struct start *s, const struct run_result *result, unsign
                     text_format_duration((double)(record->ended - record->started), took));
     if (s->options->json) {
         json_t *o = run_json(s->config->repository.name, record);
+        json_object_set_new(o, "exit_status", json_integer(signals_exit_status((int)record->exit_status)));
         output_json_number(o, "undelivered", undelivered);
         output_json_print(o);
     }
@@ -332,10 +334,12 @@ static int try_run(struct start *s, int *status, struct error *err)
         if (!s->process->waited && !isatty(STDERR_FILENO))
             wait_a_little(s->config->run.jitter);
         s->process->waited = true;
-        if (!*signals_stop())
-            code = run_due(s, due, status, err);
-        else
+        if (*signals_stop()) {
             log_warning("stopped by a signal: nothing was begun");
+            *status = STATUS_STOPPED;
+        } else {
+            code = run_due(s, due, status, err);
+        }
     }
     free(due);
     return code;

@@ -3,6 +3,7 @@
 #include "base/memory.h"
 #include "base/text.h"
 #include "cli/local_time.h"
+#include "policy/status.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -181,6 +182,8 @@ static const char *outcome(uint32_t exit_status)
                                         "another worked",
                                         "damage",
                                         "done, a target is behind"};
+    if (exit_status == STATUS_STOPPED)
+        return "stopped by a signal";
     return exit_status < sizeof words / sizeof *words ? words[exit_status] : "failed";
 }
 

@@ -44,7 +44,8 @@ void session_close(struct session *s)
 
 int session_damage(const struct repository *r)
 {
-    if (repository_damage(r) == 0)
+    /* What a signal cut off could not be read either. */
+    if (repository_damage(r) == 0 || *signals_stop())
         return STATUS_DONE;
     log_warning("there are objects that cannot be read, see above: a newer snapshot may be among them");
     int code = repository_damage(r) == repository_outages(r) ? ERROR_FAILED : ERROR_INTEGRITY;

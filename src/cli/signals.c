@@ -1,7 +1,7 @@
 #include "cli/signals.h"
 
 #include "base/memory.h"
-#include "cli/status.h"
+#include "policy/status.h"
 
 #include <errno.h>
 #include <poll.h>
@@ -30,7 +30,7 @@ static void raise_event(int fd)
 static void ask(int number)
 {
     int before = errno;
-    stop = 1;
+    stop = number;
     if (came >= 0)
         raise_event(came);
     signal(number, SIG_DFL);
@@ -46,7 +46,7 @@ static void end(int number)
     (void)number;
     if (write(STDERR_FILENO, text, sizeof text - 1) < 0)
         (void)0; /* nobody is left to be told */
-    _exit(STATUS_FAILED);
+    _exit(128 + stop);
 }
 
 void signals_install(void)
@@ -77,6 +77,11 @@ void signals_allow(unsigned seconds)
 const volatile int *signals_stop(void)
 {
     return &stop;
+}
+
+int signals_exit_status(int status)
+{
+    return status != STATUS_STOPPED ? status : stop ? 128 + stop : STATUS_FAILED;
 }
 
 struct signals_watch {

@@ -1,6 +1,7 @@
 #include "cli/status.h"
 
 #include "base/log.h"
+#include "cli/signals.h"
 
 /* Where nobody who knew more said what to do. */
 static const char *general_hint(int code)
@@ -34,5 +35,9 @@ int status_report(const struct error *err)
 {
     log_error("%s", err->message);
     log_hint("%s", err->hint[0] ? err->hint : general_hint(err->code));
-    return err->code == ERROR_NONE ? STATUS_FAILED : status_of_error(err->code);
+    int status = err->code == ERROR_NONE ? STATUS_FAILED : status_of_error(err->code);
+    /* What was cut off by a signal fails in many ways; what was cut off without one has just failed. */
+    if (status == STATUS_STOPPED || status == STATUS_FAILED)
+        status = *signals_stop() ? STATUS_STOPPED : STATUS_FAILED;
+    return status;
 }

@@ -59,7 +59,7 @@ static void print(const struct options *options, const struct verify_result *r, 
 {
     if (options->json) {
         json_t *o = json_object();
-        json_object_set_new(o, "exit_status", json_integer(status));
+        json_object_set_new(o, "exit_status", json_integer(signals_exit_status(status)));
         output_json_number(o, "snapshots", r->snapshots);
         output_json_number(o, "objects", r->objects);
         output_json_number(o, "bytes", r->bytes);

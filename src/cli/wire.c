@@ -280,10 +280,10 @@ int wire_each_file(const struct options *options,
     int status = STATUS_DONE;
     if (config_list_directory(options->config, &files, &count, &err) != 0)
         return status_report(&err);
-    for (size_t i = 0; i < count && !*signals_stop(); i++)
-        status = status_worse(status, command(options, files[i], context));
+    for (size_t i = 0; i < count; i++)
+        status = status_worse(status, *signals_stop() ? STATUS_STOPPED : command(options, files[i], context));
     config_free_list(files, count);
-    return *signals_stop() ? status_worse(status, STATUS_FAILED) : status;
+    return status;
 }
 
 static int announce(const struct options *options, const char *file, void *context)

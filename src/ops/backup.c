@@ -51,6 +51,9 @@ bool backup_stopped(struct backup *b)
 void backup_warn(struct backup *b, const char *format, ...)
 {
     char *text = NULL;
+    /* What is cut off looks like much else, and there will be no snapshot that lacks anything. */
+    if (backup_stopped(b))
+        return;
     va_list args;
     va_start(args, format);
     int n = vasprintf(&text, format, args);

@@ -221,7 +221,7 @@ static void look_at_checks(struct overview_make *m)
     for (size_t i = 0; i < runs->count; i++) {
         const struct run_verify *v = runs->list[i].record.verify;
         /* One that could not be brought to its end is none. */
-        if (!v || (overview_is_failure(v->exit_status) && v->exit_status != STATUS_INTEGRITY))
+        if (!v || (v->exit_status != STATUS_DONE && v->exit_status != STATUS_INTEGRITY))
             continue;
         checks[count++] =
             (struct verdict_check){v->ended, v->exit_status == STATUS_INTEGRITY ? v->damaged : 0,

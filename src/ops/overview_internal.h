@@ -47,7 +47,8 @@ static inline const struct run_entry *overview_entry_of(const struct run_record 
 /* An exit status that says that something was not done. */
 static inline bool overview_is_failure(uint32_t exit_status)
 {
-    return exit_status != STATUS_DONE && exit_status != STATUS_WARNINGS && exit_status != STATUS_BEHIND;
+    return exit_status != STATUS_DONE && exit_status != STATUS_WARNINGS && exit_status != STATUS_BEHIND &&
+           exit_status != STATUS_STOPPED;
 }
 
 /* From all other facts. */

@@ -12,16 +12,24 @@
 
 #define TASKS_WAITING_MAX 64 /* of a few hundred bytes a piece: the walker goes on while they wait */
 
+static bool is_cancelled(const struct restore *r)
+{
+    return r->parameters->cancelled && *r->parameters->cancelled;
+}
+
 bool restore_stopped(struct restore *r)
 {
-    if (r->parameters->cancelled && *r->parameters->cancelled)
+    if (is_cancelled(r))
         atomic_store(&r->stopped, true);
     return atomic_load(&r->stopped);
 }
 
+/* What is cut off looks like much else, and is said once. */
 void restore_warn(struct restore *r, const char *format, ...)
 {
     char *text = NULL;
+    if (is_cancelled(r))
+        return;
     va_list args;
     va_start(args, format);
     int n = vasprintf(&text, format, args);
@@ -79,8 +87,8 @@ static void collect(struct restore *r)
     result->files = atomic_load(&r->files);
     result->bytes = atomic_load(&r->bytes);
     result->fetched_bytes = atomic_load(&r->fetched);
-    result->failed = atomic_load(&r->failed);
-    result->damaged = atomic_load(&r->damaged);
+    result->failed = is_cancelled(r) ? 0 : atomic_load(&r->failed);
+    result->damaged = is_cancelled(r) ? 0 : atomic_load(&r->damaged);
     result->warnings = atomic_load(&r->warnings);
     result->owner_failures = atomic_load(&r->owner_failures) + metadata_writer_owner_failures(r->metadata);
 }
@@ -88,7 +96,7 @@ static void collect(struct restore *r)
 static int judge(const struct restore *r, struct error *err)
 {
     const struct restore_result *result = r->result;
-    if (r->parameters->cancelled && *r->parameters->cancelled) {
+    if (is_cancelled(r)) {
         error_set(err, ERROR_CANCELLED, "stopped by a signal; what was restored so far stays");
         return error_hint(err, "the same command goes on from there");
     }

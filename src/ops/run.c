@@ -41,7 +41,9 @@ static int note_failure(struct run *run, const char **message, struct error *why
         error_prefix(why, "%s%s", what, name);
     run->p->report(run->p->context, why);
     run->record->interrupted |= *run->p->stop != 0;
-    return status_of_error(why->code);
+    int status = status_of_error(why->code);
+    /* What is cut off fails in many ways. */
+    return status == STATUS_FAILED && *run->p->stop ? STATUS_STOPPED : status;
 }
 
 static void fail_run(struct run *run, struct error *why)
@@ -190,12 +192,12 @@ static void run_job(struct run *run, struct run_job *job)
 /* Those that the signal came before. */
 static void skip_job(struct run_record *record, struct run_job *job)
 {
-    job->exit_status = STATUS_FAILED;
+    job->exit_status = STATUS_STOPPED;
     job->message = "not begun: the run was stopped by a signal";
     if (!*record->message)
         record->message = "stopped by a signal";
     record->interrupted = true;
-    make_worse(&record->exit_status, STATUS_FAILED);
+    make_worse(&record->exit_status, STATUS_STOPPED);
 }
 
 void run_fail_jobs(struct run_record *record, const struct error *why, const volatile int *stop,

@@ -11,6 +11,11 @@
 #include <string.h>
 #include <time.h>
 
+static bool is_cancelled(const struct verify *v)
+{
+    return v->parameters->cancelled && *v->parameters->cancelled;
+}
+
 static void problem(struct verify *v, const char *target, const char *object, int code, const char *what,
                     bool repaired)
 {
@@ -73,7 +78,7 @@ static int check_node(void *context, const char *path, const struct node *node, 
 {
     struct verify *v = context;
     bool seen;
-    if (v->parameters->cancelled && *v->parameters->cancelled)
+    if (is_cancelled(v))
         return error_set(err, ERROR_CANCELLED, "stopped by a signal");
     int code = check_extents(v, &node->content, path, &seen, err);
     if (code == 0 && node->type == NODE_DIRECTORY) {
@@ -96,13 +101,15 @@ static int check_snapshot(struct verify *v, const struct snapshot *s, struct err
     int code = check_extents(v, &s->manifest.root, hex, &seen, &why);
     if (code == 0 && !seen)
         code = tree_walk(&s->manifest.root, blobs_fetch_tree, v->repository, check_node, v, &why);
-    if (code == ERROR_INTEGRITY) {
+    if (code == ERROR_INTEGRITY && !is_cancelled(v)) {
         /* A listing that cannot be read: what lies below it cannot be restored. */
         char *name = memory_format("snapshot %s", hex);
         problem(v, "all targets", name, code, why.message, false);
         free(name);
         return 0;
     }
+    if (code != 0 && is_cancelled(v))
+        return error_set(err, ERROR_CANCELLED, "stopped by a signal");
     if (code != 0)
         *err = why;
     return code;
@@ -169,7 +176,7 @@ static int check_object(const struct inspect_object *object, void *context, stru
     struct verify *v = context;
     const struct verify_parameters *p = v->parameters;
     bool content_checked = false;
-    if (p->cancelled && *p->cancelled)
+    if (is_cancelled(v))
         return error_set(err, ERROR_CANCELLED, "stopped by a signal");
     if (!is_chosen(p, object))
         return 0;
@@ -180,14 +187,13 @@ static int check_object(const struct inspect_object *object, void *context, stru
         if (!(object->targets >> t & 1))
             continue;
         int code = inspect_check(v->repository, object, t, p->repair, &found, &why), content_code = 0;
-        if (code == ERROR_CANCELLED) {
-            *err = why;
-            return code;
-        }
         if (code == 0 && p->content && object->is_pack && object->pack && !content_checked) {
             content_checked = true;
             content_code = check_content(v, object, &blobs, &content_why);
         }
+        /* What is cut off is not damaged, whatever it looks like. */
+        if ((code != 0 || content_code != 0) && is_cancelled(v))
+            return error_set(err, ERROR_CANCELLED, "stopped by a signal");
         const char *label = storage_label(replicas_storage(repository_replicas(v->repository), t));
         pthread_mutex_lock(&v->lock);
         v->result->objects++;

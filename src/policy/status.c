@@ -15,6 +15,8 @@ int status_of_error(int code)
         return STATUS_BUSY;
     case ERROR_INTEGRITY:
         return STATUS_INTEGRITY;
+    case ERROR_CANCELLED:
+        return STATUS_STOPPED;
     default:
         return STATUS_FAILED;
     }
@@ -22,7 +24,7 @@ int status_of_error(int code)
 
 int status_worse(int a, int b)
 {
-    static const int worst_first[] = {STATUS_INTEGRITY, STATUS_FAILED,   STATUS_USAGE,
+    static const int worst_first[] = {STATUS_INTEGRITY, STATUS_STOPPED,  STATUS_FAILED, STATUS_USAGE,
                                       STATUS_BEHIND,    STATUS_WARNINGS, STATUS_BUSY};
     for (size_t i = 0; i < sizeof worst_first / sizeof *worst_first; i++) {
         if (a == worst_first[i] || b == worst_first[i])

@@ -212,14 +212,14 @@ configure_mounted() { # WORDS: of before
         kill -"$3" "$pid"
         SECONDS=0
         wait "$pid" || got=$?
-        [ "$got" -eq 1 ] || fail "status $got: $(cat "$WORK/err")"
+        [ "$got" -eq $((128 + $(kill -l "$3"))) ] || fail "status $got: $(cat "$WORK/err")"
     }
     stop_when "$WORK/begun" run TERM
     [ "$SECONDS" -ge 3 ]
     [ "$SECONDS" -lt 60 ]
     [ -e "$WORK/restored" ]
     [ "$(log)" = "before:files: after:files:failure on_failure:files:failure" ]
-    [ "$(jq -r .job.exit_status "$WORK/stdin.after.files")" = 1 ]
+    [ "$(jq -r .job.exit_status "$WORK/stdin.after.files")" = 130 ]
     sed -i "s|before = [^]]*]|before = [ \"sh\", \"-c\", \"touch $WORK/waits; exec sleep 99\" ]|" "$WORK/holdfast.conf"
     rm "$WORK/restored"
     stop_when "$WORK/waits" backup HUP # as where a connection breaks off

@@ -285,7 +285,7 @@ run_at() {
     SECONDS=0
     kill -TERM "$pid"
     wait "$pid" || got=$?
-    [ "$got" -eq 1 ]
+    [ "$got" -eq 143 ]
     [ "$SECONDS" -lt 25 ] # without the signal, the channel's half a minute
     [ "$(requests hook '.[0].body | fromjson | "\(.level) \(.run.interrupted)"')" = 'failure true' ]
     is_redacted

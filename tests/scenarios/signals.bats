@@ -46,8 +46,10 @@ stop() {
     kill "$rescue"
     cat "$WORK/said"
     echo "status $status"
-    [ "$status" -eq 1 ]
+    [ "$status" -eq $((128 + $(kill -l "$1"))) ]
     grep -q "stopped by a signal" "$WORK/said"
+    # What is cut off is neither damaged nor lost, and no file has changed.
+    ! grep -qiE 'warning:|damage|shrank|cannot be re' "$WORK/said"
 }
 
 count() { holdfast --json snapshots | jq '.snapshots | length'; }
@@ -103,7 +105,7 @@ make_slow_command() {
 }
 
 @test "a tar stream that stands still is ended at once" {
-    make_slow_command "tar -C $WORK -c random" tar
+    make_slow_command "truncate -s 9M $WORK/nine; tar -C $WORK -c nine | head -c 10240" tar # what follows is its contents
     start backup
     wait_for "$WORK/written"
     stop TERM
@@ -177,6 +179,57 @@ make_slow_command() {
     holdfast -q prune
     holdfast verify --all
     restore_and_compare latest
+}
+
+@test "a signal in a large file is no change of that file: nothing is warned of, and no job has failed" {
+    make_repo 1 "source = { type = \"files\"; paths = [ \"$WORK/source\" ]; }; schedule = { daily = \"00:00\"; };" \
+        'pack_size = "64K"; chunk_average = "16K"; workers = 1;'
+    echo small >"$WORK/source/a"
+    holdfast -q run
+    head -c 100000000 /dev/urandom >"$WORK/source/large"
+    local words
+    for words in "INT backup" "TERM --json backup" "HUP backup"; do
+        before=$(stored)
+        # shellcheck disable=SC2086
+        start ${words#* }
+        until [ "$(stored)" -gt $((before + 1000000)) ]; do kill -0 "$pid"; sleep 0.02; done
+        stop "${words%% *}"
+    done
+    [ "$(count)" -eq 1 ]
+    [ "$(leases)" -eq 0 ]
+    sed -i 's/daily = "00:00"/weekly = "mon 00:00"/' "$WORK/holdfast.conf"
+    before=$(stored)
+    start --json run
+    until [ "$(stored)" -gt $((before + 1000000)) ]; do kill -0 "$pid"; sleep 0.02; done
+    stop INT
+    grep '^{' "$WORK/said" | jq -e '.exit_status == 130 and .interrupted and .jobs[0].exit_status == 130 and
+        .jobs[0].warning_count == 0'
+    holdfast --json status | jq -e '.repositories[0] | .jobs[0].health == "ok" and
+        ([.problems[] | select(.severity != "warning" and .severity != "behind")] | length) == 0'
+    holdfast status | grep 'stopped by a signal'
+    holdfast -q run
+    holdfast -q verify --all
+    restore_and_compare latest
+}
+
+@test "a signal in the midst of what a person reads: cat and export just end" {
+    make_repo 1 "" 'pack_size = "64K"; chunk_average = "16K";'
+    head -c 20000000 /dev/urandom >"$WORK/source/random"
+    holdfast -q backup
+    mkfifo "$WORK/pipe"
+    local words status
+    for words in "INT cat latest $WORK/source/random" "TERM export latest" "TERM export latest --format zip"; do
+        # shellcheck disable=SC2086
+        env --default-signal=INT "$HOLDFAST_BIN" -c "$WORK/holdfast.conf" ${words#* } >"$WORK/pipe" 2>"$WORK/said" 3>&- &
+        pid=$! status=0
+        exec 8<"$WORK/pipe"
+        head -c 1000 <&8 >/dev/null
+        kill "-${words%% *}" "$pid"
+        wait "$pid" || status=$?
+        exec 8<&-
+        [ "$status" -eq $((128 + $(kill -l "${words%% *}"))) ]
+        [ ! -s "$WORK/said" ]
+    done
 }
 
 @test "what a killed run knows of directories whose listings it had not stored yet is not relied on" {
