@@ -17,6 +17,7 @@
 #include <sys/eventfd.h>
 #include <sys/mman.h>
 #include <sys/pidfd.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -310,6 +311,29 @@ static int check_status(struct command *command, int status, struct error *err)
                                WEXITSTATUS(status), line);
     free(line);
     return code;
+}
+
+static int may_run(const char *path)
+{
+    struct stat st;
+    if (stat(path, &st) != 0)
+        return errno;
+    return !S_ISREG(st.st_mode) || access(path, X_OK) != 0 ? EACCES : 0;
+}
+
+int command_find(const char *program, struct error *err)
+{
+    const char *path = getenv("PATH");
+    int errnum = strchr(program, '/') ? may_run(program) : ENOENT;
+    for (const char *p = path ? path : "/usr/bin:/bin"; errnum != 0 && p && !strchr(program, '/');) {
+        size_t n = strcspn(p, ":");
+        char *file = memory_format("%.*s/%s", n ? (int)n : 1, n ? p : ".", program);
+        int found = may_run(file);
+        errnum = found == ENOENT || found == ENOTDIR ? errnum : found;
+        free(file);
+        p = p[n] ? p + n + 1 : NULL;
+    }
+    return errnum == 0 ? 0 : error_set_errno(err, errnum, "cannot run %s", program);
 }
 
 int command_finish(struct command *command, struct error *err)

@@ -22,6 +22,8 @@ int command_start(const char *const *argv, const char *const *environment, const
  * it prints is kept among what it says on standard error. */
 int command_start_fed(const char *const *argv, const char *const *environment, struct bytes input,
                       struct command **command, struct error *err);
+/* Whether a program would be found and may be run, by path or in PATH: NOT_FOUND or DENIED. */
+int command_find(const char *program, struct error *err);
 /* Shows what it has said on standard error so far, each line behind `name`. */
 void command_log(const struct command *command, const char *name);
 /* Adds to an error of command_finish(), which has the last line, those before it. */

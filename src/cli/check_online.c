@@ -6,8 +6,10 @@
 #include "cli/targets.h"
 #include "ops/probe.h"
 
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 static const char *const outcomes[] = {
     [PROBE_GOOD] = "ok", [PROBE_NOTE] = "note", [PROBE_WARNING] = "warning", [PROBE_FAILED] = "FAILED"};
@@ -59,6 +61,13 @@ static json_t *to_json(const char *target, const struct probe *probe)
     return o;
 }
 
+/* Without a key file, init has not been run here. */
+static bool is_unmade(const struct config *config, const struct config_target *t)
+{
+    return t->type == CONFIG_TARGET_LOCAL && access(t->path, F_OK) != 0 && errno == ENOENT &&
+           access(config->repository.key_file, F_OK) != 0 && errno == ENOENT;
+}
+
 static void try_target(const struct config *config, const struct config_target *t, struct probe *probe)
 {
     struct storage *storage = NULL;
@@ -67,6 +76,10 @@ static void try_target(const struct config *config, const struct config_target *
     struct probe_parameters p = {.region = t->type == CONFIG_TARGET_S3 ? t->region : NULL,
                                  .retain =
                                      t->object_lock.mode == CONFIG_LOCK_NONE ? 0 : t->object_lock.retain};
+    if (is_unmade(config, t)) {
+        probe_unmade(t->path, probe);
+        return;
+    }
     if (targets_open(config, t, &(struct targets_limits){0}, false, true, &storage, &elsewhere, &err) == 0) {
         probe_run(storage, &p, probe);
     } else {

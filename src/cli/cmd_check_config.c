@@ -1,5 +1,7 @@
+#include "base/memory.h"
 #include "base/text.h"
 #include "cli/channels.h"
+#include "cli/check_findings.h"
 #include "cli/check_online.h"
 #include "cli/commands.h"
 #include "cli/output.h"
@@ -80,8 +82,56 @@ static void describe(const struct config *config)
     free(path);
 }
 
-static int check(const struct options *options, const char *file, void *items)
+struct place {
+    char *file, *path;
+    const char *what;
+};
+
+/* What was read so far. */
+struct checked {
+    json_t *items;
+    struct place *places;
+    size_t place_count, place_capacity;
+};
+
+/* Two repositories that write to one place spoil it for one another. */
+static void check_place(struct checked *c, const char *what, const char *path, struct findings *f)
 {
+    for (size_t i = 0; path && i < c->place_count; i++) {
+        const struct place *p = &c->places[i];
+        if (strcmp(p->what, what) == 0 && strcmp(p->path, path) == 0 && strcmp(p->file, f->file) != 0)
+            finding(f, 0, "each repository needs its own", "%s is %s, as in %s", what, path, p->file);
+    }
+    if (!path)
+        return;
+    memory_reserve_one(c->places, c->place_count, c->place_capacity);
+    c->places[c->place_count++] = (struct place){memory_copy_string(f->file), memory_copy_string(path), what};
+}
+
+static void check_others(struct checked *c, const struct config *config, struct findings *f)
+{
+    check_place(c, "state_dir", config->repository.state_dir, f);
+    check_place(c, "key_file", config->repository.key_file, f);
+    check_place(c, "metrics.textfile", config->metrics.textfile, f);
+    for (size_t i = 0; i < config->target_count; i++)
+        if (config->targets[i].type == CONFIG_TARGET_LOCAL)
+            check_place(c, "the path of a target", config->targets[i].path, f);
+}
+
+static int report(struct checked *c, const struct config *config, json_t *item)
+{
+    struct findings f = {.file = config->path, .list = item ? json_array() : NULL};
+    check_rotation(config, &f);
+    check_machine(config, &f);
+    check_others(c, config, &f);
+    if (item)
+        json_object_set_new(item, "warnings", f.list);
+    return f.count ? STATUS_WARNINGS : STATUS_DONE;
+}
+
+static int check(const struct options *options, const char *file, void *context)
+{
+    struct checked *checked = context;
     struct error err;
     struct config *config;
     if (targets_load(file, true, &config, &err) != 0)
@@ -90,25 +140,30 @@ static int check(const struct options *options, const char *file, void *items)
     json_t *item = options->json ? describe_json(config) : NULL;
     if (!options->json && !options->quiet)
         describe(config);
-    targets_warn_of_locks(config);
+    status = report(checked, config, item);
     if (options->online) {
         json_t *checks = options->json ? json_array() : NULL;
-        status = check_online(config, options->quiet, checks);
+        status = status_worse(status, check_online(config, options->quiet, checks));
         if (checks)
             json_object_set_new(item, "online", checks);
     }
     if (item)
-        json_array_append_new(items, item);
+        json_array_append_new(checked->items, item);
     config_free(config);
     return status;
 }
 
 int cmd_check_config(const struct options *options)
 {
-    json_t *items = json_array();
-    int status = wire_each_file(options, check, items);
+    struct checked checked = {.items = json_array()};
+    int status = wire_each_file(options, check, &checked);
     if (options->json)
-        output_json_print(json_pack("{s:O}", "configurations", items));
-    json_decref(items);
+        output_json_print(json_pack("{s:O}", "configurations", checked.items));
+    json_decref(checked.items);
+    for (size_t i = 0; i < checked.place_count; i++) {
+        free(checked.places[i].file);
+        free(checked.places[i].path);
+    }
+    free(checked.places);
     return status;
 }

@@ -1,12 +1,12 @@
 #include "base/memory.h"
 #include "base/text.h"
+#include "cli/check_findings.h"
 #include "cli/commands.h"
 #include "cli/keep_of.h"
 #include "cli/output.h"
 #include "cli/progress.h"
 #include "cli/snapshot_choice.h"
 #include "cli/status.h"
-#include "cli/targets.h"
 #include "ops/prune.h"
 
 #include <stdio.h>
@@ -144,7 +144,7 @@ static int prune(const struct options *options, struct session *s)
     struct prune_result result;
     struct error err = {0};
     uint64_t copied;
-    targets_warn_of_locks(config);
+    check_locks(config, &(struct findings){.file = config->path});
     for (size_t i = 0; i < config->job_count; i++)
         jobs[i] = (struct prune_job){config->jobs[i].name, keep_of(&config->jobs[i].keep)};
     struct prune_parameters p = {.jobs = jobs,

@@ -201,35 +201,3 @@ int targets_open(const struct config *config, const struct config_target *t,
     }
     return code;
 }
-
-/* How long the snapshots of a class are kept at least, in days; 0: until they are forgotten. */
-static int64_t shortest_keep(const struct config_keep *k)
-{
-    const int64_t days[] = {k->daily, 7 * k->weekly, 30 * k->monthly, 365 * k->yearly};
-    int64_t shortest = 0;
-    for (size_t i = 0; i < sizeof days / sizeof *days; i++) {
-        if (days[i] > 0 && (!shortest || days[i] < shortest))
-            shortest = days[i];
-    }
-    int64_t within = k->within / 86400; /* which keeps whatever the numbers would let go */
-    return shortest && within > shortest ? within : shortest;
-}
-
-void targets_warn_of_locks(const struct config *config)
-{
-    const int64_t day = 86400;
-    for (size_t t = 0; t < config->target_count; t++) {
-        const struct config_object_lock *lock = &config->targets[t].object_lock;
-        for (size_t j = 0; j < config->job_count && lock->mode != CONFIG_LOCK_NONE; j++) {
-            int64_t days = shortest_keep(&config->jobs[j].keep);
-            if (!days || lock->retain <= days * day)
-                continue;
-            log_warning("target %s locks objects for %lld days, and job %s keeps some snapshots for %lld",
-                        config->targets[t].name, (long long)(lock->retain / day), config->jobs[j].name,
-                        (long long)days);
-            log_hint(
-                "what has expired stays, and is paid for, until its lock ends: lower retain or raise keep");
-            break;
-        }
-    }
-}

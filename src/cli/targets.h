@@ -21,10 +21,6 @@ void targets_limits_free(struct targets_limits *limits);
  * out. */
 int targets_load(const char *file, bool writing, struct config **config, struct error *err);
 
-/* Warns where a target locks objects for longer than some job keeps its snapshots: what expires is paid for
- * until its lock ends. */
-void targets_warn_of_locks(const struct config *config);
-
 /* Opens one. `create`: a local folder is made if it is missing. Where there is a rule of residency and
  * `writing`, a bucket is asked where it is: *elsewhere is set if another region is the answer. */
 int targets_open(const struct config *config, const struct config_target *target,

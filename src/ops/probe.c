@@ -213,6 +213,13 @@ void probe_unopened(const struct error *why, struct probe *probe)
     add_error(&s, "answer", why);
 }
 
+void probe_unmade(const char *path, struct probe *probe)
+{
+    struct session s = {.probe = probe};
+    *probe = (struct probe){0};
+    add(&s, "answer", PROBE_NOTE, "%s is not there yet: init makes it", path);
+}
+
 void probe_run(struct storage *storage, const struct probe_parameters *parameters, struct probe *probe)
 {
     struct session s = {.storage = storage, .parameters = parameters, .probe = probe};

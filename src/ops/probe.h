@@ -30,6 +30,9 @@ struct probe {
 /* The result for a target that could not be opened. */
 void probe_unopened(const struct error *why, struct probe *probe);
 
+/* The result for a folder that is still to be made. */
+void probe_unmade(const char *path, struct probe *probe);
+
 /* Never fails: what fails is in the result. Once the target does not answer, the rest is left out. */
 void probe_run(struct storage *storage, const struct probe_parameters *parameters, struct probe *probe);
 

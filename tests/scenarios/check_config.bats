@@ -55,3 +55,101 @@ targets() { # COUNT
     sed -i '1s/^/\xef\xbb\xbf/; s/$/\r/' "$WORK/holdfast.conf"
     check 0
 }
+
+@test "what the configuration names and this machine lacks is a warning, each with a hint" {
+    echo x >"$WORK/plain"
+    chmod 600 "$WORK/plain"
+    cp "$WORK/plain" "$WORK/open"
+    chmod 644 "$WORK/open"
+    cat >"$WORK/holdfast.conf" <<C
+repository = { name = "test"; key_file = "$WORK/host.key"; state_dir = "$WORK/state"; };
+targets = ( { name = "file"; type = "local"; path = "$WORK/plain"; },
+            { name = "bucket"; type = "s3"; provider = "aws"; region = "eu-central-1"; bucket = "bucket";
+              credentials_file = "$WORK/none.credentials"; ca_file = "$WORK/none.pem"; } );
+jobs = (
+  { name = "files"; source = { type = "files"; paths = [ "$WORK/source", "$WORK/none" ]; };
+    hooks = { before = ( [ "true" ], [ "no-such-program" ] ); on_failure = [ "$WORK/plain" ]; }; },
+  { name = "dump"; source = { type = "command"; command = [ "no-such-dump" ]; }; },
+  { name = "archive"; source = { type = "tar"; archive = "$WORK/none.tar"; }; } );
+hooks = { after = [ "$WORK/none.sh" ]; };
+notify = ( { type = "webhook"; url_file = "$WORK/open"; }, { type = "mail"; to = [ "root" ]; command = [ "no-such-mailer" ]; } );
+metrics = { textfile = "$WORK/none/holdfast.prom"; };
+C
+    check 3 "target \"file\": $WORK/plain is not a folder" \
+        "credentials_file: cannot open $WORK/none.credentials" "ca_file: $WORK/none.pem: No such file" \
+        "job \"files\": source $WORK/none: No such file" 'job "files": hook before: cannot run no-such-program' \
+        "job \"files\": hook on_failure: cannot run $WORK/plain: Permission denied" \
+        'job "dump": command: cannot run no-such-dump' "job \"archive\": archive $WORK/none.tar: No such file" \
+        "hook after: cannot run $WORK/none.sh" "url_file: $WORK/open holds a secret" 'mail: cannot run no-such-mailer' \
+        "metrics.textfile: $WORK/none: No such file"
+    [ "$(grep -c '^hint: .' <<<"$output")" -eq 12 ]
+    [[ $output != *"cannot run true"* && $output != *"source $WORK/source:"* ]]
+    [ "$(holdfast --json check-config 2>/dev/null | jq '.configurations[0].warnings | length')" -eq 12 ]
+}
+
+@test "sources that no backup can take, or that it leaves out, are warned of" {
+    mkfifo "$WORK/fifo"
+    mkdir -p "$WORK/repo1/inside" "$WORK/source/repo2"
+    ln -s "$WORK/repo1/inside" "$WORK/link"
+    write_targets_config "{ name = \"a\"; type = \"local\"; path = \"$WORK/repo1\"; }, { name = \"b\"; type = \"local\"; path = \"$WORK/source/repo2\"; }" \
+        "source = { type = \"files\"; paths = [ \"$WORK/source\", \"$WORK/fifo\", \"$WORK/repo1/inside\", \"$WORK/link\", \"$WORK/state\" ]; };"
+    mkdir "$WORK/state"
+    check 3 "source $WORK/fifo is neither a folder nor a file" "source $WORK/repo1/inside lies in the folder of a target" \
+        "source $WORK/link lies in the folder of a target" "source $WORK/state lies in the state folder"
+    [ "$(grep -c '^hint: .' <<<"$output")" -eq 4 ]
+    ln -s repo1 "$WORK/again"
+    write_targets_config "{ name = \"a\"; type = \"local\"; path = \"$WORK/repo1\"; }, { name = \"b\"; type = \"local\"; path = \"$WORK/again\"; }"
+    check 3 "target \"b\": $WORK/again is the same folder as that of target \"a\""
+}
+
+@test "classes that are taken and not limited, or kept and never taken, are warned of" {
+    local source="source = { type = \"files\"; paths = [ \"$WORK/source\" ]; };"
+    write_config 1 "$source schedule = { daily = \"02:30\"; weekly = \"sun 03:00\"; }; keep = { daily = 7; monthly = 12; };"
+    check 3 'schedule has weekly, and keep has not: weekly snapshots never expire' \
+        'keep has monthly, and schedule has not: no monthly snapshot is taken'
+    [ "$(grep -c '^hint: .' <<<"$output")" -eq 2 ]
+    write_config 1 "$source schedule = { daily = \"02:30\"; }; keep = { within = \"30d\"; };"
+    check 3 'schedule has daily, and keep has not: daily snapshots never expire'
+    for good in 'schedule = { daily = "02:30"; }; keep = { daily = 7; within = "30d"; };' 'schedule = { daily = "02:30"; };' \
+        'keep = { weekly = 3; };'; do
+        write_config 1 "$source $good"
+        check 0
+        [[ $output != *warning* ]]
+    done
+}
+
+@test "before init nothing that init makes is missing, afterwards it is" {
+    write_config
+    check 0
+    [[ $output != *warning* ]]
+    if [ -z "${HOLDFAST_STORE:-}" ]; then
+        run holdfast check-config --online
+        [ "$status" -eq 0 ]
+        [[ $output == *"note"*"$WORK/repo1 is not there yet: init makes it"* ]]
+    fi
+    holdfast -q init
+    check 0
+    mv "$WORK/host.key" "$WORK/elsewhere"
+    check 3 "key_file: $WORK/host.key: No such file"
+    mv "$WORK/elsewhere" "$WORK/host.key"
+    mv "$WORK/repo1" "$WORK/unmounted"
+    run holdfast check-config --online
+    [ "$status" -eq 1 ]
+    [[ $output == *"is the disk mounted?"* ]]
+}
+
+@test "two configurations of a folder that share a place are warned of" {
+    mkdir "$WORK/all"
+    for name in a b; do
+        cat >"$WORK/all/$name.conf" <<C
+repository = { name = "$name"; key_file = "$WORK/$name.key"; state_dir = "$WORK/state"; };
+targets = ( { name = "disk"; type = "local"; path = "$WORK/repo-$name"; } );
+jobs = ( { name = "files"; source = { type = "files"; paths = [ "$WORK/source" ]; }; } );
+C
+    done
+    run "$HOLDFAST_BIN" -c "$WORK/all" check-config
+    [ "$status" -eq 3 ]
+    [[ $output == *"b.conf: state_dir is $WORK/state, as in $WORK/all/a.conf"* ]]
+    sed -i 's|/state"|/state-b"|' "$WORK/all/b.conf"
+    "$HOLDFAST_BIN" -c "$WORK/all" check-config
+}

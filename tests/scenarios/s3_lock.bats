@@ -274,7 +274,7 @@ versions() {
     s3_bucket lock lock
     write_targets_config "$(lock_target 30d)" "source = { type = \"files\"; paths = [ \"$WORK/source\" ]; }; keep = { daily = 7; };"
     run holdfast check-config
-    [ "$status" -eq 0 ]
+    [ "$status" -eq 3 ]
     [[ $output == *"locks objects for 30 days, and job files keeps some snapshots for 7"* ]]
     for keep in 'daily = 30;' 'daily = 7; within = "30d";' 'within = "2d";'; do
         write_targets_config "$(lock_target 30d)" "source = { type = \"files\"; paths = [ \"$WORK/source\" ]; }; keep = { $keep };"
