@@ -5,8 +5,8 @@
 #define CLI_SIGNALS_H
 
 /* The first signal asks; if the process is still there two seconds later (something does not answer), it ends
- * where it is, with 128 and the signal's number, which loses nothing that was committed or uploaded. A second signal ends it
- * as usual. */
+ * where it is, with 128 and the signal's number, which loses nothing that was committed or uploaded. A second
+ * signal ends it as usual. */
 void signals_install(void);
 /* What is under way may take so many seconds more before that end, also if the signal came already: hooks
  * that put something back, messages that say what happened. 0: the two seconds again. */
