@@ -4,6 +4,7 @@
 #include "base/id_map.h"
 #include "base/log.h"
 #include "base/memory.h"
+#include "base/text.h"
 #include "crypto/digest.h"
 #include "ops/restore.h"
 #include "repo/blobs.h"
@@ -103,6 +104,7 @@ struct export
     char **names;
     size_t name_count, name_capacity;
     uint64_t warnings;
+    bool write_failed;
 };
 
 static void warn(void *context, const char *message)
@@ -114,17 +116,34 @@ static void warn(void *context, const char *message)
 
 static int put_data(void *context, struct bytes data, struct error *err)
 {
-    return archive_writer_data(context, data.data, data.size, err);
+    struct export *e = context;
+    int code = archive_writer_data(e->writer, data.data, data.size, err);
+    e->write_failed = code != 0;
+    return code;
+}
+
+/* What the writer says names the entry by itself. */
+static int name_entry(const char *path, struct error *err)
+{
+    char *visible = text_visible(path);
+    int code = error_prefix(err, "%s", visible);
+    free(visible);
+    return code;
 }
 
 /* Archives keep holes: those of a node are given as such, not as zeros. */
-static int put_content(struct export *e, const struct node *node, struct error *err)
+static int put_content(struct export *e, const char *path, const struct node *node, struct error *err)
 {
     int code = 0;
     for (size_t i = 0; i < node->content.count && code == 0; i++) {
         struct node piece = {.content = {&node->content.list[i], 1}};
-        code = node->content.list[i].hole ? archive_writer_hole(e->writer, node->content.list[i].length, err)
-                                          : content_read(e->repository, &piece, put_data, e->writer, err);
+        if (node->content.list[i].hole) {
+            code = archive_writer_hole(e->writer, node->content.list[i].length, err);
+        } else {
+            code = content_read(e->repository, &piece, put_data, e, err);
+            if (code != 0 && !e->write_failed)
+                return name_entry(path, err);
+        }
     }
     return code;
 }
@@ -174,14 +193,17 @@ static int put_entry(struct export *e, const char *path, const struct node *node
         code = resolve_link(e->links, &full, err);
     else if (full.type != NODE_DIRECTORY)
         code = arrange_link(e, path, &arena, &full, err);
-    if (code == 0)
-        code = archive_writer_entry(e->writer, bytes_of_string(path), &full, err);
+    if (code != 0) {
+        arena_free(&arena);
+        return name_entry(path, err);
+    }
+    code = archive_writer_entry(e->writer, bytes_of_string(path), &full, err);
     if (code == ERROR_UNSUPPORTED) {
         warn(e, err ? err->message : path);
         code = 0;
     } else if (code == 0 && full.type == NODE_FILE &&
                (full.hard_link.size == 0 || e->format == CONTENT_ZIP)) {
-        code = put_content(e, &full, err);
+        code = put_content(e, path, &full, err);
     }
     arena_free(&arena);
     return code;

@@ -11,6 +11,7 @@
 #include <archive.h>
 #include <archive_entry.h>
 #include <errno.h>
+#include <langinfo.h>
 #include <locale.h>
 #include <stdlib.h>
 #include <string.h>
@@ -18,6 +19,7 @@
 
 #define BLOCK_SIZE (64 * 1024)
 #define TAR_RECORD_SIZE (10 * 1024)
+#define ZIP_PATH_MAX (65535 / 4) /* of the 16 bits for its length; a byte that is not UTF-8 becomes four */
 
 struct archive_writer {
     struct archive *archive;
@@ -27,16 +29,33 @@ struct archive_writer {
     source_warning *warning;
     void *context;
     struct owners *owners;
-    locale_t locale;
+    struct arena arena;   /* of the entry */
+    const char *path;     /* of the entry, for messages; NULL: none */
     struct error failure; /* of writing, which libarchive cannot carry */
     bool failed, finished;
     uint64_t left; /* contents of the entry still to come */
 };
 
-/* The locale decides how libarchive takes names: here as UTF-8, and as mere bytes those that are not. */
-static locale_t enter(const struct archive_writer *writer)
+/* Libarchive asks the locale which charset names are in. They are UTF-8, or mere bytes where they are not;
+ * but a chroot or a rescue system may have no locale that says so. So while libarchive writes, what it asks
+ * is answered here, in the place of the C library: the program itself never leaves the locale "C". */
+static _Thread_local bool names_are_utf8;
+
+char *nl_langinfo(nl_item item)
 {
-    return uselocale(writer->locale);
+    static char utf8[] = "UTF-8";
+    return item == CODESET && names_are_utf8 ? utf8
+                                             : nl_langinfo_l(item, newlocale(LC_ALL_MASK, "C", (locale_t)0));
+}
+
+static void enter(void)
+{
+    names_are_utf8 = true;
+}
+
+static void leave(void)
+{
+    names_are_utf8 = false;
 }
 
 static la_ssize_t on_write(struct archive *archive, void *context, const void *data, size_t size)
@@ -49,6 +68,14 @@ static la_ssize_t on_write(struct archive *archive, void *context, const void *d
     return -1;
 }
 
+static int prefix_path(const struct archive_writer *writer, struct error *err)
+{
+    char *visible = text_visible(writer->path ? writer->path : "");
+    int code = *visible ? error_prefix(err, "%s", visible) : err ? err->code : ERROR_FAILED;
+    free(visible);
+    return code;
+}
+
 static int fail(const struct archive_writer *writer, struct error *err)
 {
     if (writer->failed) {
@@ -57,7 +84,10 @@ static int fail(const struct archive_writer *writer, struct error *err)
         return writer->failure.code;
     }
     const char *reason = archive_error_string(writer->archive);
-    return error_set(err, ERROR_FAILED, "cannot write the archive: %s", reason ? reason : "unknown reason");
+    char *visible = text_visible(reason ? reason : "unknown reason");
+    error_set(err, ERROR_FAILED, "cannot write the archive: %s", visible);
+    free(visible);
+    return prefix_path(writer, err);
 }
 
 static int set_up(struct archive_writer *writer)
@@ -86,18 +116,17 @@ int archive_writer_new(int fd, enum archive_writer_format format, source_warning
     writer->warning = warning;
     writer->context = context;
     writer->owners = owners_new();
-    writer->locale = newlocale(LC_ALL_MASK, "C.UTF-8", (locale_t)0);
     writer->archive = archive_write_new();
     writer->entry = archive_entry_new();
     int code = 0;
-    if (!writer->archive || !writer->entry || !writer->locale) {
+    if (!writer->archive || !writer->entry) {
         code = error_set(err, ERROR_FAILED, "cannot set up libarchive");
         goto out;
     }
-    locale_t old = enter(writer);
+    enter();
     if (set_up(writer) != ARCHIVE_OK)
         code = fail(writer, err);
-    uselocale(old);
+    leave();
 out:
     if (code == 0)
         *out = writer;
@@ -116,9 +145,8 @@ void archive_writer_free(struct archive_writer *writer)
         archive_write_free(writer->archive);
     if (writer->entry)
         archive_entry_free(writer->entry);
-    if (writer->locale)
-        freelocale(writer->locale);
     owners_free(writer->owners);
+    arena_free(&writer->arena);
     free(writer);
 }
 
@@ -132,8 +160,13 @@ static mode_t type_of_node(const struct node *node)
 
 static void warn(struct archive_writer *writer, const char *what)
 {
+    char *path = text_visible(writer->path), *visible = text_visible(what);
+    char *text = memory_format("%s: %s", path, visible);
     if (writer->warning)
-        writer->warning(writer->context, what);
+        writer->warning(writer->context, text);
+    free(text);
+    free(visible);
+    free(path);
 }
 
 static void set_xattrs(struct archive_writer *writer, const struct node *node, struct arena *arena)
@@ -218,14 +251,21 @@ static void fill_entry(struct archive_writer *writer, const struct node *node, s
         set_holes(writer, node);
 }
 
-/* Checks what cannot be written before anything is. */
-static int check_entry(const struct archive_writer *writer, const struct node *node, struct error *err)
+static int fail_short(const struct archive_writer *writer, struct error *err)
 {
-    if (writer->left)
-        return error_set(err, ERROR_FAILED, "%llu bytes of the entry before are missing",
-                         (unsigned long long)writer->left);
-    if (type_of_node(node) == 0 || (writer->format == ARCHIVE_WRITER_ZIP && node->type > NODE_SYMLINK))
+    error_set(err, ERROR_FAILED, "%llu bytes of its contents are missing", (unsigned long long)writer->left);
+    return prefix_path(writer, err);
+}
+
+/* Checks what cannot be written before anything is. */
+static int check_entry(const struct archive_writer *writer, struct bytes path, const struct node *node,
+                       struct error *err)
+{
+    bool zip = writer->format == ARCHIVE_WRITER_ZIP;
+    if (type_of_node(node) == 0 || (zip && node->type > NODE_SYMLINK))
         return error_set(err, ERROR_UNSUPPORTED, "the archive format has no such type of entry");
+    if (zip && path.size > ZIP_PATH_MAX)
+        return error_set(err, ERROR_UNSUPPORTED, "its path is longer than the archive format can hold");
     if (node->size > INT64_MAX)
         return error_set(err, ERROR_INTEGRITY, "the file is larger than files can be");
     return 0;
@@ -247,26 +287,15 @@ static const char *name_of(struct archive_writer *writer, struct bytes path, str
     return name;
 }
 
-int archive_writer_entry(struct archive_writer *writer, struct bytes path, const struct node *node,
-                         struct error *err)
+static int write_header(struct archive_writer *writer, struct bytes path, struct bytes link,
+                        const struct node *node, struct arena *arena, struct error *err)
 {
-    struct arena arena = {0};
-    struct bytes clean, link = {0};
-    bool linked = node->hard_link.size && writer->format == ARCHIVE_WRITER_PAX;
-    int code = check_entry(writer, node, err);
-    if (code != 0)
-        return code;
-    if (!archive_path_clean(path, &arena, &clean) || memchr(path.data, '\0', path.size) ||
-        (linked && !archive_path_clean(node->hard_link, &arena, &link))) {
-        arena_free(&arena);
-        return error_set(err, ERROR_USAGE, "its path has \"..\" or is too long");
-    }
-    locale_t old = enter(writer);
+    int code = 0;
+    enter();
     archive_entry_clear(writer->entry);
-    archive_entry_copy_pathname(writer->entry, name_of(writer, clean, &arena));
-    writer->left = node->type == NODE_FILE && !linked ? node->size : 0;
-    fill_entry(writer, node, &arena);
-    if (linked)
+    archive_entry_copy_pathname(writer->entry, name_of(writer, path, arena));
+    fill_entry(writer, node, arena);
+    if (link.size)
         archive_entry_copy_hardlink(writer->entry, (const char *)link.data);
     int result = archive_write_header(writer->archive, writer->entry);
     if (result == ARCHIVE_WARN && !writer->failed) {
@@ -277,18 +306,39 @@ int archive_writer_entry(struct archive_writer *writer, struct bytes path, const
     } else if (result != ARCHIVE_OK) {
         code = fail(writer, err);
     }
-    uselocale(old);
-    arena_free(&arena);
+    leave();
     return code;
+}
+
+int archive_writer_entry(struct archive_writer *writer, struct bytes path, const struct node *node,
+                         struct error *err)
+{
+    struct bytes clean, link = {0};
+    bool linked = node->hard_link.size && writer->format == ARCHIVE_WRITER_PAX;
+    if (writer->left)
+        return fail_short(writer, err);
+    int code = check_entry(writer, path, node, err);
+    arena_free(&writer->arena);
+    writer->path = path.size ? (const char *)arena_copy(&writer->arena, path).data : ".";
+    if (code == 0 &&
+        (!archive_path_clean(path, &writer->arena, &clean) || memchr(path.data, '\0', path.size) ||
+         (linked && !archive_path_clean(node->hard_link, &writer->arena, &link))))
+        code = error_set(err, ERROR_USAGE, "its path has \"..\" or is too long");
+    if (code != 0)
+        return prefix_path(writer, err);
+    writer->left = node->type == NODE_FILE && !linked ? node->size : 0;
+    return write_header(writer, clean, link, node, &writer->arena, err);
 }
 
 int archive_writer_data(struct archive_writer *writer, const void *data, size_t size, struct error *err)
 {
     const uint8_t *from = data;
     int code = 0;
-    if (size > writer->left)
-        return error_set(err, ERROR_FAILED, "the file has more contents than its size says");
-    locale_t old = enter(writer);
+    if (size > writer->left) {
+        error_set(err, ERROR_FAILED, "the file has more contents than its size says");
+        return prefix_path(writer, err);
+    }
+    enter();
     while (code == 0 && size) {
         la_ssize_t n = archive_write_data(writer->archive, from, size);
         if (n <= 0) {
@@ -299,7 +349,7 @@ int archive_writer_data(struct archive_writer *writer, const void *data, size_t 
             writer->left -= (uint64_t)n;
         }
     }
-    uselocale(old);
+    leave();
     return code;
 }
 
@@ -318,11 +368,11 @@ int archive_writer_hole(struct archive_writer *writer, uint64_t length, struct e
 int archive_writer_finish(struct archive_writer *writer, struct error *err)
 {
     if (writer->left)
-        return error_set(err, ERROR_FAILED, "%llu bytes of the last entry are missing",
-                         (unsigned long long)writer->left);
-    locale_t old = enter(writer);
+        return fail_short(writer, err);
+    writer->path = NULL;
+    enter();
     int code = archive_write_close(writer->archive) == ARCHIVE_OK ? 0 : fail(writer, err);
     writer->finished = code == 0;
-    uselocale(old);
+    leave();
     return code;
 }
