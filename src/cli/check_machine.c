@@ -4,6 +4,7 @@
 #include "base/log.h"
 #include "base/memory.h"
 #include "cli/check_findings.h"
+#include "source/directory.h"
 
 #include <errno.h>
 #include <stdarg.h>
@@ -90,9 +91,9 @@ static void check_source_path(const struct config *config, const struct config_j
                 "job \"%s\": source %s: %s", job->name, path, strerror(errno));
         return;
     }
-    if (!S_ISDIR(st.st_mode) && !S_ISREG(st.st_mode))
-        finding(f, job->line, "the output of a program can be backed up: type = \"command\"",
-                "job \"%s\": source %s is neither a folder nor a file", job->name, path);
+    struct error why;
+    if (source_check_kind(path, &why) != 0)
+        finding(f, job->line, why.hint, "job \"%s\": %s", job->name, why.message);
     else if (access(path, S_ISDIR(st.st_mode) ? R_OK | X_OK : R_OK) != 0)
         finding(f, job->line, "run holdfast as a user who may read it: root, for most",
                 "job \"%s\": source %s cannot be read: %s", job->name, path, strerror(errno));

@@ -22,6 +22,7 @@ static json_t *result_json(const char *job, const struct backup_result *r, const
         return o;
     }
     run_json_taken(o, &r->snapshot, &r->statistics);
+    output_json_number(o, "mounts_left_out", r->mounts_left_out);
     output_json_number(o, "targets_behind", r->targets_behind);
     json_object_set_new(o, "seconds", json_real(r->seconds));
     output_json_number(o, "warning_count", r->statistics.warnings);

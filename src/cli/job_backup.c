@@ -123,8 +123,10 @@ void job_print_result(const char *job, const struct backup_result *r)
     char id[OUTPUT_SHORT_ID_SIZE], bytes[32], fresh[32], stored[32], seconds[32];
     const struct statistics *s = &r->statistics;
     output_short_id(&r->snapshot, id);
-    printf("%s: snapshot %s: %llu files, %s; %llu read, %s new, %s stored; %s\n", job, id,
+    printf("%s: snapshot %s: %llu files, %s; %llu read, %s new, %s stored; ", job, id,
            (unsigned long long)s->files, text_format_size(s->bytes, bytes), (unsigned long long)s->files_new,
-           text_format_size(s->bytes_new, fresh), text_format_size(s->bytes_stored, stored),
-           text_format_duration(r->seconds, seconds));
+           text_format_size(s->bytes_new, fresh), text_format_size(s->bytes_stored, stored));
+    if (r->mounts_left_out)
+        printf("%zu mount%s left out; ", r->mounts_left_out, r->mounts_left_out == 1 ? "" : "s");
+    puts(text_format_duration(r->seconds, seconds));
 }

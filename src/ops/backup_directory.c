@@ -15,6 +15,7 @@ struct directory *directory_new(struct backup *b, struct directory *parent, size
     d->index_in_parent = index;
     d->path = memory_copy_string(path);
     d->fd = fd;
+    d->beneath = -1;
     pthread_mutex_init(&d->lock, NULL);
     atomic_init(&d->pending, 1);
     return d;

@@ -62,8 +62,9 @@ struct directory {
     struct backup *backup;
     struct directory *parent;
     size_t index_in_parent;
-    char *path; /* absolute; "" for the root tree */
-    int fd;     /* -1 for the root tree */
+    char *path;  /* absolute; "" for the root tree */
+    int fd;      /* -1 for the root tree */
+    int beneath; /* the same, without what is mounted on its entries; -1 where it was not needed */
     pthread_mutex_t lock;
     struct arena *arenas; /* what nodes point to; one for each task that is done */
     size_t arena_count, arena_capacity;

@@ -5,8 +5,10 @@
 #include "crypto/digest.h"
 #include "ops/backup_internal.h"
 #include "repo/lease.h"
+#include "source/mounts.h"
 
 #include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -15,7 +17,7 @@
 struct level {
     struct directory *directory;
     size_t next;
-    uint64_t device;
+    struct source_stat stat; /* of the directory */
     struct source_stat *stats;
 };
 
@@ -29,6 +31,9 @@ struct walk {
     struct backup *backup;
     struct source *sources; /* sorted by path: an outer one comes before what lies in it */
     size_t source_count;
+    const char *source; /* which is walked */
+    char *real;         /* where it is, without symbolic links on the way */
+    struct mounts *mounts;
     struct metadata_reader *metadata;
     struct blob_hasher *hasher;
     struct buffer scratch;
@@ -224,6 +229,14 @@ static int store_large(struct walk *w, struct directory *d, size_t index, const 
     return code;
 }
 
+/* What has a mount on it, which is not looked at. */
+static int read_mount_point(struct walk *w, struct directory *d, const char *name,
+                            const struct source_stat *st, struct node *node, struct error *err)
+{
+    return d->beneath >= 0 ? metadata_read(w->metadata, d->beneath, name, -1, st, &d->arena, node, err)
+                           : metadata_read(w->metadata, d->fd, "", d->fd, st, &d->arena, node, err);
+}
+
 static int store_changed(struct walk *w, struct directory *d, size_t index, const struct source_stat *st,
                          const char *path, const char *link, struct error *err)
 {
@@ -242,7 +255,8 @@ static int store_changed(struct walk *w, struct directory *d, size_t index, cons
         add_to_batch(w, d, index, st);
         return 0;
     }
-    int code = metadata_read(w->metadata, d->fd, name, -1, st, &d->arena, node, err);
+    int code = st->beneath ? read_mount_point(w, d, name, st, node, err)
+                           : metadata_read(w->metadata, d->fd, name, -1, st, &d->arena, node, err);
     if (code != 0) {
         if (!link)
             lose_first(w->backup, st);
@@ -270,8 +284,66 @@ static void link_hash(const char *link, struct id *out)
         sha256(bytes_of_string(link), out);
 }
 
+/* Where the name alone decides. Of what the listing does not tell the type, both cases must agree. */
+static bool is_excluded(const struct backup *b, const char *path, enum node_type type)
+{
+    struct bytes text = bytes_of_string(path);
+    return exclude_match(b->exclude, text, type == NODE_DIRECTORY) &&
+           (type != NODE_UNKNOWN || exclude_match(b->exclude, text, true));
+}
+
+/* What is mounted at a folder, if that is left out. */
+static enum mount_kind find_mount(const struct walk *w, const char *path, enum node_type type)
+{
+    if (!w->mounts || (type != NODE_DIRECTORY && type != NODE_UNKNOWN))
+        return MOUNT_NONE;
+    const char *rest = path + strlen(w->source);
+    char *real = join(w->real, rest + strspn(rest, "/"));
+    enum mount_kind kind = mounts_find(w->mounts, real);
+    free(real);
+    return kind;
+}
+
+/* What lies beneath a mount, which is not touched: it may not answer. Who may not see that takes it for a
+ * folder like the one that holds it. */
+static int examine_beneath(struct directory *d, const char *name, const struct source_stat *holder,
+                           struct source_stat *st, struct error *err)
+{
+    if (d->beneath < 0)
+        d->beneath = source_beneath(d->fd);
+    *st = *holder;
+    int code = d->beneath < 0 ? 0 : source_stat(d->beneath, name, st, err);
+    st->beneath = true;
+    return code;
+}
+
+/* What an entry is; false: it is left out. */
+static bool examine(struct walk *w, struct directory *d, const struct source_stat *holder, struct bytes name,
+                    const char *path, struct source_stat *st)
+{
+    struct backup *b = w->backup;
+    struct error why;
+    enum node_type listed = source_listed_type(name);
+    if (is_excluded(b, path, listed))
+        return false;
+    enum mount_kind mount = find_mount(w, path, listed);
+    int code = mount == MOUNT_OTHER ? examine_beneath(d, (const char *)name.data, holder, st, &why)
+                                    : source_stat(d->fd, (const char *)name.data, st, &why);
+    st->mount_root |= mount != MOUNT_NONE;
+    if (code != 0)
+        backup_warn(b, "%s: %s", path, code == ERROR_NOT_FOUND ? "vanished before it was read" : why.message);
+    else if (st->type == NODE_SOCKET)
+        log_verbose("%s: a socket, left out", path);
+    else if (st->type == NODE_UNKNOWN)
+        backup_warn(b, "%s: an entry of unknown type, left out", path);
+    else
+        return st->type == listed || !is_excluded(b, path, st->type);
+    return false;
+}
+
 /* Lists a directory, leaves out what is excluded, and notes what each entry is. */
-static int list_entries(struct walk *w, struct directory *d, struct source_stat **stats, struct error *err)
+static int list_entries(struct walk *w, struct directory *d, const struct source_stat *holder,
+                        struct source_stat **stats, struct error *err)
 {
     struct bytes *names;
     size_t count;
@@ -284,18 +356,9 @@ static int list_entries(struct walk *w, struct directory *d, struct source_stat 
     *stats = memory_alloc_array(count, sizeof **stats);
     int64_t now = (int64_t)time(NULL);
     for (size_t i = 0; i < count; i++) {
-        struct source_stat st;
-        struct error why;
+        struct source_stat st = {0};
         char *path = join(d->path, (const char *)names[i].data);
-        code = source_stat(d->fd, (const char *)names[i].data, &st, &why);
-        if (code != 0) {
-            backup_warn(b, "%s: %s", path,
-                        code == ERROR_NOT_FOUND ? "vanished before it was read" : why.message);
-        } else if (st.type == NODE_SOCKET) {
-            log_verbose("%s: a socket, left out", path);
-        } else if (st.type == NODE_UNKNOWN) {
-            backup_warn(b, "%s: an entry of unknown type, left out", path);
-        } else if (!exclude_match(b->exclude, bytes_of_string(path), st.type == NODE_DIRECTORY)) {
+        if (examine(w, d, holder, names[i], path, &st)) {
             if (st.type != NODE_DIRECTORY) /* one may not be entered, see enter() */
                 note_walked(w, path);
             const char *link = first_link(b, &st, path);
@@ -403,10 +466,10 @@ static void sort_entries(struct walk *w, struct directory *d, const struct sourc
     flush_batch(w);
 }
 
-static void push(struct walk *w, struct directory *d, struct source_stat *stats, uint64_t device)
+static void push(struct walk *w, struct directory *d, struct source_stat *stats, const struct source_stat *st)
 {
     memory_reserve_one(w->levels, w->depth, w->capacity);
-    w->levels[w->depth++] = (struct level){d, 0, device, stats};
+    w->levels[w->depth++] = (struct level){d, 0, *st, stats};
 }
 
 /* Starts on a directory that is open. Takes fd. */
@@ -421,14 +484,17 @@ static void enter(struct walk *w, struct directory *parent, size_t index, const 
     directory_hold(parent);
     atomic_fetch_add(&b->directories, 1);
     d->has_row = cache_read(b, path, &d->row);
-    if (list_entries(w, d, &stats, &why) != 0)
+    if (list_entries(w, d, st, &stats, &why) != 0)
         backup_warn(b, "%s: %s", path, why.message);
     else
         sort_entries(w, d, stats);
+    if (d->beneath >= 0)
+        close(d->beneath);
+    d->beneath = -1;
     if (stats && d->count == 0 && d->row.count && find_source(w, path))
         backup_warn(b, "source %s: it is empty, and held %zu entries the last time: is it not mounted?", path,
                     d->row.count);
-    push(w, d, stats, st->device);
+    push(w, d, stats, st);
 }
 
 static bool is_own_folder(const struct backup *b, const struct source_stat *st)
@@ -438,6 +504,18 @@ static bool is_own_folder(const struct backup *b, const struct source_stat *st)
             return true;
     }
     return false;
+}
+
+/* What is mounted at an entry and left out. */
+static const char *leave_mount(const struct walk *w, const struct level *level, const char *name,
+                               const struct source_stat *st)
+{
+    if (!st->mount_root && st->device == level->stat.device)
+        return NULL;
+    /* A subvolume that nobody mounted has a device number of its own. */
+    if (st->mount_root && w->backup->parameters->one_file_system)
+        return "something is mounted there";
+    return source_not_entered(level->directory->fd, name);
 }
 
 static void enter_child(struct walk *w, struct level *level, size_t i)
@@ -450,15 +528,14 @@ static void enter_child(struct walk *w, struct level *level, size_t i)
     struct error why;
     int fd = -1;
     int code = 0;
-    if (b->parameters->one_file_system && st.device != level->device) {
-        log_verbose("%s: another file system, its contents are left out", path);
+    const char *mount = leave_mount(w, level, name, &st);
+    if (mount) {
+        log_verbose("%s: %s, its contents are left out", path, mount);
+        b->result->mounts_left_out++;
     } else if (is_own_folder(b, &st)) {
         log_verbose("%s: a folder of this program, its contents are left out", path);
     } else if ((code = source_open_directory(d->fd, name, &fd, &why)) != 0) {
         backup_warn(b, "%s: %s", path, code == ERROR_NOT_FOUND ? "vanished before it was read" : why.message);
-    } else if (st.device != level->device && source_is_of_kernel(fd)) {
-        log_verbose("%s: shows the state of the kernel, its contents are left out", path);
-        close(fd);
     } else if (b->parameters->exclude_caches && source_is_cachedir(fd)) {
         log_verbose("%s: a cache directory, its contents are left out", path);
         close(fd);
@@ -518,6 +595,15 @@ static void warn_of_link(struct backup *b, const char *path)
     free(target);
 }
 
+/* Where a descriptor leads to, without symbolic links; path where that cannot be told. */
+static char *real_path(int fd, const char *path)
+{
+    char self[32];
+    snprintf(self, sizeof self, "/proc/self/fd/%d", fd);
+    char *real = realpath(self, NULL);
+    return real ? real : memory_copy_string(path);
+}
+
 /* One path of the configuration: an entry of the root tree under its whole path. */
 static void walk_source(struct walk *w, struct directory *root, size_t index, const char *path)
 {
@@ -550,9 +636,27 @@ static void walk_source(struct walk *w, struct directory *root, size_t index, co
     if (st.type == NODE_SYMLINK)
         warn_of_link(b, path);
     if (st.type == NODE_DIRECTORY) {
+        w->source = path;
+        w->real = real_path(fd, path);
+        w->mounts = b->parameters->one_file_system ? mounts_read() : NULL;
         enter(w, root, index, path, fd, &st);
         walk_down(w);
+        mounts_free(w->mounts);
+        free(w->real);
     }
+}
+
+/* Before anything is read. */
+static bool check_sources(struct backup *b)
+{
+    const struct backup_parameters *p = b->parameters;
+    struct error why;
+    int code = 0;
+    for (size_t i = 0; i < p->path_count && code == 0; i++)
+        code = source_check_kind(p->paths[i], &why);
+    if (code != 0)
+        backup_fail(b, &why);
+    return code == 0;
 }
 
 static void sort_sources(struct walk *w, const struct backup_parameters *p)
@@ -570,6 +674,8 @@ static void sort_sources(struct walk *w, const struct backup_parameters *p)
 void walk_files(struct backup *b)
 {
     struct walk w = {.backup = b, .batch_bytes_max = repository_config(b->repository)->frame_group};
+    if (!check_sources(b))
+        return;
     sort_sources(&w, b->parameters);
     w.metadata = metadata_reader_new(warn_metadata, &w);
     struct directory *root = directory_new(b, NULL, 0, "", AT_FDCWD);

@@ -323,6 +323,16 @@ static void make_writable(int fd)
         fchmod(fd, st.mode | 0300);
 }
 
+/* True for a folder on which something was mounted, if that is another source and comes here, too: its
+ * contents get the mode that they had. */
+static bool is_filled_by_another(const struct walk *w, const char *path, const struct node *node)
+{
+    bool other = false;
+    for (size_t i = 0; w->depth && node->subtree.count == 0 && i < w->selection->count && !other; i++)
+        other = strcmp(w->selection->list[i].path, path) == 0;
+    return other;
+}
+
 static int enter(struct walk *w, struct target_directory *parent, const char *path, const struct node *node,
                  struct error *err)
 {
@@ -342,7 +352,7 @@ static int enter(struct walk *w, struct target_directory *parent, const char *pa
     }
     struct target_directory *d =
         target_directory_new(fd, root ? memory_copy_string("") : join(parent->place, node->name));
-    if (!r->parameters->dry_run)
+    if (!r->parameters->dry_run && !is_filled_by_another(w, path, node))
         remember(w, &w->directories, &w->directory_count, &w->directory_capacity, d->place, node);
     r->result->directories++;
     code = tree_fetch(&node->subtree, false, blobs_fetch_tree, r->repository, &tree, err);

@@ -2,6 +2,7 @@
 
 #include "base/file.h"
 #include "base/memory.h"
+#include "base/text.h"
 #include "source/open.h"
 
 #include <dirent.h>
@@ -11,6 +12,7 @@
 #include <linux/magic.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mount.h>
 #include <sys/stat.h>
 #include <sys/vfs.h>
 #include <unistd.h>
@@ -80,10 +82,16 @@ static void take_names(const uint8_t *dents, size_t size, struct arena *arena, s
             continue;
         size_t length = strlen(entry->d_name);
         memcpy(to, entry->d_name, length);
+        to[length + 1] = (char)entry->d_type;
         memory_reserve_one(names->list, names->count, names->capacity);
         names->list[names->count++] = bytes_of(to, length);
-        to += length + 1;
+        to += length + 2;
     }
+}
+
+enum node_type source_listed_type(struct bytes name)
+{
+    return source_type_of_mode((unsigned)DTTOIF(name.data[name.size + 1]));
 }
 
 static int compare_names(const void *a, const void *b)
@@ -161,19 +169,67 @@ int source_stat(int directory, const char *name, struct source_stat *out, struct
     return 0;
 }
 
-bool source_is_of_kernel(int directory)
+/* What kind of file system a descriptor leads to; 0: it cannot be told. */
+static uint32_t kind_of(int fd)
+{
+    struct statfs fs;
+    return fd >= 0 && fstatfs(fd, &fs) == 0 ? (uint32_t)fs.f_type : 0;
+}
+
+static bool is_of_kernel(uint32_t kind)
 {
     static const uint32_t kinds[] = {PROC_SUPER_MAGIC, SYSFS_MAGIC,   CGROUP_SUPER_MAGIC, CGROUP2_SUPER_MAGIC,
                                      DEBUGFS_MAGIC,    TRACEFS_MAGIC, SECURITYFS_MAGIC,   SELINUX_MAGIC,
                                      PSTOREFS_MAGIC,   BPF_FS_MAGIC,  DEVPTS_SUPER_MAGIC, BINFMTFS_MAGIC};
-    struct statfs fs;
-    if (fstatfs(directory, &fs) != 0)
-        return false;
     for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++) {
-        if ((uint32_t)fs.f_type == kinds[i])
+        if (kind == kinds[i])
             return true;
     }
     return false;
+}
+
+bool source_is_of_kernel(int fd)
+{
+    return is_of_kernel(kind_of(fd));
+}
+
+const char *source_not_entered(int parent, const char *name)
+{
+    int fd = openat(parent, name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
+    uint32_t kind = kind_of(fd);
+    if (fd >= 0)
+        close(fd);
+    return kind == AUTOFS_SUPER_MAGIC ? "looking into it would mount something"
+           : is_of_kernel(kind)       ? "it shows the state of the kernel"
+                                      : NULL;
+}
+
+int source_check_kind(const char *path, struct error *err)
+{
+    static const char *const kinds[] = {[NODE_FIFO] = "a FIFO",
+                                        [NODE_CHARACTER_DEVICE] = "a character device",
+                                        [NODE_BLOCK_DEVICE] = "a block device",
+                                        [NODE_SOCKET] = "a socket"};
+    struct stat st;
+    enum node_type type = stat(path, &st) == 0 ? source_type_of_mode(st.st_mode) : NODE_UNKNOWN;
+    if (type < NODE_FIFO)
+        return 0;
+    char *shown = text_visible(path);
+    error_set(err, ERROR_FAILED, "source %s is neither a folder nor a file, but %s", shown, kinds[type]);
+    if (type == NODE_SOCKET)
+        error_hint(err, "what listens there makes it anew: take it out of paths");
+    else
+        error_hint(err,
+                   "to keep what can be read from it, make it a job of its own, with type = \"command\"; "
+                   "command = [ \"cat\", \"%s\" ]",
+                   shown);
+    free(shown);
+    return ERROR_FAILED;
+}
+
+int source_beneath(int directory)
+{
+    return open_tree(directory, "", AT_EMPTY_PATH | OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC);
 }
 
 bool source_is_cachedir(int directory)

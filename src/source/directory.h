@@ -29,6 +29,7 @@ struct source_stat {
     uint64_t device;                     /* of the file system that holds it: major << 32 | minor */
     uint32_t device_major, device_minor; /* that a device node stands for */
     uint32_t attribute_flags;            /* the few FS_*_FL that statx tells */
+    bool beneath;                        /* what a mount covers: see source_beneath() */
     bool mount_root;                     /* something is mounted here; false where the kernel does not say */
 };
 
@@ -44,13 +45,30 @@ int source_open_directory(int parent, const char *name, int *fd, struct error *e
  * contents are lost. A name that the file system gives twice is listed once. */
 int source_list_directory(int fd, struct buffer *scratch, struct arena *arena, struct bytes **names,
                           size_t *count, struct error *err);
+/* What the listing says that an entry is; UNKNOWN where the file system does not say so there. For names that
+ * source_list_directory has given. Nothing is looked at: something else may be mounted there or take its
+ * place. */
+enum node_type source_listed_type(struct bytes name);
 
 /* One statx. name "" is the descriptor itself. NOT_FOUND where the entry is gone. */
 int source_stat(int directory, const char *name, struct source_stat *out, struct error *err);
 
-/* True if a directory lies on a file system that holds no data but shows the state of the kernel: proc,
+/* True if a descriptor leads to a file system that holds no data but shows the state of the kernel: proc,
  * sysfs, control groups and the like. */
-bool source_is_of_kernel(int directory);
+bool source_is_of_kernel(int fd);
+
+/* Why the root of a file system is left alone, where a walk comes upon it: it is of the kernel, or looking
+ * into it would mount something. NULL: there is no reason. */
+const char *source_not_entered(int parent, const char *name);
+
+/* Whether a path that was named as a source leads, by way of symbolic links or not, to what has no contents
+ * that can be kept: FAILED, with what to do instead, for a FIFO, a socket or a device. What cannot be
+ * examined passes. */
+int source_check_kind(const char *path, struct error *err);
+
+/* A descriptor through which the entries of a directory are seen without what is mounted on them. For root
+ * only: else -1. The caller closes it. */
+int source_beneath(int directory);
 
 /* True if a directory holds a file CACHEDIR.TAG with the signature of the Cache Directory Tagging
  * Specification (https://bford.info/cachedir/). */

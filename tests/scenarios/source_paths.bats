@@ -97,3 +97,39 @@ count_roots() {
     diff -r "$WORK/source/a" "$WORK/out$WORK/source/mounted"
     diff -r "$WORK/source/a" "$WORK/out$WORK/source/a"
 }
+
+@test "a source that is no folder and no file is refused, before anything is read" {
+    make_small_tree
+    mkfifo "$WORK/fifo"
+    ln -s fifo "$WORK/to-fifo"
+    mknod "$WORK/device" b 7 250
+    python3 -c 'import socket, sys; socket.socket(socket.AF_UNIX).bind(sys.argv[1])' "$WORK/socket"
+    make_repo
+    for kind in "fifo:a FIFO" "to-fifo:a FIFO" "device:a block device" "socket:a socket"; do
+        write_config 1 "$(paths "$WORK/source" "$WORK/${kind%:*}")"
+        run holdfast backup
+        [ "$status" -eq 1 ]
+        [[ $output == *"source $WORK/${kind%:*} is neither a folder nor a file, but ${kind#*:}"*hint:* ]]
+        run holdfast check-config
+        [ "$status" -eq 3 ]
+        [[ $output == *"job \"files\": source $WORK/${kind%:*} is neither a folder nor a file, but ${kind#*:}"* ]]
+    done
+    [ "$(holdfast --json snapshots | jq '.snapshots | length')" -eq 0 ]
+    # Below a folder they are entries like others.
+    mkfifo "$WORK/source/fifo"
+    write_config
+    holdfast -q backup
+    restore_and_compare latest
+}
+
+@test "a source that is missing among others is warned of each time, and the others are kept" {
+    make_small_tree
+    make_repo 1 "$(paths "$WORK/source" "$WORK/nowhere" "$WORK/source/random/below")"
+    for _ in 1 2; do
+        run holdfast backup
+        [ "$status" -eq 3 ]
+        [[ $output == *"warning: source $WORK/nowhere: "*"No such file"* ]]
+        [[ $output == *"warning: source $WORK/source/random/below: "*"Not a directory"* ]]
+    done
+    restore_and_compare latest
+}
