@@ -9,16 +9,43 @@
 #include "cli/status.h"
 #include "ops/verify_note.h"
 
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
-#define PROBLEMS_MAX 1000
+#define LIST_MAX 1000 /* of a list in the document */
+#define PROBLEMS_SHOWN 50
+#define LOST_SHOWN 5
 
 struct notes {
     json_t *problems, *lost;
+    size_t problem_count, lost_count;
 };
+
+/* The first ones are warnings; the others are only shown to who wants to see all. */
+__attribute__((format(printf, 3, 4))) static void warn_of(size_t count, size_t shown, const char *format, ...)
+{
+    char *text = NULL;
+    va_list arguments;
+    va_start(arguments, format);
+    int n = vasprintf(&text, format, arguments);
+    va_end(arguments);
+    if (n < 0)
+        return;
+    if (count <= shown)
+        log_warning("%s", text);
+    else
+        log_verbose("%s", text);
+    free(text);
+}
+
+static void warn_of_rest(size_t count, size_t shown, const char *what)
+{
+    if (count > shown && log_get_level() < LOG_LEVEL_VERBOSE)
+        log_warning("and %zu more %s: -v lists them", count - shown, what);
+}
 
 static void note_problem(void *context, const char *target, const char *object, const char *what,
                          bool repaired)
@@ -27,9 +54,10 @@ static void note_problem(void *context, const char *target, const char *object, 
     /* What storage says begins with the target, too. */
     char *prefix = memory_format("target %s: ", target);
     size_t again = strncmp(what, prefix, strlen(prefix)) == 0 ? strlen(prefix) : 0;
-    log_warning("%s%s: %s%s", prefix, object, what + again, repaired ? "; repaired from a good copy" : "");
+    warn_of(++notes->problem_count, PROBLEMS_SHOWN, "%s%s: %s%s", prefix, object, what + again,
+            repaired ? "; repaired from a good copy" : "");
     free(prefix);
-    if (json_array_size(notes->problems) >= PROBLEMS_MAX)
+    if (json_array_size(notes->problems) >= LIST_MAX)
         return;
     json_t *item = json_object();
     json_object_set_new(item, "target", json_string(target));
@@ -45,9 +73,11 @@ static void note_lost(void *context, const struct snapshot *snapshot, const char
     char id[OUTPUT_SHORT_ID_SIZE];
     char *visible = text_visible(path);
     output_short_id(&snapshot->sha256, id);
-    log_warning("snapshot %s of %s: %s cannot be restored", id, snapshot->manifest.job,
-                strcmp(path, "/") == 0 ? "what is not named here" : visible);
+    warn_of(++notes->lost_count, LOST_SHOWN, "snapshot %s of %s: %s cannot be restored", id,
+            snapshot->manifest.job, strcmp(path, "/") == 0 ? "what is not named here" : visible);
     free(visible);
+    if (json_array_size(notes->lost) >= LIST_MAX)
+        return;
     json_t *item = json_object();
     output_json_id(item, "snapshot", &snapshot->sha256);
     output_json_bytes(item, "path", bytes_of_string(path));
@@ -70,6 +100,9 @@ static void print(const struct options *options, const struct verify_result *r, 
         output_json_number(o, "hidden", r->hidden);
         json_object_set(o, "problems", notes->problems);
         output_json_number(o, "lost_count", r->lost_files);
+        output_json_number(o, "lost_snapshots", r->lost_snapshots);
+        output_json_number(o, "incomplete_count", r->incomplete_files);
+        output_json_number(o, "incomplete_snapshots", r->incomplete_snapshots);
         json_object_set(o, "lost", notes->lost);
         json_object_set_new(o, "seconds", json_real(r->seconds));
         output_json_print(o);
@@ -90,6 +123,21 @@ static void print(const struct options *options, const struct verify_result *r, 
     }
 }
 
+/* What the problems, which were told of one by one, come to. */
+static void sum_up(const struct notes *notes, const struct verify_result *r)
+{
+    const char *files = r->lost_files == 1 ? "file" : "files";
+    warn_of_rest(notes->lost_count, LOST_SHOWN, "that cannot be restored");
+    warn_of_rest(notes->problem_count, PROBLEMS_SHOWN, "problems of single objects");
+    if (r->lost_files)
+        log_warning("%llu %s of %llu snapshot%s cannot be restored", (unsigned long long)r->lost_files, files,
+                    (unsigned long long)r->lost_snapshots, r->lost_snapshots == 1 ? "" : "s");
+    if (r->incomplete_files)
+        log_warning("%llu file%s of %llu snapshot%s can be restored from one target and not from another",
+                    (unsigned long long)r->incomplete_files, r->incomplete_files == 1 ? "" : "s",
+                    (unsigned long long)r->incomplete_snapshots, r->incomplete_snapshots == 1 ? "" : "s");
+}
+
 /* For `status`, which does without it where it cannot be kept. */
 static void take_note(const struct session *s, const struct verify_result *r, bool all)
 {
@@ -105,7 +153,7 @@ int verify_and_print(const struct options *options, struct session *s, struct ve
 {
     struct verify_result result;
     struct error err = {0};
-    struct notes notes = {json_array(), json_array()};
+    struct notes notes = {.problems = json_array(), .lost = json_array()};
     struct progress *progress = progress_new(options, what);
     p->problem = note_problem;
     p->lost = note_lost;
@@ -115,6 +163,7 @@ int verify_and_print(const struct options *options, struct session *s, struct ve
     p->cancelled = signals_stop();
     int code = verify_run(s->wire.repository, &s->snapshots, p, &result, &err);
     progress_free(progress);
+    sum_up(&notes, &result);
     int status = code == 0 ? STATUS_DONE : status_report(&err);
     if (result.targets_behind)
         log_hint("the next backup, or holdfast heal, brings them");

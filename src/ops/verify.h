@@ -27,13 +27,15 @@ struct verify_parameters {
 struct verify_result {
     uint64_t snapshots, objects, bytes; /* looked at; read */
     uint64_t blobs;                     /* whose ids were checked */
-    uint64_t problems, repaired;
+    uint64_t problems, repaired;        /* objects, each counted once */
     uint64_t hidden; /* of the problems: objects that were removed or overwritten, and are still there as
                         older versions */
     uint64_t
         targets_behind; /* active ones that lack whole snapshots: no damage, the next backup brings them */
-    uint64_t missing_files; /* entries of snapshots that need a blob which no target has */
-    uint64_t lost_files;    /* reported as lost, in all snapshots together */
+    /* Entries of snapshots, in all snapshots together, and of how many: reported as lost; whole on some
+     * target and not on all. */
+    uint64_t lost_files, lost_snapshots;
+    uint64_t incomplete_files, incomplete_snapshots;
     double seconds;
 };
 

@@ -132,6 +132,7 @@ static int run_job(size_t index, void *context, struct error *err)
         log_warning("%s cannot be copied: %s", name, err->message);
         pthread_mutex_lock(&c->lock);
         record_damage(r, code);
+        r->uncopied += !error_is_outage(code);
         pthread_mutex_unlock(&c->lock);
         buffer_free(&bytes);
         return 0;

@@ -183,22 +183,24 @@ void index_free(struct repository *r)
     slots_forget(r);
 }
 
-struct holding {
-    const struct repository *r;
-    uint32_t *held;
-};
-
-static void note_held(void *context, const struct segment_state *segment, uint64_t pack)
+static void note_listed(void *context, const struct segment_state *segment, uint64_t pack)
 {
-    const struct holding *h = context;
-    h->held[pack] |= segment->mask & h->r->packs[pack].present;
+    uint32_t *listed = context;
+    listed[pack] |= segment->mask;
+}
+
+int index_listed(struct repository *r, uint32_t *listed, struct error *err)
+{
+    memset(listed, 0, r->pack_capacity * sizeof *listed);
+    return segments_each_pack(r, true, note_listed, listed, err);
 }
 
 int index_held(struct repository *r, uint32_t *held, struct error *err)
 {
-    struct holding holding = {r, held};
-    memset(held, 0, r->pack_capacity * sizeof *held);
-    return segments_each_pack(r, true, note_held, &holding, err);
+    int code = index_listed(r, held, err);
+    for (uint64_t n = 0; n < r->pack_capacity; n++)
+        held[n] &= r->packs[n].present;
+    return code;
 }
 
 /* ---- look-ups ---- */

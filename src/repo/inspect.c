@@ -75,10 +75,84 @@ uint32_t inspect_present(struct repository *r, uint64_t pack)
     return pack < r->pack_capacity ? r->packs[pack].present : 0;
 }
 
-int inspect_held(struct repository *r, uint32_t **held, struct error *err)
+int inspect_listed(struct repository *r, uint32_t **listed, struct error *err)
 {
-    *held = memory_alloc_array(r->pack_capacity + 1, sizeof **held);
-    return index_held(r, *held, err);
+    uint64_t count = catalog_pack_limit(r->catalog) + 1;
+    *listed = memory_alloc_array(count > r->pack_capacity ? count : r->pack_capacity, sizeof **listed);
+    return index_listed(r, *listed, err);
+}
+
+/* ---- what is lacking ---- */
+
+int inspect_blame(struct repository *r, const uint32_t *listed, const struct id *blob, size_t target,
+                  uint64_t *pack, bool *unlisted, struct error *err)
+{
+    struct index_copies copies = {0};
+    int code = index_copies(r, blob, &copies, err);
+    *pack = 0;
+    *unlisted = false;
+    /* One that is listed there and gone says most; then one that is there and not listed. */
+    unsigned best = 0;
+    for (size_t i = 0; i < copies.count; i++) {
+        uint64_t n = copies.list[i].pack;
+        bool present = r->packs[n].present >> target & 1;
+        unsigned rank = listed[n] >> target & 1 ? 4 : present ? 3 : listed[n] ? 2 : 1;
+        if (rank <= best)
+            continue;
+        best = rank;
+        *pack = n;
+        *unlisted = rank == 3;
+    }
+    free(copies.list);
+    return code;
+}
+
+int inspect_pack_name(struct repository *r, uint64_t number, char name[OBJECT_NAME_MAX], uint32_t *cut,
+                      struct error *err)
+{
+    struct catalog_pack pack;
+    int code = catalog_pack_by_number(r->catalog, number, &pack, err);
+    if (code != 0)
+        return code;
+    const struct object_seen *object = listing_find(r, FOLDER_PACKS, &pack.sha256);
+    object_name_pack(&pack.sha256, name);
+    *cut = object ? object->mask & ~r->packs[number].present : 0;
+    return 0;
+}
+
+struct unlisting {
+    struct repository *r;
+    uint32_t *unlisted, *lacks; /* lacks: by segment */
+};
+
+static void note_unlisted(void *context, const struct segment_state *segment, uint64_t pack)
+{
+    const struct unlisting *u = context;
+    u->lacks[segment - u->r->segments] |= u->unlisted[pack] & ~segment->mask;
+}
+
+static void note_explained(void *context, const struct segment_state *segment, uint64_t pack)
+{
+    const struct unlisting *u = context;
+    u->unlisted[pack] &= ~u->lacks[segment - u->r->segments];
+}
+
+int inspect_unlisted(struct repository *r, uint32_t *unlisted,
+                     void (*callback)(void *context, const char *name, uint32_t targets), void *context,
+                     struct error *err)
+{
+    struct unlisting u = {r, unlisted, memory_alloc_array(r->segment_count + 1, sizeof(uint32_t))};
+    int code = segments_each_pack(r, false, note_unlisted, &u, err);
+    if (code == 0)
+        code = segments_each_pack(r, false, note_explained, &u, err);
+    for (size_t i = 0; i < r->segment_count && code == 0; i++) {
+        char name[OBJECT_NAME_MAX];
+        object_name_index(&r->segments[i].sha256, name);
+        if (u.lacks[i])
+            callback(context, name, u.lacks[i]);
+    }
+    free(u.lacks);
+    return code;
 }
 
 /* What the pack says of itself must be what the index says of it. */

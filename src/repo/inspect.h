@@ -55,8 +55,21 @@ void inspect_locks(struct repository *repository, size_t target, const struct id
 
 /* Targets that hold a pack. */
 uint32_t inspect_present(struct repository *repository, uint64_t pack);
-/* Those of them on which a segment lists it as well: only there do others find it. By the number of the pack,
- * for each that blobs_locate names; allocated, the caller frees it. */
-int inspect_held(struct repository *repository, uint32_t **held, struct error *err);
+/* Those on which a segment lists it: only where both are do others find it. By the number of the pack, for
+ * each that blobs_locate names; allocated, the caller frees it. */
+int inspect_listed(struct repository *repository, uint32_t **listed, struct error *err);
+
+/* Which pack should hold a blob that `target` lacks; *pack is 0 if the index knows none. *unlisted: it is
+ * there, and no segment there lists it. listed: see above. */
+int inspect_blame(struct repository *repository, const uint32_t *listed, const struct id *blob, size_t target,
+                  uint64_t *pack, bool *unlisted, struct error *err);
+/* The name of a pack's object. *cut: the targets that list it in a size that it cannot have. */
+int inspect_pack_name(struct repository *repository, uint64_t pack, char name[OBJECT_NAME_MAX], uint32_t *cut,
+                      struct error *err);
+/* Calls back with each segment in force that is not on a target where it would list a pack: unlisted, by its
+ * number, targets where nothing lists it. Those that a segment explains are cleared from it. */
+int inspect_unlisted(struct repository *repository, uint32_t *unlisted,
+                     void (*callback)(void *context, const char *name, uint32_t targets), void *context,
+                     struct error *err);
 
 #endif

@@ -93,9 +93,10 @@ struct repository {
 
     struct object_seen *objects; /* sorted by folder and sha256 */
     size_t object_count;
-    unsigned damage;  /* objects that could not be read */
-    unsigned outages; /* of them: because no target gave them out */
-    size_t revealed;  /* objects that were hidden, by this session */
+    unsigned damage;   /* objects that could not be read */
+    unsigned outages;  /* of them: because no target gave them out */
+    unsigned uncopied; /* of the damage: objects that catching up could not copy */
+    size_t revealed;   /* objects that were hidden, by this session */
 
     pthread_mutex_t index_lock; /* the fields below */
     struct pack_state *packs;   /* by number */
@@ -257,8 +258,9 @@ struct index_copies {
 /* Every copy the index knows, present anywhere or not, takes the place of what is in copies. Takes the lock.
  */
 int index_copies(struct repository *r, const struct id *id, struct index_copies *copies, struct error *err);
-/* held: the targets, a bit each, that hold a pack and a segment that lists it, by its number, pack_capacity
- * of them. A pack is there only where both are: another host finds no more. */
+/* The targets, a bit each, that hold a segment which lists a pack, by its number, pack_capacity of them. */
+int index_listed(struct repository *r, uint32_t *listed, struct error *err);
+/* Likewise those that hold the pack as well. It is there only where both are: another host finds no more. */
 int index_held(struct repository *r, uint32_t *held, struct error *err);
 /* The pack of a blob number, 0 if none. The lock is held. */
 uint64_t index_pack_of_blob(const struct repository *r, uint64_t blob);

@@ -677,6 +677,11 @@ unsigned repository_outages(const struct repository *r)
     return r->outages;
 }
 
+unsigned repository_uncopied(const struct repository *r)
+{
+    return r->uncopied;
+}
+
 size_t repository_revealed(const struct repository *r)
 {
     return r->revealed;

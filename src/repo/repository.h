@@ -112,6 +112,8 @@ void repository_set_progress(struct repository *repository,
 unsigned repository_damage(const struct repository *repository);
 /* How many of them because no target gave them out: they may be good. */
 unsigned repository_outages(const struct repository *repository);
+/* How many are damage only because catching up could not copy them: who reads all finds them again. */
+unsigned repository_uncopied(const struct repository *repository);
 /* How many objects of all targets were hidden by removals or other versions and have been made visible. */
 size_t repository_revealed(const struct repository *repository);
 /* INTEGRITY, which is what it means that something is nowhere; FAILED while there are outages. */

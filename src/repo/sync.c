@@ -52,7 +52,7 @@ int64_t sync_time(struct repository *r)
 
 static int sync_with(struct repository *r, bool index, struct error *err)
 {
-    r->damage = r->outages = 0;
+    r->damage = r->outages = r->uncopied = 0;
     /* What is still on its way would be taken for lost. */
     int code = r->mode == REPOSITORY_WRITE ? replicas_flush(r->replicas, err) : 0;
     if (code == 0)

@@ -358,7 +358,7 @@ foreign_object() {
     cp -an "$WORK/old/index/." "$WORK/repo1/index/"
     cp -an "$WORK/old/snapshots/." "$WORK/repo1/snapshots/"
     rm -rf "$WORK/state"
-    ends 5 "not there" holdfast verify
+    ends 5 "is missing" holdfast verify
     ends 5 "nothing is removed" holdfast prune --force
     restore_and_compare latest
     holdfast -q backup
@@ -545,7 +545,7 @@ small_disk() {
     # What was copied is lost: who wrote the copies must not take them for what others find.
     cp -a "$WORK/repo1" "$WORK/kept"
     find "$WORK/repo1/packs" -type f -size +900k ! -newer "$WORK/before" -delete
-    ends 5 "a blob that it needs is not there" holdfast verify
+    ends 5 "it is missing, and snapshots need it" holdfast verify
     rm -r "$WORK/repo1"
     mv "$WORK/kept" "$WORK/repo1"
     holdfast -q prune --force
