@@ -202,13 +202,14 @@ START_TEST(exit_statuses_follow_the_design)
     ck_assert_int_eq(status_of_error(ERROR_USAGE), 2);
     ck_assert_int_eq(status_of_error(ERROR_BUSY), 4);
     ck_assert_int_eq(status_of_error(ERROR_INTEGRITY), 5);
+    ck_assert_int_eq(status_of_error(ERROR_CANCELLED), 130);
     for (int code = ERROR_UNSUPPORTED; code < 0; code++) {
-        if (code != ERROR_USAGE && code != ERROR_BUSY && code != ERROR_INTEGRITY)
+        if (code != ERROR_USAGE && code != ERROR_BUSY && code != ERROR_INTEGRITY && code != ERROR_CANCELLED)
             ck_assert_int_eq(status_of_error(code), 1);
     }
-    static const int worst_first[] = {5, 1, 2, 6, 3, 4, 0};
-    for (size_t i = 0; i < 7; i++) {
-        for (size_t j = i; j < 7; j++) {
+    static const int worst_first[] = {5, 130, 1, 2, 6, 3, 4, 0};
+    for (size_t i = 0; i < 8; i++) {
+        for (size_t j = i; j < 8; j++) {
             ck_assert_int_eq(status_worse(worst_first[i], worst_first[j]), worst_first[i]);
             ck_assert_int_eq(status_worse(worst_first[j], worst_first[i]), worst_first[i]);
         }
