@@ -3,22 +3,25 @@
 #include "base/text.h"
 #include "cli/commands.h"
 #include "cli/output.h"
+#include "cli/owners_print.h"
 #include "cli/progress.h"
 #include "cli/signals.h"
 #include "cli/snapshot_choice.h"
 #include "cli/status.h"
-#include "ops/restore.h"
+#include "ops/restore_owners.h"
 #include "ops/restore_together.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 /* One snapshot of those that are restored. */
 struct part {
     const struct snapshot *snapshot;
     char *destination;
     struct restore_result result;
+    struct owner_map *owners;
     int status;
 };
 
@@ -49,6 +52,7 @@ static json_t *part_json(const struct options *options, const struct part *part)
     json_object_set_new(o, "job", json_string(m->job));
     json_object_set_new(o, "host", json_string(m->host_name));
     output_json_time(o, "time", m->ended);
+    owners_add_json(o, part->owners);
     output_json_bytes(o, "destination", bytes_of_string(part->destination));
     return o;
 }
@@ -68,7 +72,7 @@ static void print_json(const struct options *options, const struct part *parts, 
                                 options->dry_run, "restores", list));
 }
 
-static void print_begin(const struct options *options, const struct part *part)
+static void print_begin(const struct options *options, const struct part *part, const char *by_number)
 {
     const struct manifest *m = &part->snapshot->manifest;
     char id[OUTPUT_SHORT_ID_SIZE], time[TEXT_TIME_SIZE];
@@ -77,6 +81,9 @@ static void print_begin(const struct options *options, const struct part *part)
     char *to = text_visible(part->destination);
     printf("snapshot %s of %s/%s, taken %s, to %s\n", output_short_id(&part->snapshot->sha256, id),
            m->host_name, m->job, text_format_time(m->ended, time), to);
+    if (geteuid() == 0)
+        printf("owners go by %s%s%s\n", owner_map_is_by_name(part->owners) ? "name" : "number",
+               by_number ? ": " : "", by_number ? by_number : "");
     fflush(stdout);
     free(to);
 }
@@ -108,12 +115,19 @@ static void restore_part(const struct options *options, struct wire *wire, struc
                                    .dry_run = options->dry_run,
                                    .workers = wire->config ? (unsigned)wire->config->repository.workers : 0,
                                    .cancelled = signals_stop()};
-    print_begin(options, part);
+    const char *by_number =
+        options->owners == OWNERS_AUTO ? restore_owners_reason(wire->repository, &p) : NULL;
+    part->owners =
+        owner_map_new(options->owners == OWNERS_NAMES || (options->owners == OWNERS_AUTO && !by_number));
+    p.owners = part->owners;
+    print_begin(options, part, by_number);
     struct progress *progress = progress_new(options, "restore");
     p.progress = progress_update;
     p.progress_context = progress;
     int code = restore_run(wire->repository, &p, &part->result, &err);
     progress_free(progress);
+    if (geteuid() == 0)
+        part->result.warnings += owners_print(options, part->owners);
     part->status = code != 0 ? status_report(&err) : part->result.warnings ? STATUS_WARNINGS : STATUS_DONE;
     print_end(options, &part->result);
 }
@@ -160,8 +174,10 @@ static int restore(const struct options *options, struct session *s, const struc
     } else {
         status = status_report(&err);
     }
-    for (size_t i = 0; i < choice->count; i++)
+    for (size_t i = 0; i < choice->count; i++) {
+        owner_map_free(parts[i].owners);
         free(parts[i].destination);
+    }
     free(parts);
     return status;
 }

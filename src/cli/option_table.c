@@ -10,6 +10,7 @@
 
 static const char *const classes[] = {"daily", "weekly", "monthly", "yearly", "manual", NULL};
 static const char *const overwrites[] = {"never", "changed", "always", NULL};
+static const char *const owners[] = {"auto", "names", "numbers", NULL};
 static const char *const formats[] = {"pax", "zip", NULL};
 static const char *const roles[] = {"write", "prune", NULL};
 
@@ -32,6 +33,8 @@ static const struct option_entry option_table[] = {
      .help = "folder below which the source paths are made again"},
     {"overwrite", 0, OPTION_CHOICE, AT(overwrite), "WHEN", overwrites, .commands = BIT(RESTORE),
      .help = "what to do with files that are there (default: never)"},
+    {"owners", 0, OPTION_CHOICE, AT(owners), "HOW", owners, .commands = BIT(RESTORE),
+     .help = "who gets the files: names or numbers (default: auto, names but for systems)"},
     {"from", 0, OPTION_TEXT, AT(from), "TARGET", .commands = BIT(RESTORE),
      .help = "read from this configured target only"},
     {"target", 0, OPTION_TEXT, AT(target), "URL", .commands = BARE,

@@ -42,6 +42,8 @@ enum command {
 };
 
 enum option_overwrite { OVERWRITE_NEVER, OVERWRITE_CHANGED, OVERWRITE_ALWAYS };
+/* Auto: see restore_owners_reason(). */
+enum option_owners { OWNERS_AUTO, OWNERS_NAMES, OWNERS_NUMBERS };
 enum option_format { FORMAT_PAX, FORMAT_ZIP };
 enum option_role { OPTION_ROLE_WRITE, OPTION_ROLE_PRUNE };
 /* In the order of the CLASS_ bits of format/messages.h: 1u << class. */
@@ -65,6 +67,7 @@ struct options {
     int class;                   /* backup: enum option_class (OPTION_CLASS_MANUAL) */
     const char *to;              /* restore: never NULL there */
     int overwrite;               /* restore: enum option_overwrite (OVERWRITE_NEVER) */
+    int owners;                  /* restore: enum option_owners (OWNERS_AUTO) */
     const char *from, *target;   /* restore: a target's name, or its address (NULL); never both */
     const char *new_target;      /* heal (NULL) */
     int format;                  /* export: enum option_format (FORMAT_PAX) */

@@ -131,7 +131,7 @@ static int run(struct restore *r, const struct selection *selection, struct erro
     int code = p->dry_run ? 0 : writer_open(p->destination, true, &r->writer, err);
     if (code != 0)
         return code;
-    r->metadata = metadata_writer_new(false, warn_metadata, r);
+    r->metadata = metadata_writer_new(p->owners, warn_metadata, r);
     r->hasher = blob_hasher_new(repository_secrets(r->repository));
     start_fetchers(r);
     /* What was fetched waits there. */

@@ -5,6 +5,7 @@
 #define OPS_RESTORE_H
 
 #include "repo/snapshots.h"
+#include "source/owner_map.h"
 
 enum restore_overwrite {
     RESTORE_NEVER,   /* what is there stays */
@@ -18,6 +19,7 @@ struct restore_parameters {
     size_t path_count;
     const char *destination; /* made if it is missing */
     enum restore_overwrite overwrite;
+    struct owner_map *owners; /* NULL: by number */
     bool dry_run;
     unsigned workers; /* 0: as many as there are processors */
     void (*progress)(void *context, uint64_t bytes, uint64_t total);

@@ -5,11 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define VERSION 2u
-#define HEADER_SIZE 4u
-#define ENTRY_SIZE 8u
 #define NO_ID UINT32_MAX
-#define ENTRIES_MAX ((64u * 1024 - HEADER_SIZE) / ENTRY_SIZE)
+#define ENTRIES_MAX ((64u * 1024 - POSIX_ACL_HEADER) / POSIX_ACL_ENTRY)
 
 /* In the order the kernel wants. */
 static const struct {
@@ -19,26 +16,11 @@ static const struct {
 } tags[] = {{0x01, ARCHIVE_ENTRY_ACL_USER_OBJ, false},  {0x02, ARCHIVE_ENTRY_ACL_USER, true},
             {0x04, ARCHIVE_ENTRY_ACL_GROUP_OBJ, false}, {0x08, ARCHIVE_ENTRY_ACL_GROUP, true},
             {0x10, ARCHIVE_ENTRY_ACL_MASK, false},      {0x20, ARCHIVE_ENTRY_ACL_OTHER, false}};
-#define TAG_MASK 0x10
 
 struct acl_entry {
     uint16_t tag, permissions;
     uint32_t id;
 };
-
-static void store_little(uint8_t *p, uint32_t value, size_t size)
-{
-    for (size_t i = 0; i < size; i++)
-        p[i] = (uint8_t)(value >> (8 * i));
-}
-
-static uint32_t load_little(const uint8_t *p, size_t size)
-{
-    uint32_t value = 0;
-    for (size_t i = 0; i < size; i++)
-        value |= (uint32_t)p[i] << (8 * i);
-    return value;
-}
 
 static int compare_entries(const void *a, const void *b)
 {
@@ -88,27 +70,27 @@ bool archive_acl_read(struct archive_entry *entry, int type, struct owners *owne
         if (!translate(tag, permissions, id, name, owners, &list[n++]))
             return false;
     qsort(list, n, sizeof *list, compare_entries);
-    uint8_t *to = arena_alloc(arena, HEADER_SIZE + n * ENTRY_SIZE);
-    store_little(to, VERSION, 4);
+    uint8_t *to = arena_alloc(arena, POSIX_ACL_HEADER + n * POSIX_ACL_ENTRY);
+    posix_acl_store(to, POSIX_ACL_VERSION, 4);
     for (size_t i = 0; i < n; i++) {
-        uint8_t *p = to + HEADER_SIZE + i * ENTRY_SIZE;
-        store_little(p, list[i].tag, 2);
-        store_little(p + 2, list[i].permissions, 2);
-        store_little(p + 4, list[i].id, 4);
-        if (type == ARCHIVE_ENTRY_ACL_TYPE_ACCESS && list[i].tag == TAG_MASK)
+        uint8_t *p = to + POSIX_ACL_HEADER + i * POSIX_ACL_ENTRY;
+        posix_acl_store(p, list[i].tag, 2);
+        posix_acl_store(p + 2, list[i].permissions, 2);
+        posix_acl_store(p + 4, list[i].id, 4);
+        if (type == ARCHIVE_ENTRY_ACL_TYPE_ACCESS && list[i].tag == POSIX_ACL_MASK)
             *mode = (*mode & ~070u) | (uint32_t)list[i].permissions << 3;
     }
-    *value = bytes_of(to, HEADER_SIZE + n * ENTRY_SIZE);
+    *value = bytes_of(to, POSIX_ACL_HEADER + n * POSIX_ACL_ENTRY);
     return true;
 }
 
 bool archive_acl_write(struct archive_entry *entry, int type, struct owners *owners, struct bytes value)
 {
-    if (value.size < HEADER_SIZE || (value.size - HEADER_SIZE) % ENTRY_SIZE ||
-        load_little(value.data, 4) != VERSION)
+    if (value.size < POSIX_ACL_HEADER || (value.size - POSIX_ACL_HEADER) % POSIX_ACL_ENTRY ||
+        posix_acl_load(value.data, 4) != POSIX_ACL_VERSION)
         return false;
-    for (size_t at = HEADER_SIZE; at < value.size; at += ENTRY_SIZE) {
-        uint32_t tag = load_little(value.data + at, 2), id = load_little(value.data + at + 4, 4);
+    for (size_t at = POSIX_ACL_HEADER; at < value.size; at += POSIX_ACL_ENTRY) {
+        uint32_t tag = posix_acl_load(value.data + at, 2), id = posix_acl_load(value.data + at + 4, 4);
         size_t i = 0;
         while (i < sizeof tags / sizeof *tags && tags[i].tag != tag)
             i++;
@@ -119,7 +101,7 @@ bool archive_acl_write(struct archive_entry *entry, int type, struct owners *own
             name = (const char *)owners_name(
                        owners, tags[i].theirs == ARCHIVE_ENTRY_ACL_USER ? OWNER_USER : OWNER_GROUP, id)
                        .data;
-        int result = archive_entry_acl_add_entry(entry, type, (int)load_little(value.data + at + 2, 2) & 7,
+        int result = archive_entry_acl_add_entry(entry, type, (int)posix_acl_load(value.data + at + 2, 2) & 7,
                                                  tags[i].theirs, tags[i].named ? (int)id : -1, name);
         if (result != ARCHIVE_OK)
             return false;

@@ -1,6 +1,5 @@
 /*
- * POSIX ACLs between libarchive's list and the layout of system.posix_acl_access and _default (Linux,
- * include/uapi/linux/posix_acl_xattr.h). For this module only.
+ * POSIX ACLs between libarchive's list and the layout of posix_acl.h. For this module only.
  */
 #ifndef SOURCE_ARCHIVE_ACL_H
 #define SOURCE_ARCHIVE_ACL_H
@@ -8,11 +7,9 @@
 #include "base/arena.h"
 #include "base/node.h"
 #include "source/owners.h"
+#include "source/posix_acl.h"
 
 #include <stdbool.h>
-
-#define ACL_ACCESS_NAME "system.posix_acl_access"
-#define ACL_DEFAULT_NAME "system.posix_acl_default"
 
 struct archive_entry;
 

@@ -5,7 +5,7 @@
 #include "source/flags.h"
 #include "source/name.h"
 #include "source/open.h"
-#include "source/owners.h"
+#include "source/posix_acl.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -21,15 +21,15 @@
 #define FLAGS_EVERYWHERE (FS_SYNC_FL | FS_IMMUTABLE_FL | FS_APPEND_FL | FS_NODUMP_FL | FS_NOATIME_FL)
 
 struct metadata_writer {
-    bool owners_by_name;
+    struct owner_map *owners; /* NULL: by number */
     source_warning *warning;
     void *context;
     const char *path; /* for warnings; NULL: not known */
-    struct owners *owners;
     uint64_t owner_failures;
     bool pretends; /* compares only */
     bool changed;  /* the last entry, or would have been */
     char list[LIST_SIZE + 1], value[NODE_XATTR_VALUE_MAX];
+    uint8_t acl[NODE_XATTR_VALUE_MAX];
 };
 
 /* The entry while it is written. */
@@ -42,23 +42,20 @@ struct target {
     bool user_failed, group_failed;
     bool may_have_changed; /* the mode, by what was set before it */
     struct source_stat was;
+    uint32_t uid, gid; /* to be set */
 };
 
-struct metadata_writer *metadata_writer_new(bool owners_by_name, source_warning *warning, void *context)
+struct metadata_writer *metadata_writer_new(struct owner_map *owners, source_warning *warning, void *context)
 {
     struct metadata_writer *writer = memory_new(struct metadata_writer);
-    writer->owners_by_name = owners_by_name;
+    writer->owners = owners;
     writer->warning = warning;
     writer->context = context;
-    writer->owners = owners_new();
     return writer;
 }
 
 void metadata_writer_free(struct metadata_writer *writer)
 {
-    if (!writer)
-        return;
-    owners_free(writer->owners);
     free(writer);
 }
 
@@ -119,15 +116,18 @@ static void changed(struct target *t)
     t->may_have_changed = true;
 }
 
-static void set_owner(struct target *t)
+static void choose_owner(struct target *t)
 {
     const struct node *node = t->node;
+    struct owner_map *owners = t->writer->owners;
+    t->uid = owners ? owner_map_id(owners, OWNER_USER, node->user, node->uid) : node->uid;
+    t->gid = owners ? owner_map_id(owners, OWNER_GROUP, node->group, node->gid) : node->gid;
+}
+
+static void set_owner(struct target *t)
+{
     struct metadata_writer *writer = t->writer;
-    uint32_t uid = node->uid, gid = node->gid, id;
-    if (writer->owners_by_name && owners_id(writer->owners, OWNER_USER, node->user, &id))
-        uid = id;
-    if (writer->owners_by_name && owners_id(writer->owners, OWNER_GROUP, node->group, &id))
-        gid = id;
+    uint32_t uid = t->uid, gid = t->gid;
     if (uid == t->was.uid && gid == t->was.gid)
         return;
     if (writer->pretends && uid != t->was.uid && geteuid() != 0) {
@@ -204,8 +204,21 @@ static void remove_xattrs(struct target *t, size_t size)
     }
 }
 
+/* The value to be set: an ACL has numbers of users and groups in it. */
+static struct bytes value_of(struct target *t, const struct xattr *xattr)
+{
+    bool acl = bytes_equal(xattr->name, bytes_of_string(ACL_ACCESS_NAME)) ||
+               bytes_equal(xattr->name, bytes_of_string(ACL_DEFAULT_NAME));
+    uint8_t *to = t->writer->acl;
+    if (!acl || !t->writer->owners || xattr->value.size > sizeof t->writer->acl)
+        return xattr->value;
+    owner_map_acl(t->writer->owners, t->node, t->uid, t->gid, xattr->value, to);
+    return bytes_of(to, xattr->value.size);
+}
+
 static void set_xattr(struct target *t, const struct xattr *xattr, bool has_any)
 {
+    struct bytes wanted = value_of(t, xattr);
     char name[XATTR_NAME_MAX + 1];
     if (xattr->name.size == 0 || xattr->name.size > XATTR_NAME_MAX ||
         memchr(xattr->name.data, '\0', xattr->name.size)) {
@@ -216,11 +229,11 @@ static void set_xattr(struct target *t, const struct xattr *xattr, bool has_any)
     name[xattr->name.size] = '\0';
     char *value = t->writer->value;
     ssize_t size = has_any ? getxattr(t->path, name, value, NODE_XATTR_VALUE_MAX) : -1;
-    if (size >= 0 && bytes_equal(bytes_of(value, (size_t)size), xattr->value))
+    if (size >= 0 && bytes_equal(bytes_of(value, (size_t)size), wanted))
         return;
     if (!begin_change(t))
         return;
-    if (setxattr(t->path, name, xattr->value.data, xattr->value.size, 0) == 0)
+    if (setxattr(t->path, name, wanted.data, wanted.size, 0) == 0)
         changed(t);
     else
         warn_xattr(t, errno, "set", xattr->name);
@@ -321,6 +334,7 @@ int metadata_write(struct metadata_writer *writer, int directory, struct bytes n
         code = error_set(err, ERROR_NOT_FOUND, "was replaced by something else");
     if (code == 0) {
         snprintf(t.path, sizeof t.path, "/proc/self/fd/%d", t.fd);
+        choose_owner(&t);
         set_owner(&t);
         set_xattrs(&t);
         set_times(&t);

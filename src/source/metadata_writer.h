@@ -6,13 +6,14 @@
 #define SOURCE_METADATA_WRITER_H
 
 #include "source/metadata.h"
+#include "source/owner_map.h"
 
 /* For one thread. */
 struct metadata_writer;
 
-/* owners_by_name: user and group by name where this machine knows it, else by number. Warnings tell what
- * could not be set; owners that only root can set are counted instead. */
-struct metadata_writer *metadata_writer_new(bool owners_by_name, source_warning *warning, void *context);
+/* owners decides on users and groups, and must live as long; NULL: by number. Warnings tell what could not be
+ * set; owners that only root can set are counted instead. */
+struct metadata_writer *metadata_writer_new(struct owner_map *owners, source_warning *warning, void *context);
 void metadata_writer_free(struct metadata_writer *writer);
 
 /* Which entry warnings name from now on; the path must live as long. */

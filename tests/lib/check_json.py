@@ -30,6 +30,8 @@ TYPE = {name: kind for kind, names in TYPES.items() for name in names.split()}
 SPECIAL = {"check-config": {"jobs": TEXTS, "channels": TEXTS}, "forget": {"snapshots": TEXTS}, "pin": {"snapshots": TEXTS},
            "unpin": {"snapshots": TEXTS}, "verify": {"snapshots": NUMBER}, "heal": {"snapshots": NUMBER},
            "hook": {"status": TEXT},
+           "restore": {"entries": NUMBER, "owner_differences": OBJECTS,
+                       **dict.fromkeys("kind belongs_to owners".split(), TEXT)},
            "status": {"targets": OBJECTS, "snapshots": NUMBER, "pinned": NUMBER, "seconds": NUMBER, "command": TEXT,
                       **dict.fromkeys("health severity what todo class message".split(), TEXT),
                       **dict.fromkeys("known since last_success due_since next ended behind_since newest locks_end".split(), WHEN),

@@ -80,7 +80,7 @@ static void extract(archive_fetch *fetch, void *context, const char *to)
     struct archive_reader *archive;
     struct archive_member member;
     struct writer *writer;
-    struct metadata_writer *setter = metadata_writer_new(false, take_warning, NULL);
+    struct metadata_writer *setter = metadata_writer_new(NULL, take_warning, NULL);
     struct source_run run;
     char path[200], *data = malloc(100000);
     struct archive_member directories[16];

@@ -44,7 +44,7 @@ static void setup(void)
     OK(writer_open(path, true, &writer, &err));
     root = writer_root(writer);
     reader = metadata_reader_new(take_warning, NULL);
-    setter = metadata_writer_new(false, take_warning, NULL);
+    setter = metadata_writer_new(NULL, take_warning, NULL);
 }
 
 static void teardown(void)
@@ -499,7 +499,7 @@ START_TEST(metadata_that_is_as_it_should_be_is_not_touched)
                           before.ctime_nanoseconds == after.ctime_nanoseconds,
                       "%s was touched", names[i]);
     }
-    struct metadata_writer *pretender = metadata_writer_new(false, take_warning, NULL);
+    struct metadata_writer *pretender = metadata_writer_new(NULL, take_warning, NULL);
     struct node node = {.type = NODE_FIFO, .mode = 0604};
     metadata_writer_pretend(pretender);
     OK(metadata_write(pretender, root, NAME("fifo"), -1, &node, &err));
@@ -575,13 +575,39 @@ END_TEST
 START_TEST(owners_are_mapped_by_name_on_request)
 {
     need_root();
-    struct metadata_writer *by_name = metadata_writer_new(true, take_warning, NULL);
+    struct owner_map *owners = owner_map_new(true);
+    struct metadata_writer *by_name = metadata_writer_new(owners, take_warning, NULL);
     struct node node = {
         .type = NODE_FILE, .uid = 12345, .gid = 54321, .user = NAME("daemon"), .group = NAME("?")};
     make_file(root, "f", "x");
     OK(metadata_write(by_name, root, NAME("f"), -1, &node, &err));
+    OK(metadata_write(by_name, root, NAME("f"), -1, &node, &err));
     shell("test $(stat -c %%U:%%g to/f) = daemon:54321");
+    size_t count;
+    const struct owner_difference *d = owner_map_differences(owners, &count);
+    ck_assert_uint_eq(count, 2);
+    ck_assert(d[0].kind == OWNER_USER && d[0].known && d[0].recorded == 12345 && d[0].given == d[0].number);
+    ck_assert(d[1].kind == OWNER_GROUP && !d[1].known && d[1].given == 54321 && d[1].here.size == 0);
+    ck_assert(d[0].entries == 2 && d[1].entries == 2 && owner_map_more(owners) == 0);
     metadata_writer_free(by_name);
+    owner_map_free(owners);
+}
+END_TEST
+
+/* A thousand that differ are told of one by one; however many there are, they are only counted. */
+START_TEST(owners_that_differ_are_bounded)
+{
+    struct owner_map *owners = owner_map_new(false);
+    for (unsigned i = 0; i < OWNER_DIFFERENCES_MAX + 5; i++) {
+        char name[32];
+        snprintf(name, sizeof name, "no such user %u", i);
+        ck_assert_uint_eq(owner_map_id(owners, OWNER_USER, bytes_of_string(name), 70000 + i), 70000 + i);
+    }
+    size_t count;
+    owner_map_differences(owners, &count);
+    ck_assert_uint_eq(count, OWNER_DIFFERENCES_MAX);
+    ck_assert_uint_eq(owner_map_more(owners), 5);
+    owner_map_free(owners);
 }
 END_TEST
 
@@ -612,6 +638,7 @@ int main(void)
     tcase_add_test(tests, hostile_metadata_is_a_warning);
     tcase_add_test(tests, without_root_owners_are_counted_and_set_id_bits_left_out);
     tcase_add_test(tests, owners_are_mapped_by_name_on_request);
+    tcase_add_test(tests, owners_that_differ_are_bounded);
     SRunner *runner = srunner_create(suite);
     srunner_run_all(runner, CK_NORMAL);
     int failed = srunner_ntests_failed(runner);
