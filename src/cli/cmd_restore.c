@@ -33,7 +33,10 @@ static json_t *result_json(const struct restore_result *r)
     output_json_number(o, "others", r->others);
     output_json_number(o, "bytes", r->bytes);
     output_json_number(o, "bytes_fetched", r->fetched_bytes);
+    output_json_number(o, "overwritten", r->overwritten);
+    output_json_number(o, "unchanged", r->unchanged);
     output_json_number(o, "skipped", r->skipped);
+    output_json_number(o, "copies", r->copies);
     output_json_number(o, "failed", r->failed);
     output_json_number(o, "damaged", r->damaged);
     output_json_number(o, "owner_failures", r->owner_failures);
@@ -97,6 +100,11 @@ static void print_end(const struct options *options, const struct restore_result
            options->dry_run ? "would restore" : "restored", (unsigned long long)r->files,
            (unsigned long long)r->directories, (unsigned long long)r->others,
            text_format_size(r->bytes, bytes), text_format_duration(r->seconds, seconds));
+    if (r->overwritten)
+        printf("%llu of them %s the place of something else\n", (unsigned long long)r->overwritten,
+               options->dry_run ? "would take" : "took");
+    if (r->unchanged)
+        printf("%llu were there already and are the same\n", (unsigned long long)r->unchanged);
     if (r->skipped)
         printf("%llu were there already and were left alone\n", (unsigned long long)r->skipped);
     if (r->owner_failures)

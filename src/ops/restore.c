@@ -49,6 +49,13 @@ void restore_fail(struct restore *r, const char *path, const struct error *why)
     pthread_mutex_unlock(&r->lock);
 }
 
+void restore_lose(struct restore *r, const struct target_directory *d, struct bytes name)
+{
+    pthread_mutex_lock(&r->lock);
+    restore_put_place(r->lost, d, name);
+    pthread_mutex_unlock(&r->lock);
+}
+
 static void warn_metadata(void *context, const char *message)
 {
     restore_warn(context, "%s", message);
@@ -118,7 +125,7 @@ static int judge(const struct restore *r, struct error *err)
                   (unsigned long long)result->failed);
         return error_hint(err, "see the warnings above%s%s", *r->first.hint ? "; " : "", r->first.hint);
     }
-    if (result->files + result->directories + result->others + result->skipped == 0) {
+    if (result->files + result->directories + result->others + result->skipped + result->unchanged == 0) {
         error_set(err, ERROR_FAILED, "nothing was restored: the snapshot holds nothing at these paths");
         return error_hint(err, "holdfast ls SNAPSHOT lists what it holds");
     }
@@ -128,10 +135,18 @@ static int judge(const struct restore *r, struct error *err)
 static int run(struct restore *r, const struct selection *selection, struct error *err)
 {
     const struct restore_parameters *p = r->parameters;
-    int code = p->dry_run ? 0 : writer_open(p->destination, true, &r->writer, err);
+    int code = writer_open(p->destination, !p->dry_run, &r->writer, err);
+    if (code == ERROR_NOT_FOUND && p->dry_run && access(p->destination, F_OK) != 0)
+        code = 0; /* it would be made */
     if (code != 0)
         return code;
     r->metadata = metadata_writer_new(p->owners, warn_metadata, r);
+    /* It counts owners only where nothing else does. */
+    if (p->owners && !p->dry_run)
+        r->pretended_owners = owner_map_new(owner_map_is_by_name(p->owners));
+    r->pretender = metadata_writer_new(p->dry_run ? p->owners : r->pretended_owners, NULL, NULL);
+    metadata_writer_pretend(r->pretender);
+    r->lost = id_map_new();
     r->hasher = blob_hasher_new(repository_secrets(r->repository));
     start_fetchers(r);
     /* What was fetched waits there. */
@@ -142,6 +157,9 @@ static int run(struct restore *r, const struct selection *selection, struct erro
     queue_free(r->ahead);
     queue_free(r->tasks);
     metadata_writer_free(r->metadata);
+    metadata_writer_free(r->pretender);
+    owner_map_free(r->pretended_owners);
+    id_map_free(r->lost);
     blob_hasher_free(r->hasher);
     buffer_free_secret(&r->compare);
     free(r->window);

@@ -9,7 +9,8 @@
 
 enum restore_overwrite {
     RESTORE_NEVER,   /* what is there stays */
-    RESTORE_CHANGED, /* files that are there are compared blob by blob, and only what differs is fetched */
+    RESTORE_CHANGED, /* what is there is compared; what differs is replaced, and only blobs that differ are
+                        fetched */
     RESTORE_ALWAYS   /* what is there is replaced */
 };
 
@@ -28,8 +29,11 @@ struct restore_parameters {
 };
 
 struct restore_result {
-    uint64_t files, directories, others, bytes; /* made */
-    uint64_t skipped;                           /* were there already */
+    uint64_t files, directories, others, bytes; /* made, or changed; all directories */
+    uint64_t overwritten;                       /* of the files and others: were there, and were not so */
+    uint64_t skipped;                           /* were there already, and were left alone */
+    uint64_t unchanged;                         /* were there already, and are what they should be */
+    uint64_t copies;                            /* hard links that could not be made, see the warnings */
     uint64_t fetched_bytes;                     /* plaintext read from the repository */
     uint64_t failed;                            /* entries that could not be made, each with a warning */
     uint64_t damaged;                           /* of these: because of damage in the repository */
@@ -38,9 +42,10 @@ struct restore_result {
     double seconds;
 };
 
-/* The repository must be synced and opened with a person's key. NOT_FOUND for a path that the snapshot has
- * not; FAILED if the result would be empty; INTEGRITY if something could not be restored because of damage
- * (everything else was); FAILED if something could not be made. */
+/* A dry run looks at what is there and counts the same. The repository must be synced and opened with a
+ * person's key. NOT_FOUND for a path that the snapshot has not; FAILED if the result would be empty;
+ * INTEGRITY if something could not be restored because of damage (everything else was); FAILED if something
+ * could not be made. */
 int restore_run(struct repository *repository, const struct restore_parameters *parameters,
                 struct restore_result *result, struct error *err);
 

@@ -4,6 +4,7 @@
 #ifndef OPS_RESTORE_INTERNAL_H
 #define OPS_RESTORE_INTERNAL_H
 
+#include "base/id_map.h"
 #include "base/queue.h"
 #include "ops/restore.h"
 #include "repo/blobs.h"
@@ -21,6 +22,7 @@
 /* An open directory of the destination; closed when the last user is done. */
 struct target_directory {
     int fd;      /* -1 in a dry run where it is not there */
+    bool made;   /* by this restore */
     char *place; /* its path below the destination: not always the one that the snapshot has */
     atomic_size_t users;
 };
@@ -79,7 +81,8 @@ struct restore {
     pthread_mutex_t lock;
     pthread_cond_t file_closed;
     size_t open_files;
-    struct error first; /* failure that has a hint */
+    struct error first;  /* failure that has a hint */
+    struct id_map *lost; /* hash of the place of what could not be made */
 
     /* the walker's */
     struct piece *window;
@@ -87,7 +90,66 @@ struct restore {
     uint64_t window_bytes;
     struct metadata_writer *metadata;
     struct blob_hasher *hasher;
+    struct metadata_writer *pretender;
+    struct owner_map *pretended_owners;
     struct buffer compare;
+};
+
+/* What is done when all contents are there. */
+struct restore_later {
+    const char *directory; /* its place, or that of what holds the entry */
+    struct node node;
+};
+
+/* A list of them. */
+struct restore_laters {
+    struct restore_later *list;
+    size_t count, capacity;
+};
+
+/* What only the thread that walks the trees knows. */
+struct walk {
+    struct restore *restore;
+    const struct selection *selection;
+    struct arena arena;
+    struct restore_laters directories, links;
+    struct id_map *moved; /* hash of a first name's path: which of moved_places got its contents */
+    const char **moved_places;
+    size_t moved_count, moved_capacity;
+    /* Where what lies at or below a path of the snapshot is, if not at the same path. */
+    struct {
+        const char *path, *place;
+    } * places;
+    size_t place_count, place_capacity;
+    struct node above;      /* the folder that was asked for last */
+    struct id_map *left;    /* hash of the place of what was there already, and is another file */
+    struct id_map *renewed; /* likewise of what a dry run would replace or make */
+    /* Hard links that could not be made, by reason. */
+    struct restore_copies {
+        char *path; /* of the first of them */
+        char *why;
+        uint64_t count;
+    } * copies;
+    size_t copies_count, copies_capacity;
+    bool copies_pending; /* some may not have their names yet */
+    struct level *levels;
+    size_t depth, capacity;
+};
+
+/* What is at the place of an entry, and what is to become of it. */
+enum restore_way {
+    RESTORE_FREE,    /* nothing is there */
+    RESTORE_LEFT,    /* it stays */
+    RESTORE_SAME,    /* it is what it should be */
+    RESTORE_SET,     /* likewise, but for its metadata */
+    RESTORE_REPLACED /* it is something else */
+};
+
+struct restore_found {
+    enum restore_way way;
+    struct source_stat stat;
+    int old;           /* the file that is there, open for reading, or -1 */
+    uint64_t to_fetch; /* in a dry run: what is not in the file that is there */
 };
 
 bool restore_stopped(struct restore *r);
@@ -99,8 +161,43 @@ void *restore_worker(void *restore);
 void *restore_fetcher(void *restore);
 /* Hands the pieces gathered so far to the workers. */
 void restore_flush(struct restore *r);
+/* Likewise, and waits until every file has its name. */
+void restore_wait(struct restore *r);
+void target_file_give_up(struct target_file *file, bool damaged, const struct error *why);
 void target_file_release(struct target_file *file, struct metadata_writer *metadata);
 /* Walks what was selected. */
 void restore_walk(struct restore *r, const struct selection *selection);
+
+/* A path: directory + "/" + name. The caller frees it. */
+char *restore_join(const char *directory, struct bytes name);
+void restore_remember(struct walk *w, struct restore_laters *list, const char *directory,
+                      const struct node *node);
+/* Puts the hash of the place of an entry into a map. */
+void restore_put_place(struct id_map *map, const struct target_directory *d, struct bytes name);
+/* No further name of a file is to lead to this one. */
+void restore_lose(struct restore *r, const struct target_directory *d, struct bytes name);
+/* The walker's way to say that an entry could not be made. */
+void restore_failed(struct walk *w, const char *path, const struct error *why);
+/* Looks at what is at the place of an entry. The caller closes found->old. */
+int restore_find(struct walk *w, const struct target_directory *d, const struct node *node,
+                 struct restore_found *found, struct error *err);
+/* Compares a file with a node; stops at the first difference unless to_fetch is not NULL: then it counts the
+ * bytes that are not there. */
+bool restore_same_contents(struct restore *r, int fd, uint64_t size, const struct node *node,
+                           uint64_t *to_fetch);
+/* True if the range of a file has the contents of an extent; then r->compare holds those of a blob. */
+bool restore_same_extent(struct restore *r, int fd, const struct extent *e, uint64_t offset);
+/* Makes an entry that is no directory; path is for messages. */
+void restore_entry(struct walk *w, struct target_directory *d, const char *path, const struct node *node);
+
+/* True if this entry is a further name of a file that is restored under another one. Remembers it. */
+bool restore_is_link(struct walk *w, const struct target_directory *d, const char *path,
+                     const struct node *node);
+/* A hard link whose first name is not restored: the first of its names that is takes its place. Links,
+ * FIFOs and devices have all that it takes; a file's contents are with the first name. */
+int restore_take_over(struct walk *w, const struct target_directory *d, const struct node *link,
+                      struct node *node, struct error *err);
+/* Makes those that were remembered. Files must have their names, and workers run. */
+void restore_links(struct walk *w);
 
 #endif

@@ -49,7 +49,7 @@ void target_directory_release(struct target_directory *d)
     free(d);
 }
 
-static void give_up(struct target_file *f, bool damaged, const struct error *why)
+void target_file_give_up(struct target_file *f, bool damaged, const struct error *why)
 {
     struct restore *r = f->restore;
     if (atomic_exchange(&f->failed, true))
@@ -58,12 +58,15 @@ static void give_up(struct target_file *f, bool damaged, const struct error *why
         atomic_store(&f->damaged, true);
     if (!atomic_load(&r->stopped))
         restore_fail(r, f->path, why);
+    /* A full disk will not get emptier file by file. */
+    if (why->code == ERROR_NO_SPACE)
+        atomic_store(&r->stopped, true);
 }
 
 static int finish_file(struct target_file *f, struct metadata_writer *metadata, struct error *err)
 {
     const struct extents *content = &f->node.content;
-    bool sized = !f->file.updated && content->count && !content->list[content->count - 1].hole;
+    bool sized = !f->file.based && content->count && !content->list[content->count - 1].hole;
     int code = sized ? 0 : writer_file_truncate(&f->file, f->node.size, err);
     metadata_writer_at(metadata, f->path);
     if (code == 0)
@@ -78,9 +81,10 @@ void target_file_release(struct target_file *f, struct metadata_writer *metadata
     struct restore *r = f->restore;
     struct error why;
     if (!atomic_load(&f->failed) && finish_file(f, metadata, &why) != 0)
-        give_up(f, false, &why);
+        target_file_give_up(f, false, &why);
     if (atomic_load(&f->failed)) {
         writer_file_abort(&f->file);
+        restore_lose(r, f->directory, f->node.name);
         atomic_fetch_add(&r->failed, 1);
         if (atomic_load(&f->damaged))
             atomic_fetch_add(&r->damaged, 1);
@@ -123,12 +127,8 @@ static void write_piece(struct restore_worker_state *w, const struct piece *p, s
     pthread_mutex_lock(&p->file->writing);
     int code = writer_file_write(&p->file->file, plain.data, plain.size, p->offset, &why);
     pthread_mutex_unlock(&p->file->writing);
-    if (code != 0) {
-        give_up(p->file, false, &why);
-        /* A full disk will not get emptier file by file. */
-        if (why.code == ERROR_NO_SPACE)
-            atomic_store(&r->stopped, true);
-    }
+    if (code != 0)
+        target_file_give_up(p->file, false, &why);
     uint64_t done = atomic_fetch_add(&r->bytes, plain.size) + plain.size;
     atomic_fetch_add(&r->fetched, plain.size);
     if (r->parameters->progress)
@@ -144,7 +144,7 @@ static void fetch_elsewhere(struct restore_worker_state *w, const struct piece *
     if (code == 0)
         write_piece(w, p, buffer_bytes(&plain));
     else
-        give_up(p->file, !error_is_outage(code), &why);
+        target_file_give_up(p->file, !error_is_outage(code), &why);
     buffer_free_secret(&plain);
 }
 
@@ -203,7 +203,7 @@ void *restore_worker(void *context)
             do_pieces(&w, task);
         for (size_t i = 0; i < task->count; i++) {
             if (restore_stopped(r))
-                give_up(task->pieces[i].file, false, &stopped);
+                target_file_give_up(task->pieces[i].file, false, &stopped);
             target_file_release(task->pieces[i].file, w.metadata);
         }
         pack_reader_free(task->reader);

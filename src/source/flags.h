@@ -24,4 +24,20 @@ extern const uint32_t flags_locks;
 /* Takes off immutable and append; silent if it cannot. True if it did. */
 bool flags_unlock(int fd);
 
+/* A folder, or another entry, whose locks are off for one operation. */
+struct flags_lifted {
+    int fd;
+    uint32_t flags;
+};
+
+/* Takes the locks off a folder that has some, until flags_put_back(); to be called where an operation in it
+ * gave EPERM. False with errno EPERM if it has none, or they cannot be taken off. One at a time: others wait.
+ */
+bool flags_lift(int fd, struct flags_lifted *lifted);
+/* Leaves errno alone. */
+void flags_put_back(const struct flags_lifted *lifted);
+/* Likewise of an entry of a directory; only files and folders have locks. */
+bool flags_lift_entry(int directory, const char *name, struct flags_lifted *lifted);
+void flags_put_back_entry(const struct flags_lifted *lifted);
+
 #endif

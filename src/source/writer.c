@@ -107,30 +107,53 @@ static int error_in_the_way(struct error *err)
     return error_hint(err, "restore to an empty folder, or say --overwrite always");
 }
 
-int writer_make_directory(int directory, struct bytes name, bool replace, int *fd, struct error *err)
+static int make_directory(int directory, const char *name)
+{
+    struct flags_lifted lifted;
+    int result = mkdirat(directory, name, 0700);
+    if (result != 0 && errno == EPERM && flags_lift(directory, &lifted)) {
+        result = mkdirat(directory, name, 0700);
+        flags_put_back(&lifted);
+    }
+    return result;
+}
+
+int writer_make_directory(int directory, struct bytes name, bool replace, int *fd, bool *made,
+                          struct error *err)
 {
     char text[WRITER_NAME_SIZE];
     int code = writer_name(name, text, err);
     if (code != 0)
         return code;
-    bool made = mkdirat(directory, text, 0700) == 0;
-    if (!made && errno != EEXIST)
+    *made = make_directory(directory, text) == 0;
+    if (!*made && errno != EEXIST)
         return error_set_errno(err, errno, "cannot make the directory");
     *fd = source_open_at(directory, text, O_RDONLY | O_DIRECTORY);
-    if (*fd < 0 && !made && (errno == ENOTDIR || errno == ELOOP)) {
+    if (*fd < 0 && !*made && (errno == ENOTDIR || errno == ELOOP)) {
         if (!replace)
             return error_in_the_way(err);
         if ((code = writer_remove(directory, name, err)) != 0)
             return code;
-        if (mkdirat(directory, text, 0700) != 0)
+        *made = make_directory(directory, text) == 0;
+        if (!*made)
             return error_set_errno(err, errno, "cannot make the directory");
         *fd = source_open_at(directory, text, O_RDONLY | O_DIRECTORY);
     }
-    if (*fd < 0)
+    return *fd < 0 ? error_set_errno(err, errno, "cannot open the directory") : 0;
+}
+
+int writer_find_directory(int directory, struct bytes name, bool replace, int *fd, struct error *err)
+{
+    char text[WRITER_NAME_SIZE];
+    int code = writer_name(name, text, err);
+    if (code != 0)
+        return code;
+    *fd = source_open_at(directory, text, O_RDONLY | O_DIRECTORY);
+    if (*fd >= 0 || errno == ENOENT)
+        return 0;
+    if (errno != ENOTDIR && errno != ELOOP)
         return error_set_errno(err, errno, "cannot open the directory");
-    if (!made)
-        flags_unlock(*fd);
-    return 0;
+    return replace ? 0 : error_in_the_way(err);
 }
 
 static mode_t type_of_device(const struct node *node)
@@ -138,7 +161,7 @@ static mode_t type_of_device(const struct node *node)
     return node->type == NODE_FIFO ? S_IFIFO : node->type == NODE_CHARACTER_DEVICE ? S_IFCHR : S_IFBLK;
 }
 
-static int make_special(int directory, const char *name, const struct node *node, const char *target)
+static int make_special_once(int directory, const char *name, const struct node *node, const char *target)
 {
     if (node->type == NODE_SYMLINK)
         return symlinkat(target, directory, name);
@@ -146,10 +169,38 @@ static int make_special(int directory, const char *name, const struct node *node
     return mknodat(directory, name, type_of_device(node) | 0600, device);
 }
 
+static int make_special(int directory, const char *name, const struct node *node, const char *target)
+{
+    struct flags_lifted lifted;
+    int result = make_special_once(directory, name, node, target);
+    if (result != 0 && errno == EPERM && flags_lift(directory, &lifted)) {
+        result = make_special_once(directory, name, node, target);
+        flags_put_back(&lifted);
+    }
+    return result;
+}
+
+bool writer_special_is(int directory, struct bytes name, const struct source_stat *st,
+                       const struct node *node)
+{
+    char text[WRITER_NAME_SIZE];
+    if (st->type != node->type || writer_name(name, text, NULL) != 0)
+        return false;
+    if (node->type != NODE_SYMLINK)
+        return node->type == NODE_FIFO ||
+               (st->device_major == node->device_major && st->device_minor == node->device_minor);
+    struct buffer target = {0};
+    size_t size = node->link_target.size + 1;
+    ssize_t n = readlinkat(directory, text, (char *)buffer_extend(&target, size), size);
+    bool same = n >= 0 && bytes_equal(bytes_of(target.data, (size_t)n), node->link_target);
+    buffer_free(&target);
+    return same;
+}
+
 int writer_make_special(int directory, struct bytes name, const struct node *node, bool replace,
                         struct error *err)
 {
-    char text[WRITER_NAME_SIZE], *target = NULL;
+    char text[WRITER_NAME_SIZE], temporary[WRITER_NAME_SIZE], *target = NULL;
     int code = writer_name(name, text, err);
     if (code != 0)
         return code;
@@ -161,10 +212,13 @@ int writer_make_special(int directory, struct bytes name, const struct node *nod
         target = memory_format("%.*s", (int)node->link_target.size, (const char *)node->link_target.data);
     }
     int result = make_special(directory, text, node, target);
-    if (result != 0 && errno == EEXIST) {
-        code = replace ? writer_remove(directory, name, err) : error_in_the_way(err);
-        if (code == 0)
-            result = make_special(directory, text, node, target);
+    if (result != 0 && errno == EEXIST && !replace) {
+        code = error_in_the_way(err);
+    } else if (result != 0 && errno == EEXIST) {
+        writer_temporary_name(temporary);
+        result = make_special(directory, temporary, node, target);
+        if (result == 0 && (code = writer_take_name(directory, temporary, text, err)) != 0)
+            unlinkat(directory, temporary, 0);
     }
     if (code == 0 && result != 0)
         code = error_set_errno(err, errno, "cannot make the %s",
@@ -175,40 +229,59 @@ int writer_make_special(int directory, struct bytes name, const struct node *nod
     return code;
 }
 
-/* An immutable or append-only file can get no further name: those flags are taken off meanwhile. */
+static int link_unlocked(int from, const char *target, int directory, const char *name)
+{
+    struct flags_lifted lifted;
+    int result = linkat(from, target, directory, name, 0);
+    if (result != 0 && errno == EPERM && flags_lift(directory, &lifted)) {
+        result = linkat(from, target, directory, name, 0);
+        flags_put_back(&lifted);
+    }
+    return result;
+}
+
+/* An immutable or append-only file can get no further name, and such a folder no further entry: those flags
+ * are taken off meanwhile. */
 static int link_entry(int from, const char *target, int directory, const char *name)
 {
-    uint32_t flags;
-    int result = linkat(from, target, directory, name, 0);
-    if (result == 0 || errno != EPERM)
-        return result;
-    struct source_stat st;
-    int fd = source_stat(from, target, &st, NULL) == 0 && st.type == NODE_FILE
-                 ? source_open_at(from, target, O_RDONLY | O_NONBLOCK)
-                 : -1;
-    bool unlocked = fd >= 0 && flags_read(fd, &flags) && flags_unlock(fd);
-    result = unlocked ? linkat(from, target, directory, name, 0) : -1;
-    int errnum = unlocked ? errno : EPERM;
-    if (unlocked)
-        flags_write(fd, flags);
-    if (fd >= 0)
-        close(fd);
-    errno = errnum;
+    struct flags_lifted lifted;
+    int result = link_unlocked(from, target, directory, name);
+    if (result != 0 && errno == EPERM && flags_lift_entry(from, target, &lifted)) {
+        result = link_unlocked(from, target, directory, name);
+        flags_put_back_entry(&lifted);
+    }
     return result;
+}
+
+/* The folder of a path below the destination, open, and the last component. */
+static int open_parent(const struct writer *writer, struct bytes path, int *fd, char last[WRITER_NAME_SIZE],
+                       struct error *err)
+{
+    const uint8_t *slash = path.size ? memrchr(path.data, '/', path.size) : NULL;
+    size_t parent = slash ? (size_t)(slash - path.data) + 1 : 0;
+    int code = path.size ? writer_name(bytes_of(path.data + parent, path.size - parent), last, err)
+                         : error_set(err, ERROR_USAGE, "the path is empty");
+    return code ? code : writer_open_path(writer, bytes_of(path.data, parent), fd, err);
+}
+
+int writer_stat(const struct writer *writer, struct bytes path, struct source_stat *st, struct error *err)
+{
+    char last[WRITER_NAME_SIZE];
+    int fd, code = open_parent(writer, path, &fd, last, err);
+    if (code != 0)
+        return code;
+    code = source_stat(fd, last, st, err);
+    close(fd);
+    return code;
 }
 
 int writer_make_hard_link(const struct writer *writer, int directory, struct bytes name, struct bytes target,
                           bool replace, struct error *err)
 {
-    char text[WRITER_NAME_SIZE], last[WRITER_NAME_SIZE];
-    const uint8_t *slash = target.size ? memrchr(target.data, '/', target.size) : NULL;
-    size_t parent = slash ? (size_t)(slash - target.data) + 1 : 0;
+    char text[WRITER_NAME_SIZE], last[WRITER_NAME_SIZE], temporary[WRITER_NAME_SIZE];
     int fd, code = writer_name(name, text, err);
     if (code == 0)
-        code = target.size ? writer_name(bytes_of(target.data + parent, target.size - parent), last, err)
-                           : error_set(err, ERROR_USAGE, "the first name of the file is empty");
-    if (code == 0)
-        code = writer_open_path(writer, bytes_of(target.data, parent), &fd, err);
+        code = open_parent(writer, target, &fd, last, err);
     if (code != 0)
         return error_prefix(err, "cannot link to the first name of the file");
     int result = link_entry(fd, last, directory, text);
@@ -217,13 +290,17 @@ int writer_make_hard_link(const struct writer *writer, int directory, struct byt
         code = source_stat(directory, text, &old, err);
         if (code == 0)
             code = source_stat(fd, last, &new, err);
-        /* Removing the one name to make the same link again could lose the file. */
+        /* There it is; and to rename one name of a file to another does nothing. */
         if (code == 0 && old.inode == new.inode && old.device == new.device)
             goto out;
-        if (code == 0)
-            code = replace ? writer_remove(directory, name, err) : error_in_the_way(err);
-        if (code == 0)
-            result = link_entry(fd, last, directory, text);
+        if (code == 0 && !replace)
+            code = error_in_the_way(err);
+        if (code == 0) {
+            writer_temporary_name(temporary);
+            result = link_entry(fd, last, directory, temporary);
+            if (result == 0 && (code = writer_take_name(directory, temporary, text, err)) != 0)
+                unlinkat(directory, temporary, 0);
+        }
     }
     if (code == 0 && result != 0)
         code = error_set_errno(err, errno, "cannot link to the first name of the file");

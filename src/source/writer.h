@@ -8,8 +8,7 @@
 #ifndef SOURCE_WRITER_H
 #define SOURCE_WRITER_H
 
-#include "base/error.h"
-#include "base/node.h"
+#include "source/directory.h"
 
 #include <stdbool.h>
 
@@ -48,21 +47,32 @@ struct writer_above {
 int writer_go_above(const struct writer *writer, struct bytes path, const struct writer_above *above, int *fd,
                     char **place, struct error *err);
 
-/* In all that follow: name is taken in `directory`; one that is no single component (empty, "/", NUL, ".",
- * "..", more than NODE_NAME_MAX bytes) gives USAGE. Something else in the way is removed with all below it if
- * replace is true, else EXISTS. */
+/* What is at a path below the destination. NOT_FOUND where nothing is. */
+int writer_stat(const struct writer *writer, struct bytes path, struct source_stat *st, struct error *err);
 
-/* Makes a directory, or opens the one that is there (its immutable and append flags are taken off: it is
- * about to be written). The caller closes *fd. */
-int writer_make_directory(int directory, struct bytes name, bool replace, int *fd, struct error *err);
+/* In all that follow: name is taken in `directory`; one that is no single component (empty, "/", NUL, ".",
+ * "..", more than NODE_NAME_MAX bytes) gives USAGE. Something else in the way is replaced if replace is true,
+ * else EXISTS. A folder that is not empty is never replaced: EXISTS. Immutable and append flags of
+ * `directory` are taken off while something changes in it. */
+
+/* Makes a directory, with mode 0700, or opens the one that is there. The caller closes *fd. */
+int writer_make_directory(int directory, struct bytes name, bool replace, int *fd, bool *made,
+                          struct error *err);
+/* What the above would do, without doing it: *fd is -1 where it would make one. */
+int writer_find_directory(int directory, struct bytes name, bool replace, int *fd, struct error *err);
 /* A symbolic link, FIFO or device, as the node says. DENIED for devices where the caller may not. */
 int writer_make_special(int directory, struct bytes name, const struct node *node, bool replace,
                         struct error *err);
+/* True if what is there, of which st tells, is the link, FIFO or device of the node. */
+bool writer_special_is(int directory, struct bytes name, const struct source_stat *st,
+                       const struct node *node);
 /* A hard link to the file at a path below the destination. */
 int writer_make_hard_link(const struct writer *writer, int directory, struct bytes name, struct bytes target,
                           bool replace, struct error *err);
-/* Removes an entry and everything below it; nothing on another file system. Done if it is not there. */
+/* Removes an entry that is no folder, or an empty one, locked or not. Done if it is not there. */
 int writer_remove(int directory, struct bytes name, struct error *err);
+/* EXISTS if a folder that is not empty is there. */
+int writer_check_replaceable(int directory, struct bytes name, struct error *err);
 
 /* A regular file while it is written. The directory's descriptor must stay open. */
 struct writer_file {
@@ -70,22 +80,28 @@ struct writer_file {
     int directory;
     char name[WRITER_NAME_SIZE];
     char temporary[WRITER_NAME_SIZE]; /* its name until it is committed; empty if it has its own at once */
-    bool updated;                     /* it was there before */
+    bool updated;                     /* in place: it was there before */
+    bool based;                       /* it begins with the contents of the one that is replaced */
 };
 
 /* A new file. If something is in the way and replace is true, the file gets its name in writer_file_commit(),
- * so that the old one stays until then. What a restore left behind that was killed is always replaced. flags:
- * the node's; nocow works on empty files only, so it is set now.
+ * so that the old one stays until then. flags: the node's; nocow works on empty files only, so it is set now.
  */
 int writer_file_create(int directory, struct bytes name, uint32_t flags, bool replace,
                        struct writer_file *file, struct error *err);
+/* True for what a restore left behind that was killed. */
+bool writer_file_is_unfinished(const struct source_stat *st);
+/* The file that is there, for reading; what it is now in *st. -1 if it is none, or cannot be read. */
+int writer_file_open_old(int directory, struct bytes name, struct source_stat *st);
+/* Begins a new file with the contents of an old one, where the file system lets both share them. */
+void writer_file_share(struct writer_file *file, int old);
 /* An existing file, to be changed in place: a regular file with no other name, which may be outside (else
- * EXISTS). It can be read through file->fd. */
+ * EXISTS). For what has no room beside it: until it is whole it has something of both. */
 int writer_file_update(int directory, struct bytes name, struct writer_file *file, struct error *err);
 /* Any order, any thread; what is never written is a hole. */
 int writer_file_write(const struct writer_file *file, const void *data, size_t size, uint64_t offset,
                       struct error *err);
-/* Frees the blocks of a range of an updated file, or zeroes it where that cannot be. */
+/* Frees the blocks of a range of a file that is based on an old one, or zeroes it where that cannot be. */
 int writer_file_hole(const struct writer_file *file, uint64_t offset, uint64_t length, struct error *err);
 /* The final size. */
 int writer_file_truncate(const struct writer_file *file, uint64_t size, struct error *err);

@@ -10,6 +10,7 @@
 #include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -25,31 +26,43 @@ static void set_nocow(int fd, uint32_t wanted)
         flags_write(fd, flags | FS_NOCOW_FL); /* metadata_write() warns if it is not there in the end */
 }
 
-static bool is_unfinished(int directory, const char *name)
+bool writer_file_is_unfinished(const struct source_stat *st)
 {
-    struct source_stat st;
-    return source_stat(directory, name, &st, NULL) == 0 && st.type == NODE_FILE && st.mode == UNFINISHED_MODE;
+    return st->type == NODE_FILE && st->mode == UNFINISHED_MODE;
+}
+
+void writer_temporary_name(char text[WRITER_NAME_SIZE])
+{
+    static atomic_uint counter;
+    snprintf(text, WRITER_NAME_SIZE, ".holdfast-%ld-%u", (long)getpid(), atomic_fetch_add(&counter, 1));
+}
+
+static int create(int directory, const char *name)
+{
+    struct flags_lifted lifted;
+    int fd = openat(directory, name, CREATE_FLAGS, UNFINISHED_MODE);
+    if (fd < 0 && errno == EPERM && flags_lift(directory, &lifted)) {
+        fd = openat(directory, name, CREATE_FLAGS, UNFINISHED_MODE);
+        flags_put_back(&lifted);
+    }
+    return fd;
 }
 
 int writer_file_create(int directory, struct bytes name, uint32_t flags, bool replace,
                        struct writer_file *file, struct error *err)
 {
-    static atomic_uint counter;
     *file = (struct writer_file){.fd = -1, .directory = directory};
     int code = writer_name(name, file->name, err);
     if (code != 0)
         return code;
-    file->fd = openat(directory, file->name, CREATE_FLAGS, UNFINISHED_MODE);
-    bool in_the_way = file->fd < 0 && errno == EEXIST;
-    if (in_the_way && !replace && !is_unfinished(directory, file->name)) {
+    file->fd = create(directory, file->name);
+    if (file->fd < 0 && errno == EEXIST && !replace) {
         error_set(err, ERROR_EXISTS, "something is in the way");
         return error_hint(err, "restore to an empty folder, or say --overwrite always");
     }
-    while (in_the_way) {
-        snprintf(file->temporary, sizeof file->temporary, ".holdfast-%ld-%u", (long)getpid(),
-                 atomic_fetch_add(&counter, 1));
-        file->fd = openat(directory, file->temporary, CREATE_FLAGS, UNFINISHED_MODE);
-        in_the_way = file->fd < 0 && errno == EEXIST;
+    while (file->fd < 0 && errno == EEXIST) {
+        writer_temporary_name(file->temporary);
+        file->fd = create(directory, file->temporary);
     }
     if (file->fd < 0)
         return error_set_errno(err, errno, "cannot create the file");
@@ -57,10 +70,28 @@ int writer_file_create(int directory, struct bytes name, uint32_t flags, bool re
     return 0;
 }
 
+int writer_file_open_old(int directory, struct bytes name, struct source_stat *st)
+{
+    char text[WRITER_NAME_SIZE];
+    if (st->type != NODE_FILE || writer_name(name, text, NULL) != 0)
+        return -1;
+    int fd = source_open_at(directory, text, O_RDONLY | O_NONBLOCK);
+    if (fd >= 0 && source_stat(fd, "", st, NULL) == 0 && st->type == NODE_FILE)
+        return fd;
+    if (fd >= 0)
+        close(fd);
+    return -1;
+}
+
+void writer_file_share(struct writer_file *file, int old)
+{
+    file->based = ioctl(file->fd, FICLONE, old) == 0;
+}
+
 int writer_file_update(int directory, struct bytes name, struct writer_file *file, struct error *err)
 {
     struct stat st;
-    *file = (struct writer_file){.fd = -1, .directory = directory, .updated = true};
+    *file = (struct writer_file){.fd = -1, .directory = directory, .updated = true, .based = true};
     int code = writer_name(name, file->name, err);
     if (code != 0)
         return code;
@@ -136,29 +167,9 @@ int writer_file_truncate(const struct writer_file *file, uint64_t size, struct e
     return ftruncate(file->fd, (off_t)size) == 0 ? 0 : error_set_errno(err, errno, "cannot size the file");
 }
 
-/* rename(2) takes the place of a file, but not of a directory or of a file that is immutable. */
-static int give_name(struct writer_file *file, struct error *err)
-{
-    int result = renameat(file->directory, file->temporary, file->directory, file->name);
-    if (result != 0 && (errno == EISDIR || errno == EPERM)) {
-        int code = writer_remove(file->directory, bytes_of_string(file->name), err);
-        if (code != 0)
-            return code;
-        result = renameat(file->directory, file->temporary, file->directory, file->name);
-    }
-    return result == 0 ? 0 : error_set_errno(err, errno, "cannot give the file its name");
-}
-
 int writer_file_commit(struct writer_file *file, struct error *err)
 {
-    int code = 0;
-    if (file->temporary[0]) {
-        uint32_t flags;
-        bool unlocked = flags_read(file->fd, &flags) && flags_unlock(file->fd);
-        code = give_name(file, err);
-        if (code == 0 && unlocked && !flags_write(file->fd, flags))
-            code = error_set_errno(err, errno, "cannot set the inode flags");
-    }
+    int code = file->temporary[0] ? writer_take_name(file->directory, file->temporary, file->name, err) : 0;
     if (code != 0) {
         writer_file_abort(file);
         return code;
@@ -178,5 +189,6 @@ void writer_file_abort(struct writer_file *file)
     close(file->fd);
     file->fd = -1;
     if (!file->updated)
-        unlinkat(file->directory, file->temporary[0] ? file->temporary : file->name, 0);
+        writer_remove(file->directory, bytes_of_string(file->temporary[0] ? file->temporary : file->name),
+                      NULL);
 }

@@ -112,3 +112,154 @@ teardown() { drop_work; }
         [ -z "$(ls -A "$WORK/etc")" ]
     done
 }
+
+# ---- what is healthy is not touched ----
+
+# counts [OPTIONS]: those of a restore over $WORK/out, in JSON.
+counts() {
+    holdfast --json restore latest --to "$WORK/out" "$@" 2>"$WORK/said" |
+        jq -cS '{files, directories, others, bytes, overwritten, unchanged, skipped, failed, copies, conflicts}'
+}
+
+# Names, inodes and all times of what is there but the last access.
+state() { (cd "$1" && find . -printf '%p %i %C@ %T@ %m %s\n' | sort); }
+
+make_rich_tree() {
+    local S=$WORK/source
+    mkdir -p "$S/dir/sub" "$S/locked" "$S/other"
+    seq 3000 >"$S/dir/numbers"
+    head -c 3000000 /dev/urandom >"$S/large"
+    truncate -s 5M "$S/sparse"
+    echo x | dd of="$S/sparse" bs=1 seek=3M conv=notrunc status=none
+    echo one >"$S/first"
+    ln "$S/first" "$S/dir/second"
+    ln "$S/first" "$S/other/third"
+    ln -s nowhere "$S/link"
+    ln "$S/link" "$S/dir/same link"
+    mkfifo "$S/fifo"
+    mknod "$S/null" c 1 3
+    setfattr -n user.k -v v "$S/dir/numbers"
+    setfacl -m u:77:r "$S/dir/numbers"
+    setfacl -d -m u:77:r "$S/other"
+    chown 5:6 "$S/dir/numbers" "$S/dir"
+    chmod 4755 "$S/large"
+    echo i >"$S/locked/file"
+    chattr +i "$S/locked/file" "$S/locked"
+    write_config 1
+    holdfast -q backup
+    chattr -i "$S/locked/file" "$S/locked"
+}
+
+@test "a restore over what is healthy touches nothing, with whatever is to be overwritten but always" {
+    local how
+    make_rich_tree
+    holdfast -q restore latest --to "$WORK/out"
+    state "$WORK/out" >"$WORK/before"
+    for how in changed never; do
+        counts --overwrite "$how" >"$WORK/counts"
+        [ "$(jq .files "$WORK/counts")" -eq 0 ]
+        [ "$(jq .bytes "$WORK/counts")" -eq 0 ]
+        [ "$(jq .overwritten "$WORK/counts")" -eq 0 ]
+        state "$WORK/out" | diff "$WORK/before" -
+    done
+    chattr -i "$WORK/out$WORK/source/locked/file" "$WORK/out$WORK/source/locked"
+}
+
+@test "only what differs is touched, and a dry run counts as the restore does" {
+    local S=$WORK/source O=$WORK/out$WORK/source how
+    make_rich_tree
+    for how in changed always never; do
+        chattr -f -R -i "$WORK/out" || true
+        rm -rf "$WORK/out"
+        [ "$(counts --overwrite "$how" -n)" = "$(counts --overwrite "$how")" ]
+        printf X | dd of="$O/large" bs=1 seek=10 conv=notrunc status=none
+        rm "$O/dir/second" "$O/link" "$O/null" "$O/sparse"
+        echo foreign >"$O/dir/second"
+        ln -s elsewhere "$O/link"
+        mkdir "$O/sparse"
+        touch "$O/null"
+        chmod 600 "$O/dir/numbers" "$O/fifo"
+        rm -r "$O/dir/sub"
+        echo foreign >"$O/stays"
+        state "$WORK/out" >"$WORK/before"
+        counts --overwrite "$how" -n >"$WORK/dry"
+        state "$WORK/out" | diff "$WORK/before" -
+        counts --overwrite "$how" >"$WORK/real"
+        diff "$WORK/dry" "$WORK/real"
+        [ "$(cat "$O/stays")" = foreign ]
+        [ "$how" = never ] || python3 "$BATS_TEST_DIRNAME/../lib/compare_trees.py" "$S/dir" "$O/dir"
+        if [ "$how" = changed ]; then
+            [ "$(jq -c '[.files, .others, .overwritten, .failed]' "$WORK/real")" = '[4,4,8,0]' ]
+            state "$WORK/out" >"$WORK/after"
+            # What is locked is as it was.
+            for same in locked/file locked; do
+                [ "$(grep "/$same " "$WORK/before")" = "$(grep "/$same " "$WORK/after")" ]
+            done
+            [ "$O/first" -ef "$O/dir/second" ]
+        fi
+    done
+    chattr -f -R -i "$WORK/out" || true
+}
+
+@test "while a file is compared its mode stays, and what reads it sees the old contents or the new ones" {
+    local S=$WORK/source O=$WORK/out$WORK/source
+    mkdir -p "$S"
+    seq 400000 >"$S/file"
+    chmod 644 "$S/file"
+    write_config 1
+    holdfast -q backup
+    holdfast -q restore latest --to "$WORK/out"
+    sed -i 1s/1/2/ "$O/file"
+    cp "$O/file" "$WORK/old"
+    strace -f -qq -e trace=fchmod,ftruncate,pwrite64,write,rename,renameat,renameat2,unlink,unlinkat -y -o "$WORK/trace" \
+        "$BATS_TEST_DIRNAME/../lib/with_key.sh" -c "$WORK/holdfast.conf" -q restore latest --to "$WORK/out" --overwrite changed
+    cmp "$S/file" "$O/file"
+    ! grep -E "(fchmod|ftruncate|write[0-9]*)\([0-9]+<$O/file>" "$WORK/trace"
+    ! grep -E "unlink(at)?\(.*\"file\"" "$WORK/trace"
+    grep -q 'renameat.*"file"' "$WORK/trace"
+}
+
+@test "a file of which there is no room for another is changed in place" {
+    local O=$WORK/mounted$WORK/source
+    truncate -s 24M "$WORK/image"
+    mkfs.ext4 -q -m 0 "$WORK/image"
+    mkdir "$WORK/mounted"
+    mount -o loop "$WORK/image" "$WORK/mounted"
+    head -c 12000000 /dev/urandom >"$WORK/source/large"
+    write_config 1
+    holdfast -q backup
+    holdfast -q restore latest --to "$WORK/mounted"
+    printf X | dd of="$O/large" bs=1 seek=10 conv=notrunc status=none
+    inode=$(stat -c %i "$O/large")
+    holdfast -q restore latest --to "$WORK/mounted" --overwrite changed
+    cmp "$WORK/source/large" "$O/large"
+    [ "$(stat -c %i "$O/large")" = "$inode" ]
+}
+
+@test "a folder in the way stays with what is in it, whatever is to be overwritten" {
+    local S=$WORK/source O=$WORK/out$WORK/source how
+    mkdir -p "$S"
+    echo x >"$S/file"
+    echo y >"$S/more"
+    ln -s x "$S/link"
+    ln "$S/file" "$S/hard"
+    write_config 1
+    holdfast -q backup
+    mkdir -p "$O/file/deep" "$O/link" "$O/hard/deep" "$O/more"
+    echo mine >"$O/link/mine"
+    for how in changed always; do
+        run holdfast restore latest --to "$WORK/out" --overwrite "$how"
+        [ "$status" -eq 1 ]
+        [ "$(grep -c "a folder that is not empty is in the way" <<<"$output")" -eq 3 ]
+        [[ $output == *"hint: "*"move it away"* ]]
+        [ -d "$O/file/deep" ] && [ -d "$O/hard/deep" ] && [ "$(cat "$O/link/mine")" = mine ]
+        [ "$(cat "$O/more")" = y ] # an empty one holds nothing
+        run holdfast restore latest --to "$WORK/out" --overwrite "$how" -n
+        [ "$status" -eq 1 ]
+    done
+    # Of the file's names the one that can be made has the contents.
+    rm -r "$O/hard"
+    run holdfast restore latest --to "$WORK/out" --overwrite changed
+    [ "$status" -eq 1 ]
+    [ "$(cat "$O/hard")" = x ]
+}

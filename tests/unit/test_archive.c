@@ -120,7 +120,8 @@ static void extract(archive_fetch *fetch, void *context, const char *to)
             OK(metadata_write(setter, parent, name, file.fd, &member.node, &err));
             OK(writer_file_commit(&file, &err));
         } else if (member.node.type == NODE_DIRECTORY) {
-            OK(writer_make_directory(parent, name, false, &fd, &err));
+            bool made;
+            OK(writer_make_directory(parent, name, false, &fd, &made, &err));
             close(fd);
             ck_assert_uint_lt(directory_count, 16);
             directories[directory_count++] = member;
