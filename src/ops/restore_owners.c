@@ -9,12 +9,12 @@
 #include <string.h>
 #include <sys/stat.h>
 
-#define PASSWD "/etc/passwd"
+static const char passwd[] = "/etc/passwd";
 
 /* What cannot be read is told of when it is restored. */
 static bool is_restored(struct repository *repository, const struct restore_parameters *p)
 {
-    static const char *const spellings[] = {PASSWD, PASSWD + 1};
+    static const char *const spellings[] = {passwd, passwd + 1};
     const struct extents *root = &p->snapshot->manifest.root;
     bool restored = false;
     for (size_t i = 0; i < 2 && !restored; i++) {
@@ -34,10 +34,10 @@ static bool is_restored(struct repository *repository, const struct restore_para
 const char *restore_owners_reason(struct repository *repository, const struct restore_parameters *p)
 {
     struct stat there, here;
-    char *path = file_join(p->destination, PASSWD + 1);
+    char *path = file_join(p->destination, passwd + 1);
     bool exists = stat(path, &there) == 0;
     bool ours =
-        exists && stat(PASSWD, &here) == 0 && here.st_dev == there.st_dev && here.st_ino == there.st_ino;
+        exists && stat(passwd, &here) == 0 && here.st_dev == there.st_dev && here.st_ino == there.st_ino;
     free(path);
     if (exists && !ours)
         return "there is an etc/passwd of its own";
