@@ -70,7 +70,8 @@ bool writer_next_component(struct bytes *path, struct bytes *name)
         *path = bytes_of(path->data + 1, path->size - 1);
     const uint8_t *slash = path->size ? memchr(path->data, '/', path->size) : NULL;
     *name = bytes_of(path->data, slash ? (size_t)(slash - path->data) : path->size);
-    *path = bytes_of(path->data + name->size, path->size - name->size);
+    if (name->size)
+        *path = bytes_of(path->data + name->size, path->size - name->size);
     return name->size != 0;
 }
 
