@@ -41,6 +41,10 @@ static json_t *result_json(const struct restore_result *r)
     output_json_number(o, "damaged", r->damaged);
     output_json_number(o, "owner_failures", r->owner_failures);
     output_json_number(o, "warning_count", r->warnings);
+    json_t *causes = json_array();
+    for (size_t i = 0; i < r->cause_count; i++)
+        output_json_append(causes, bytes_of_string(r->causes[i]));
+    json_object_set_new(o, "causes", causes);
     json_object_set_new(o, "seconds", json_real(r->seconds));
     return o;
 }

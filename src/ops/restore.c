@@ -7,6 +7,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -47,6 +48,48 @@ void restore_fail(struct restore *r, const char *path, const struct error *why)
     if (!*r->first.hint)
         r->first = *why;
     pthread_mutex_unlock(&r->lock);
+}
+
+#define UNREAD_SHOWN 5
+
+/* Under the lock. True if it is to be told of. */
+static bool note_cause(struct restore_result *result, const char *message)
+{
+    char cause[RESTORE_CAUSE_SIZE];
+    snprintf(cause, sizeof cause, "%.*s", RESTORE_CAUSE_SIZE - 1, message);
+    for (size_t i = 0; i < result->cause_count; i++) {
+        if (strcmp(result->causes[i], cause) == 0)
+            return false;
+    }
+    if (result->cause_count == RESTORE_CAUSES_MAX)
+        return false;
+    memcpy(result->causes[result->cause_count++], cause, sizeof cause);
+    return true;
+}
+
+void restore_fail_unread(struct restore *r, const char *path, const struct error *why)
+{
+    if (is_cancelled(r))
+        return;
+    pthread_mutex_lock(&r->lock);
+    bool fresh = note_cause(r->result, why->message);
+    uint64_t count = ++r->unread;
+    if (!*r->first.hint)
+        r->first = *why;
+    pthread_mutex_unlock(&r->lock);
+    if (fresh)
+        restore_warn(r, "%s", why->message);
+    if (count <= UNREAD_SHOWN)
+        log_warning("%s cannot be restored", path);
+    else
+        log_verbose("%s cannot be restored: %s", path, why->message);
+}
+
+static void warn_of_rest(const struct restore *r)
+{
+    if (r->unread > UNREAD_SHOWN && log_get_level() < LOG_LEVEL_VERBOSE)
+        log_warning("and %llu more that cannot be restored: -v lists them",
+                    (unsigned long long)(r->unread - UNREAD_SHOWN));
 }
 
 void restore_lose(struct restore *r, const struct target_directory *d, struct bytes name)
@@ -154,6 +197,7 @@ static int run(struct restore *r, const struct selection *selection, struct erro
     start_workers(r);
     restore_walk(r, selection);
     collect(r);
+    warn_of_rest(r);
     queue_free(r->ahead);
     queue_free(r->tasks);
     metadata_writer_free(r->metadata);

@@ -28,6 +28,9 @@ struct restore_parameters {
     const volatile int *cancelled;
 };
 
+#define RESTORE_CAUSES_MAX 32
+#define RESTORE_CAUSE_SIZE 256
+
 struct restore_result {
     uint64_t files, directories, others, bytes; /* made, or changed; all directories */
     uint64_t overwritten;                       /* of the files and others: were there, and were not so */
@@ -40,6 +43,9 @@ struct restore_result {
     uint64_t owner_failures;                    /* owners that only root can set */
     uint64_t warnings;
     double seconds;
+    /* Why entries could not be read from the repository: each pack that is missing or damaged once. */
+    char causes[RESTORE_CAUSES_MAX][RESTORE_CAUSE_SIZE];
+    size_t cause_count;
 };
 
 /* A dry run looks at what is there and counts the same. The repository must be synced and opened with a

@@ -15,11 +15,12 @@ static void add_piece(struct restore *r, struct target_file *f, const struct ext
     size_t count;
     struct error why;
     int code = blobs_locate(r->repository, &e->blob, copies, &count, &why);
-    if (code == 0 && (count == 0 || copies[0].length != e->length))
-        code = error_set(&why, repository_nowhere(r->repository),
-                         "a part of it is on no target that can be reached");
+    if (code == 0 && count == 0)
+        code = blobs_lacking(r->repository, &e->blob, &why);
+    else if (code == 0 && copies[0].length != e->length)
+        code = error_set(&why, ERROR_INTEGRITY, "a part of it has another length than its file says");
     if (code != 0) {
-        target_file_give_up(f, !error_is_outage(code), &why);
+        target_file_give_up(f, true, &why);
         return;
     }
     atomic_fetch_add(&f->pending, 1);

@@ -82,6 +82,7 @@ struct restore {
     pthread_cond_t file_closed;
     size_t open_files;
     struct error first;  /* failure that has a hint */
+    uint64_t unread;     /* entries of restore_fail_unread() */
     struct id_map *lost; /* hash of the place of what could not be made */
 
     /* the walker's */
@@ -156,6 +157,9 @@ bool restore_stopped(struct restore *r);
 void restore_warn(struct restore *r, const char *format, ...) __attribute__((format(printf, 2, 3)));
 /* Warns that an entry could not be made; what can be done about the first of them is said at the end. */
 void restore_fail(struct restore *r, const char *path, const struct error *why);
+/* Likewise for what the repository does not give: the cause is told once, however many entries it touches,
+ * and those are counted, the first ones named. */
+void restore_fail_unread(struct restore *r, const char *path, const struct error *why);
 void *restore_worker(void *restore);
 /* From `ahead` to `tasks`, the frames fetched. */
 void *restore_fetcher(void *restore);
@@ -163,7 +167,7 @@ void *restore_fetcher(void *restore);
 void restore_flush(struct restore *r);
 /* Likewise, and waits until every file has its name. */
 void restore_wait(struct restore *r);
-void target_file_give_up(struct target_file *file, bool damaged, const struct error *why);
+void target_file_give_up(struct target_file *file, bool unread, const struct error *why);
 void target_file_release(struct target_file *file, struct metadata_writer *metadata);
 /* Walks what was selected. */
 void restore_walk(struct restore *r, const struct selection *selection);

@@ -48,7 +48,10 @@ void restore_remember(struct walk *w, struct restore_laters *list, const char *d
 
 void restore_failed(struct walk *w, const char *path, const struct error *why)
 {
-    restore_fail(w->restore, path, why);
+    if (why->code == ERROR_INTEGRITY)
+        restore_fail_unread(w->restore, path, why);
+    else
+        restore_fail(w->restore, path, why);
     atomic_fetch_add(&w->restore->failed, 1);
     if (why->code == ERROR_INTEGRITY)
         atomic_fetch_add(&w->restore->damaged, 1);

@@ -49,14 +49,16 @@ void target_directory_release(struct target_directory *d)
     free(d);
 }
 
-void target_file_give_up(struct target_file *f, bool damaged, const struct error *why)
+void target_file_give_up(struct target_file *f, bool unread, const struct error *why)
 {
     struct restore *r = f->restore;
     if (atomic_exchange(&f->failed, true))
         return;
-    if (damaged)
+    if (unread && !error_is_outage(why->code))
         atomic_store(&f->damaged, true);
-    if (!atomic_load(&r->stopped))
+    if (!atomic_load(&r->stopped) && unread)
+        restore_fail_unread(r, f->path, why);
+    else if (!atomic_load(&r->stopped))
         restore_fail(r, f->path, why);
     /* A full disk will not get emptier file by file. */
     if (why->code == ERROR_NO_SPACE)
@@ -144,7 +146,7 @@ static void fetch_elsewhere(struct restore_worker_state *w, const struct piece *
     if (code == 0)
         write_piece(w, p, buffer_bytes(&plain));
     else
-        target_file_give_up(p->file, !error_is_outage(code), &why);
+        target_file_give_up(p->file, true, &why);
     buffer_free_secret(&plain);
 }
 

@@ -185,6 +185,35 @@ static int get_frame(struct repository *r, const struct blob_location *copy, str
     return 0;
 }
 
+/* The same words for whatever is read of one pack, so that many files are told of once. */
+static int name_pack(struct repository *r, uint64_t number, int code, const char *how, struct error *err)
+{
+    struct catalog_pack pack;
+    char name[OBJECT_NAME_MAX];
+    char *where = repository_where(r);
+    if (number && catalog_pack_by_number(r->catalog, number, &pack, NULL) == 0) {
+        object_name_pack(&pack.sha256, name);
+        error_set(err, code, "%s is %s on %s", name, how, where);
+    } else {
+        error_set(err, code, "no part of the index on %s lists what is needed here", where);
+    }
+    free(where);
+    return error_hint(err, "%s",
+                      error_todo(code,
+                                 "run holdfast verify to see what is missing or damaged, and holdfast heal "
+                                 "to bring it back"));
+}
+
+int blobs_lacking(struct repository *r, const struct id *id, struct error *err)
+{
+    struct index_copies copies = {0};
+    int code = index_copies(r, id, &copies, err);
+    if (code == 0)
+        code = name_pack(r, copies.count ? copies.list[0].pack : 0, repository_nowhere(r), "missing", err);
+    free(copies.list);
+    return code;
+}
+
 int blobs_read(struct repository *r, enum blob_kind kind, const struct id *id, struct buffer *out,
                struct error *err)
 {
@@ -195,13 +224,8 @@ int blobs_read(struct repository *r, enum blob_kind kind, const struct id *id, s
     int code = blobs_locate(r, id, copies, &count, err);
     if (code != 0)
         return code;
-    if (count == 0) {
-        code = error_set(err, repository_nowhere(r), "blob %.16s is on no target that can be reached", hex);
-        return error_hint(err, "%s",
-                          error_todo(code,
-                                     "a pack is missing: run holdfast verify to see which, and holdfast "
-                                     "heal to bring it back"));
-    }
+    if (count == 0)
+        return blobs_lacking(r, id, err);
     pthread_mutex_lock(&r->frames->lock);
     for (size_t i = 0; i < count; i++) {
         struct kept_frame *frame;
@@ -221,7 +245,11 @@ int blobs_read(struct repository *r, enum blob_kind kind, const struct id *id, s
         code = error_set(err, ERROR_INTEGRITY, "blob %.16s has other contents than its id says", hex);
     }
     pthread_mutex_unlock(&r->frames->lock);
-    return code;
+    if (code != ERROR_INTEGRITY)
+        return code;
+    if (err)
+        log_verbose("%s", err->message);
+    return name_pack(r, copies[0].pack, code, "damaged or missing", err);
 }
 
 int blobs_fetch_tree(void *repository, const struct id *id, struct buffer *out, struct error *err)

@@ -19,6 +19,10 @@ struct blob_location {
 int blobs_locate(struct repository *repository, const struct id *id, struct blob_location *copies,
                  size_t *count, struct error *err);
 
+/* Says which pack is missing where, of a blob that no target holds. Returns the code: see
+ * repository_nowhere(). */
+int blobs_lacking(struct repository *repository, const struct id *id, struct error *err);
+
 /* Appends the plaintext of a blob, tried from every copy on every target until its id matches. DENIED (no
  * recovery key), or INTEGRITY naming what is damaged or missing. Frames read lately are kept (bounded), meta
  * packs in the state folder. */

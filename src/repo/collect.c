@@ -182,11 +182,8 @@ int collection_mark(struct collection *c, const struct id *id, bool *was_marked,
     code = mark_copies(c, &somewhere, err);
     if (code != 0 || somewhere)
         return code;
-    char hex[ID_HEX_SIZE];
-    id_to_hex(id, hex);
-    code = error_set(
-        err, repository_nowhere(c->r),
-        "blob %.16s, which a snapshot needs, is on no target that can be reached: nothing is removed", hex);
+    code = blobs_lacking(c->r, id, err);
+    error_prefix(err, "nothing is removed, for a snapshot needs what is lost");
     return error_hint(
         err, "%s",
         error_todo(code,

@@ -170,9 +170,12 @@ static int read_range(struct pack_reader *p, uint64_t offset, size_t size, struc
         if (err)
             *err = why;
     }
-    return code ? code
-                : error_set(err, ERROR_INTEGRITY,
-                            "%s is damaged or missing on every target that can be reached", p->name);
+    if (code != 0)
+        return code;
+    char *where = repository_where(r);
+    error_set(err, ERROR_INTEGRITY, "%s is damaged or missing on %s", p->name, where);
+    free(where);
+    return ERROR_INTEGRITY;
 }
 
 #define TRIED_CACHE (1u << 31)

@@ -111,8 +111,10 @@ int object_fetch(struct repository *r, const struct object_seen *object, size_t 
     char name[OBJECT_NAME_MAX];
     object_seen_name(object, name);
     /* Where those that hold it went away meanwhile nobody was asked: an outage, not a loss. */
-    int code = error_set(err, object->mask ? ERROR_FAILED : ERROR_NOT_FOUND,
-                         "%s is on no target that can be reached", name);
+    char *where = repository_where(r);
+    int code =
+        error_set(err, object->mask ? ERROR_FAILED : ERROR_NOT_FOUND, "%s is missing on %s", name, where);
+    free(where);
     size_t start = out->size;
     for (size_t t = 0; t < replicas_count(r->replicas); t++) {
         if (!(object->mask >> t & 1) || !replicas_is_active(r->replicas, t))

@@ -692,10 +692,42 @@ int repository_missing(const struct repository *r)
     return r->outages ? ERROR_FAILED : ERROR_INTEGRITY;
 }
 
+/* By its own reason, or because nobody wanted it to be asked. */
+static bool is_away(const struct repository *r, size_t target)
+{
+    return !replicas_is_active(r->replicas, target) &&
+           replicas_failure(r->replicas, target)->code != ERROR_CANCELLED;
+}
+
 int repository_nowhere(const struct repository *r)
 {
-    bool elsewhere = r->damage == 0 && replicas_active_count(r->replicas) < r->parameters.target_count;
+    bool elsewhere = false;
+    for (size_t t = 0; t < r->parameters.target_count && r->damage == 0; t++)
+        elsewhere |= is_away(r, t);
     return elsewhere ? ERROR_FAILED : repository_missing(r);
+}
+
+char *repository_where(const struct repository *r)
+{
+    const struct repository_parameters *p = &r->parameters;
+    struct buffer asked = {0}, others = {0};
+    size_t asked_count = 0, other_count = 0;
+    for (size_t t = 0; t < p->target_count; t++) {
+        bool active = replicas_is_active(r->replicas, t);
+        struct buffer *list = active ? &asked : &others;
+        buffer_append_format(list, "%s%s", list->size ? ", " : "", p->target_labels[t]);
+        asked_count += active;
+        other_count += !active;
+    }
+    char *where = memory_format("%s %s%s%s%s", asked_count == 1 ? "target" : "targets",
+                                asked_count ? buffer_string(&asked) : "", other_count ? " (" : "",
+                                other_count ? buffer_string(&others) : "",
+                                !other_count       ? ""
+                                : other_count == 1 ? " was not asked)"
+                                                   : " were not asked)");
+    buffer_free(&asked);
+    buffer_free(&others);
+    return where;
 }
 
 const struct repository_config *repository_config(const struct repository *r)

@@ -122,6 +122,10 @@ int repository_missing(const struct repository *repository);
  * as long as nothing is known to be damaged. */
 int repository_nowhere(const struct repository *repository);
 
+/* The targets that were looked at, for a message: "target usb", "targets usb, nas (store was not asked)". The
+ * caller frees it. */
+char *repository_where(const struct repository *repository);
+
 /* How many targets were left out because their config is not the one that the keyring signs. */
 unsigned repository_damaged_targets(const struct repository *repository);
 

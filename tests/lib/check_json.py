@@ -23,7 +23,7 @@ TYPES = {
     WHEN: "time started mtime added delayed_until locked_until", ID: "id snapshot", FLAG: "pinned removed keep dry_run delivered incomplete",
     TEXT: "repository host person key_file file target check outcome detail role name group job error path type mode user "
           "link_target hard_link change event reason hold object problem level subject text channel destination",
-    TEXTS: "targets classes sources warnings", REAL: "seconds",
+    TEXTS: "targets classes sources warnings causes", REAL: "seconds",
     OBJECTS: "configurations channels online checks hosts jobs entries changes problems lost snapshots restores"}
 TYPE = {name: kind for kind, names in TYPES.items() for name in names.split()}
 # By command where one name means two things.

@@ -106,3 +106,40 @@ summary() { [ "$(jq -c "$1" <<<"$output")" = "$2" ] || fail "$(jq -c "$1" <<<"$o
     ends 5 --json verify
     summary '.targets_behind' 1
 }
+
+@test "restore, cat and export name what is missing and where they looked, and restore what is there" {
+    local pack count all
+    count=$(packs 1 | wc -l)
+    for pack in $(packs 1); do rm "$WORK/repo1/$pack"; done
+    # The other target has it.
+    holdfast -q restore latest --to "$WORK/whole"
+    cmp "$WORK/source/many/7" "$WORK/whole$WORK/source/many/7"
+    # Who looks at one target only speaks of that one.
+    ends 5 restore latest --to "$WORK/one" --from disk1
+    for pack in $(packs 2); do warned "$pack is missing on target disk1 (disk2 was not asked)"; done
+    [[ $stderr == *"warning: and "*" more that cannot be restored: -v lists them"* && $stderr != *"no target"* ]] || fail "$stderr"
+    [ "$(cat "$WORK/one$WORK/source/another")" = another ]
+    ends 5 --json restore latest --to "$WORK/json" --from disk1
+    summary '[(.causes | length), .warning_count]' "[$count,$count]"
+    all=$(jq .damaged <<<"$output")
+    [ "$all" -gt 500 ]
+    run --separate-stderr holdfast -v restore latest --to "$WORK/listed" --from disk1
+    [ "$(grep -c "many/.* cannot be restored" <<<"$stderr")" -eq "$all" ]
+    # Nowhere: missing on one, damaged on the other, and missing on both.
+    for pack in $(packs 2); do printf XXXX | dd of="$WORK/repo2/$pack" bs=1 seek=300000 conv=notrunc 2>/dev/null; done
+    ends 5 restore latest --to "$WORK/damaged"
+    [ "$(grep -c "is damaged or missing on targets disk1, disk2" <<<"$stderr")" -eq "$count" ] || fail "$stderr"
+    for pack in $(packs 2); do rm "$WORK/repo2/$pack"; done
+    ends 5 restore latest --to "$WORK/none"
+    [ "$(grep -c "is missing on targets disk1, disk2" <<<"$stderr")" -eq "$count" ] || fail "$stderr"
+    ends 5 cat latest "$WORK/source/many/300"
+    [[ $stderr == *"packs/"*" is missing on targets disk1, disk2"* ]] || fail "$stderr"
+    ends 5 export latest
+    [[ $stderr == *"packs/"*" is missing on targets disk1, disk2"* ]] || fail "$stderr"
+    # prune removes nothing then, and says why; a backup stores anew what the files still hold.
+    ends 5 prune --force
+    [[ $stderr == *"nothing is removed"*"packs/"*"is missing on"* ]] || fail "$stderr"
+    touch "$WORK/source/many/"*
+    holdfast -q backup
+    holdfast -q restore latest --to "$WORK/anew"
+}
