@@ -10,10 +10,12 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/fs.h>
+#include <linux/magic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/vfs.h>
 #include <sys/xattr.h>
 #include <unistd.h>
 
@@ -26,8 +28,10 @@ struct metadata_writer {
     void *context;
     const char *path; /* for warnings; NULL: not known */
     uint64_t owner_failures;
-    bool pretends; /* compares only */
-    bool changed;  /* the last entry, or would have been */
+    uint64_t times_device; /* asked for last */
+    bool both_times;       /* of files there can be set only */
+    bool pretends;         /* compares only */
+    bool changed;          /* the last entry, or would have been */
     char list[LIST_SIZE + 1], value[NODE_XATTR_VALUE_MAX];
     uint8_t acl[NODE_XATTR_VALUE_MAX];
 };
@@ -265,10 +269,22 @@ static void set_mode(struct target *t)
         warn(t, errno, "cannot set the mode");
 }
 
+/* What libfuse 2 mounts forgets a change of the one time without the other, and says that it is done. */
+static bool takes_both_times(struct target *t)
+{
+    struct metadata_writer *writer = t->writer;
+    struct statfs fs;
+    if (t->was.device != writer->times_device) {
+        writer->times_device = t->was.device;
+        writer->both_times = fstatfs(t->fd, &fs) == 0 && (uint32_t)fs.f_type == FUSE_SUPER_MAGIC;
+    }
+    return writer->both_times;
+}
+
 static void set_times(struct target *t)
 {
     struct timespec times[] = {
-        {.tv_nsec = UTIME_OMIT},
+        {.tv_nsec = takes_both_times(t) ? UTIME_NOW : UTIME_OMIT},
         {.tv_sec = t->node->mtime_seconds, .tv_nsec = t->node->mtime_nanoseconds},
     };
     if ((times[1].tv_sec == t->was.mtime_seconds && times[1].tv_nsec == t->was.mtime_nanoseconds) ||
