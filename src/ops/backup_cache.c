@@ -10,7 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define ROW_VERSION 1
+#define ROW_VERSION 2
 
 static void row_key(struct backup *b, const char *path, struct id *key)
 {
@@ -66,6 +66,7 @@ bool cache_read(struct backup *b, const char *path, struct cached_directory *row
     buffer_free(&bytes);
     if (reader_u8(&r) != ROW_VERSION)
         r.failed = true;
+    reader_copy(&r, row->file_system.b, 32);
     uint32_t pieces = reader_u32(&r);
     if (pieces > r.size / 40)
         r.failed = true;
@@ -94,7 +95,7 @@ void cached_directory_free(struct cached_directory *row)
     *row = (struct cached_directory){0};
 }
 
-void cache_write(struct backup *b, const char *path, const struct extents *tree,
+void cache_write(struct backup *b, const char *path, const struct id *file_system, const struct extents *tree,
                  const struct cached_entry *entries, size_t count)
 {
     static const struct id none;
@@ -105,6 +106,7 @@ void cache_write(struct backup *b, const char *path, const struct extents *tree,
         return;
     row_key(b, path, &key);
     buffer_u8(&row, ROW_VERSION);
+    buffer_append(&row, file_system->b, 32);
     buffer_u32(&row, (uint32_t)tree->count);
     for (size_t i = 0; i < tree->count; i++) {
         buffer_append(&row, tree->list[i].blob.b, 32);
@@ -150,16 +152,13 @@ const struct cached_entry *cache_find(const struct cached_directory *row, struct
     return NULL;
 }
 
-/* A file system's clock may be coarse: what changed within two seconds of being read may change again unseen.
- */
-#define SETTLED_SECONDS 2
-
-struct cached_entry cache_entry(struct bytes name, const struct source_stat *st, int64_t read_time)
+/* What changes from `settled` on has other times. */
+struct cached_entry cache_entry(struct bytes name, const struct source_stat *st, int64_t settled)
 {
     int64_t latest = st->mtime_seconds > st->ctime_seconds ? st->mtime_seconds : st->ctime_seconds;
     return (struct cached_entry){.name = name,
                                  .type = (uint8_t)st->type,
-                                 .trusted = latest < read_time - SETTLED_SECONDS,
+                                 .trusted = latest < settled,
                                  .size = st->type == NODE_DIRECTORY ? 0 : st->size,
                                  .inode = st->inode,
                                  .mtime_seconds = st->mtime_seconds,

@@ -137,7 +137,7 @@ static int store(struct directory *d, struct arena *arena, struct extents *out, 
                       err);
     *too_large = code == ERROR_UNSUPPORTED && !backup_stopped(b);
     if (code == 0)
-        cache_write(b, d->path, out, d->cached, d->count);
+        cache_write(b, d->path, &d->file_system, out, d->cached, d->count);
     return code;
 }
 

@@ -36,6 +36,7 @@ struct cached_entry {
 
 struct cached_directory {
     struct arena arena;
+    struct id file_system; /* see source_file_system_examine() */
     struct extents tree;
     struct cached_entry *entries; /* sorted by name */
     size_t count;
@@ -43,11 +44,12 @@ struct cached_directory {
 
 /* False if there is no row. */
 bool cache_read(struct backup *b, const char *path, struct cached_directory *row);
-void cache_write(struct backup *b, const char *path, const struct extents *tree,
+void cache_write(struct backup *b, const char *path, const struct id *file_system, const struct extents *tree,
                  const struct cached_entry *entries, size_t count);
 void cached_directory_free(struct cached_directory *row);
 const struct cached_entry *cache_find(const struct cached_directory *row, struct bytes name);
-struct cached_entry cache_entry(struct bytes name, const struct source_stat *st, int64_t read_time);
+/* settled: in seconds; what is younger is not trusted the next time. */
+struct cached_entry cache_entry(struct bytes name, const struct source_stat *st, int64_t settled);
 bool cache_entry_same(const struct cached_entry *a, const struct cached_entry *b);
 /* Sets cache_valid: whether the blobs that the last snapshot of this job needed are all still usable. Makes
  * the cache count for nothing until it is stamped again: from now on it also names listings that are stored
@@ -62,7 +64,8 @@ struct directory {
     struct backup *backup;
     struct directory *parent;
     size_t index_in_parent;
-    char *path;  /* absolute; "" for the root tree */
+    char *path; /* absolute; "" for the root tree */
+    struct id file_system;
     int fd;      /* -1 for the root tree */
     int beneath; /* the same, without what is mounted on its entries; -1 where it was not needed */
     pthread_mutex_t lock;

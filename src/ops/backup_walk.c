@@ -5,6 +5,7 @@
 #include "crypto/digest.h"
 #include "ops/backup_internal.h"
 #include "repo/lease.h"
+#include "source/file_system.h"
 #include "source/mounts.h"
 
 #include <fcntl.h>
@@ -14,10 +15,18 @@
 #include <time.h>
 #include <unistd.h>
 
+/* What is known of a file system, from when the walk first came to it. */
+struct file_system {
+    uint64_t device;
+    struct source_file_system facts;
+    int64_t settled; /* seconds: what changed before had been written back */
+};
+
 struct level {
     struct directory *directory;
     size_t next;
     struct source_stat stat; /* of the directory */
+    size_t file_system;
     struct source_stat *stats;
 };
 
@@ -34,6 +43,8 @@ struct walk {
     const char *source; /* which is walked */
     char *real;         /* where it is, without symbolic links on the way */
     struct mounts *mounts;
+    struct file_system *file_systems;
+    size_t file_system_count, file_system_capacity;
     struct metadata_reader *metadata;
     struct blob_hasher *hasher;
     struct buffer scratch;
@@ -56,6 +67,36 @@ static char *join(const char *directory, const char *name)
 {
     size_t n = strlen(directory);
     return memory_format("%s%s%s", directory, n && directory[n - 1] != '/' ? "/" : "", name);
+}
+
+/* ---- file systems ---- */
+
+/* The number of the file system on which a folder lies. One that was not seen yet is looked at, and what is
+ * dirty in it is written back first: a file that was written through a mapping may have changed again since,
+ * and its times have not. */
+static size_t find_file_system(struct walk *w, int folder, uint64_t device)
+{
+    static const struct id unknown;
+    for (size_t i = 0; i < w->file_system_count; i++) {
+        if (w->file_systems[i].device == device)
+            return i;
+    }
+    memory_reserve_one(w->file_systems, w->file_system_count, w->file_system_capacity);
+    struct file_system *fs = &w->file_systems[w->file_system_count];
+    fs->device = device;
+    source_file_system_examine(folder, &fs->facts);
+    for (size_t i = 0; i < w->file_system_count; i++) {
+        /* Another subvolume of the same: its device has no number of its own. */
+        if (device >> 32 == 0 && !id_equal(&fs->facts.identity, &unknown) &&
+            id_equal(&fs->facts.identity, &w->file_systems[i].facts.identity)) {
+            fs->settled = w->file_systems[i].settled;
+            return w->file_system_count++;
+        }
+    }
+    fs->settled = (int64_t)time(NULL) - fs->facts.tolerance;
+    if (!source_file_system_sync(folder))
+        fs->settled = INT64_MIN;
+    return w->file_system_count++;
 }
 
 /* ---- sources within sources ---- */
@@ -341,9 +382,17 @@ static bool examine(struct walk *w, struct directory *d, const struct source_sta
     return false;
 }
 
+/* Before when an entry's times must lie for them to tell of any change. A file on which one of another file
+ * system is mounted is none of this one. */
+static int64_t settled_of(const struct file_system *fs, const struct source_stat *st)
+{
+    bool known = st->type != NODE_FILE || (fs->facts.times_tell && !st->mount_root);
+    return known ? fs->settled : INT64_MIN;
+}
+
 /* Lists a directory, leaves out what is excluded, and notes what each entry is. */
 static int list_entries(struct walk *w, struct directory *d, const struct source_stat *holder,
-                        struct source_stat **stats, struct error *err)
+                        const struct file_system *fs, struct source_stat **stats, struct error *err)
 {
     struct bytes *names;
     size_t count;
@@ -354,7 +403,6 @@ static int list_entries(struct walk *w, struct directory *d, const struct source
     d->nodes = arena_alloc_array(&d->arena, count, sizeof *d->nodes);
     d->cached = arena_alloc_array(&d->arena, count, sizeof *d->cached);
     *stats = memory_alloc_array(count, sizeof **stats);
-    int64_t now = (int64_t)time(NULL);
     for (size_t i = 0; i < count; i++) {
         struct source_stat st = {0};
         char *path = join(d->path, (const char *)names[i].data);
@@ -363,7 +411,7 @@ static int list_entries(struct walk *w, struct directory *d, const struct source
                 note_walked(w, path);
             const char *link = first_link(b, &st, path);
             struct cached_entry *e = &d->cached[d->count];
-            *e = cache_entry(names[i], &st, now);
+            *e = cache_entry(names[i], &st, settled_of(fs, &st));
             link_hash(link, &e->link);
             /* Kept as text until the node is made. */
             if (link)
@@ -466,15 +514,24 @@ static void sort_entries(struct walk *w, struct directory *d, const struct sourc
     flush_batch(w);
 }
 
-static void push(struct walk *w, struct directory *d, struct source_stat *stats, const struct source_stat *st)
+static void push(struct walk *w, struct level level)
 {
     memory_reserve_one(w->levels, w->depth, w->capacity);
-    w->levels[w->depth++] = (struct level){d, 0, *st, stats};
+    w->levels[w->depth++] = level;
+}
+
+/* What the cache has of a directory counts only if that was on the same file system: another one may have
+ * entries of the same numbers and times. */
+static bool read_row(struct backup *b, struct directory *d)
+{
+    static const struct id unknown;
+    return cache_read(b, d->path, &d->row) && !id_equal(&d->file_system, &unknown) &&
+           id_equal(&d->file_system, &d->row.file_system);
 }
 
 /* Starts on a directory that is open. Takes fd. */
 static void enter(struct walk *w, struct directory *parent, size_t index, const char *path, int fd,
-                  const struct source_stat *st)
+                  const struct source_stat *st, size_t file_system)
 {
     struct backup *b = w->backup;
     struct directory *d = directory_new(b, parent, index, path, fd);
@@ -483,8 +540,9 @@ static void enter(struct walk *w, struct directory *parent, size_t index, const 
     note_walked(w, path);
     directory_hold(parent);
     atomic_fetch_add(&b->directories, 1);
-    d->has_row = cache_read(b, path, &d->row);
-    if (list_entries(w, d, st, &stats, &why) != 0)
+    d->file_system = w->file_systems[file_system].facts.identity;
+    d->has_row = read_row(b, d);
+    if (list_entries(w, d, st, &w->file_systems[file_system], &stats, &why) != 0)
         backup_warn(b, "%s: %s", path, why.message);
     else
         sort_entries(w, d, stats);
@@ -494,7 +552,7 @@ static void enter(struct walk *w, struct directory *parent, size_t index, const 
     if (stats && d->count == 0 && d->row.count && find_source(w, path))
         backup_warn(b, "source %s: it is empty, and held %zu entries the last time: is it not mounted?", path,
                     d->row.count);
-    push(w, d, stats, st);
+    push(w, (struct level){d, 0, *st, file_system, stats});
 }
 
 static bool is_own_folder(const struct backup *b, const struct source_stat *st)
@@ -540,7 +598,8 @@ static void enter_child(struct walk *w, struct level *level, size_t i)
         log_verbose("%s: a cache directory, its contents are left out", path);
         close(fd);
     } else {
-        enter(w, d, i, path, fd, &st);
+        enter(w, d, i, path, fd, &st,
+              st.device == level->stat.device ? level->file_system : find_file_system(w, fd, st.device));
     }
     free(path);
 }
@@ -621,7 +680,7 @@ static void walk_source(struct walk *w, struct directory *root, size_t index, co
             code = metadata_read(w->metadata, AT_FDCWD, path, fd, &st, &root->arena, node, &why);
     } else if (code == 0) {
         root->fd = AT_FDCWD;
-        root->cached[index] = cache_entry(root->cached[index].name, &st, 0);
+        root->cached[index] = cache_entry(root->cached[index].name, &st, INT64_MIN);
         code = store_changed(w, root, index, &st, path, NULL, &why);
         flush_batch(w);
     }
@@ -639,7 +698,7 @@ static void walk_source(struct walk *w, struct directory *root, size_t index, co
         w->source = path;
         w->real = real_path(fd, path);
         w->mounts = b->parameters->one_file_system ? mounts_read() : NULL;
-        enter(w, root, index, path, fd, &st);
+        enter(w, root, index, path, fd, &st, find_file_system(w, fd, st.device));
         walk_down(w);
         mounts_free(w->mounts);
         free(w->real);
@@ -690,5 +749,6 @@ void walk_files(struct backup *b)
     metadata_reader_free(w.metadata);
     buffer_free(&w.scratch);
     free(w.levels);
+    free(w.file_systems);
     free(w.sources);
 }

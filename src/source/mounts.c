@@ -3,6 +3,7 @@
 #include "base/arena.h"
 #include "base/memory.h"
 
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -54,38 +55,107 @@ static void unescape(char *text)
     *to = '\0';
 }
 
-/* One line: "36 35 98:0 /mnt1 /mnt2 rw,noatime master:1 - ext3 /dev/root rw,errors=continue". */
-static void read_line(struct mounts *m, char *line)
+struct line {
+    uint64_t id;
+    char *path, *type, *source, *options; /* the options of the file system, not of the mount */
+};
+
+/* The next word, ended in place; "" behind the last. */
+static char *take_word(char **at)
 {
-    char *type = strstr(line, " - "), *at = line;
-    for (int i = 0; i < 4 && at; i++) {
-        at = strchr(at, ' ');
-        at += at != NULL;
+    char *word = *at + strspn(*at, " ");
+    size_t n = strcspn(word, " \n");
+    *at = word + n + (word[n] != '\0');
+    word[n] = '\0';
+    return word;
+}
+
+/* "36 35 98:0 /mnt1 /mnt2 rw,noatime master:1 - ext3 /dev/root rw,errors=continue" */
+static bool parse_line(char *text, struct line *line)
+{
+    char *behind = strstr(text, " - "), *at = text;
+    if (!behind)
+        return false;
+    line->id = strtoull(take_word(&at), NULL, 10);
+    for (int i = 0; i < 3; i++)
+        take_word(&at);
+    line->path = take_word(&at);
+    at = behind + 3;
+    line->type = take_word(&at);
+    line->source = take_word(&at);
+    line->options = take_word(&at);
+    unescape(line->path);
+    unescape(line->source);
+    return true;
+}
+
+typedef bool each_line(void *context, const struct line *line);
+
+/* Until each() gives false. */
+static void for_each(each_line *each, void *context)
+{
+    FILE *list = fopen("/proc/self/mountinfo", "re");
+    char *text = NULL;
+    size_t size = 0;
+    struct line line;
+    while (list && getline(&text, &size, list) > 0) {
+        if (parse_line(text, &line) && !each(context, &line))
+            break;
     }
-    if (!type || !at)
-        return;
-    type += 3;
-    type[strcspn(type, " \n")] = '\0';
-    at[strcspn(at, " ")] = '\0';
-    unescape(at);
+    free(text);
+    if (list)
+        fclose(list);
+}
+
+static bool add_line(void *context, const struct line *line)
+{
+    struct mounts *m = context;
     memory_reserve_one(m->list, m->count, m->capacity);
-    m->list[m->count++] = (struct mount){arena_copy_string(&m->arena, at), kind_of(type)};
+    m->list[m->count++] = (struct mount){arena_copy_string(&m->arena, line->path), kind_of(line->type)};
+    return true;
 }
 
 struct mounts *mounts_read(void)
 {
     struct mounts *m = memory_new(struct mounts);
-    FILE *list = fopen("/proc/self/mountinfo", "re");
-    char *line = NULL;
-    size_t size = 0;
-    while (list && getline(&line, &size, list) > 0)
-        read_line(m, line);
-    free(line);
-    if (list)
-        fclose(list);
+    for_each(add_line, m);
     if (m->count)
         qsort(m->list, m->count, sizeof *m->list, compare_mounts);
     return m;
+}
+
+struct wanted {
+    uint64_t id;
+    const char *option; /* or NULL: the source */
+    char *value;
+};
+
+static bool find_value(void *context, const struct line *line)
+{
+    struct wanted *wanted = context;
+    if (line->id != wanted->id)
+        return true;
+    const char *value = line->source;
+    if (wanted->option) {
+        value = strstr(line->options, wanted->option);
+        value = value ? value + strlen(wanted->option) : "";
+    }
+    wanted->value = memory_format("%.*s", (int)(wanted->option ? strcspn(value, ",") : strlen(value)), value);
+    return false;
+}
+
+char *mounts_source(uint64_t mount)
+{
+    struct wanted wanted = {.id = mount};
+    for_each(find_value, &wanted);
+    return wanted.value;
+}
+
+char *mounts_option(uint64_t mount, const char *option)
+{
+    struct wanted wanted = {.id = mount, .option = option};
+    for_each(find_value, &wanted);
+    return wanted.value;
 }
 
 enum mount_kind mounts_find(const struct mounts *m, const char *path)
