@@ -4,6 +4,8 @@
 #include "base/memory.h"
 #include "ops/restore_internal.h"
 
+#include <errno.h>
+#include <fcntl.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -131,6 +133,37 @@ static void start_fetchers(struct restore *r)
     }
 }
 
+void restore_note_file_system(struct restore *r, int fd)
+{
+    struct source_stat st;
+    if (r->parameters->dry_run || source_stat(fd, "", &st, NULL) != 0)
+        return;
+    for (size_t i = 0; i < r->file_system_count; i++) {
+        if (r->file_systems[i].device == st.device)
+            return;
+    }
+    memory_reserve_one(r->file_systems, r->file_system_count, r->file_system_capacity);
+    r->file_systems[r->file_system_count].device = st.device;
+    r->file_systems[r->file_system_count++].fd = fcntl(fd, F_DUPFD_CLOEXEC, 0);
+}
+
+/* Also what was there already: a restore that was killed may just have made it. */
+static int sync_all(struct restore *r, struct error *err)
+{
+    int code = 0;
+    for (size_t i = 0; i < r->file_system_count; i++) {
+        int fd = r->file_systems[i].fd;
+        if (code == 0 && !is_cancelled(r) && (fd < 0 || syncfs(fd) != 0)) {
+            code = error_set_errno(err, errno, "what was restored may not be on the disk");
+            error_hint(err, "look after the disk, then restore again, with --overwrite changed");
+        }
+        if (fd >= 0)
+            close(fd);
+    }
+    free(r->file_systems);
+    return code;
+}
+
 static void collect(struct restore *r)
 {
     struct restore_result *result = r->result;
@@ -183,6 +216,8 @@ static int run(struct restore *r, const struct selection *selection, struct erro
         code = 0; /* it would be made */
     if (code != 0)
         return code;
+    if (r->writer)
+        restore_note_file_system(r, writer_root(r->writer));
     r->metadata = metadata_writer_new(p->owners, warn_metadata, r);
     /* It counts owners only where nothing else does. */
     if (p->owners && !p->dry_run)
@@ -208,7 +243,13 @@ static int run(struct restore *r, const struct selection *selection, struct erro
     buffer_free_secret(&r->compare);
     free(r->window);
     writer_close(r->writer);
-    return judge(r, err);
+    struct error unsynced;
+    int synced = sync_all(r, &unsynced);
+    code = judge(r, err);
+    if (code != 0 || synced == 0)
+        return code;
+    *err = unsynced;
+    return synced;
 }
 
 int restore_run(struct repository *repository, const struct restore_parameters *p,

@@ -91,6 +91,12 @@ struct restore {
     uint64_t window_bytes;
     struct metadata_writer *metadata;
     struct blob_hasher *hasher;
+    /* One descriptor on each that was written to: what fails there from now on is told by syncfs(). */
+    struct {
+        uint64_t device;
+        int fd;
+    } * file_systems;
+    size_t file_system_count, file_system_capacity;
     struct metadata_writer *pretender;
     struct owner_map *pretended_owners;
     struct buffer compare;
@@ -169,6 +175,8 @@ void restore_flush(struct restore *r);
 void restore_wait(struct restore *r);
 void target_file_give_up(struct target_file *file, bool unread, const struct error *why);
 void target_file_release(struct target_file *file, struct metadata_writer *metadata);
+/* The file system of an open directory is to be synced in the end. */
+void restore_note_file_system(struct restore *r, int fd);
 /* Walks what was selected. */
 void restore_walk(struct restore *r, const struct selection *selection);
 

@@ -122,6 +122,8 @@ static int open_directory(struct restore *r, const struct target_directory *pare
     int code = writer_make_directory(parent->fd, node->name, replace, fd, made, err);
     if (code == 0)
         make_writable(*fd);
+    if (code == 0 && !*made)
+        restore_note_file_system(r, *fd);
     return code;
 }
 
@@ -221,6 +223,8 @@ static int open_parent(struct walk *w, const char *path, struct target_directory
         code = writer_go_above(r->writer, parent, &above, &fd, &place, err);
     if (code != 0)
         return code;
+    if (fd >= 0)
+        restore_note_file_system(r, fd);
     if (place && !bytes_equal(bytes_of_string(place), parent)) {
         char *own = restore_join(place, *name);
         remember_place(w, path, own);

@@ -263,3 +263,29 @@ make_rich_tree() {
     [ "$status" -eq 1 ]
     [ "$(cat "$O/hard")" = x ]
 }
+
+# ---- what is said to be done is done ----
+
+@test "every file system that was restored to is synced before the restore says so" {
+    local O=$WORK/out$WORK/source
+    mkdir -p "$WORK/source/mounted" "$WORK/source/other" "$O/mounted"
+    echo 1 >"$WORK/source/file"
+    echo 2 >"$WORK/source/mounted/file"
+    write_config 1
+    holdfast -q backup
+    mount -t tmpfs tmpfs "$O/mounted"
+    strace -f -qq -y -e trace=syncfs,write,rename,renameat,linkat,fchmod,mkdirat -o "$WORK/trace" \
+        "$HOLDFAST_BIN" -c "$WORK/holdfast.conf" restore latest --to "$WORK/out"
+    umount "$O/mounted"
+    [ "$(grep -c 'syncfs(' "$WORK/trace")" -eq 2 ]
+    grep -q "syncfs([0-9]*<$WORK/out>" "$WORK/trace"
+    grep -q "syncfs([0-9]*<$O/mounted>" "$WORK/trace"
+    # Nothing is written between them and the summary.
+    sed -n '/syncfs(/,/restored [0-9]* files/p' "$WORK/trace" | grep -v syncfs | grep -cE "$WORK/out|mkdirat" | grep -qx 0
+    grep -A99 'syncfs(' "$WORK/trace" | grep -q 'write.*restored 2 files'
+    # What the disk could not keep is not restored.
+    run strace -f -qq -e trace=syncfs -e inject=syncfs:error=EIO -o /dev/null \
+        "$HOLDFAST_BIN" -c "$WORK/holdfast.conf" restore latest --to "$WORK/out"
+    [ "$status" -eq 1 ]
+    [[ $output == *"what was restored may not be on the disk: Input/output error"*hint:* ]]
+}
