@@ -217,8 +217,10 @@ static void note_own_folders(struct backup *b)
     const struct backup_parameters *p = b->parameters;
     b->own = memory_alloc_array(p->own_count, sizeof *b->own);
     for (size_t i = 0; i < p->own_count; i++) {
-        if (source_stat(AT_FDCWD, p->own[i], &b->own[b->own_count], NULL) == 0)
+        char *real = realpath(p->own[i], NULL);
+        if (real && source_stat(AT_FDCWD, real, &b->own[b->own_count], NULL) == 0)
             b->own_count++;
+        free(real);
     }
 }
 

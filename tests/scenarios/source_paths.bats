@@ -133,3 +133,16 @@ count_roots() {
     done
     restore_and_compare latest
 }
+
+@test "a target that is named by way of a link is left out of the source that it lies in" {
+    make_small_tree
+    mkdir -p "$WORK/source/store"
+    ln -s source/store "$WORK/by"
+    write_targets_config "{ name = \"disk\"; type = \"local\"; path = \"$WORK/by\"; }"
+    holdfast -q init
+    holdfast -q backup
+    [ -e "$WORK/source/store/config" ]
+    holdfast -q restore latest --to "$WORK/out"
+    [ -e "$WORK/out$WORK/source/a/hello" ]
+    [ -z "$(ls -A "$WORK/out$WORK/source/store")" ]
+}
