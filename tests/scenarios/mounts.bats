@@ -107,3 +107,18 @@ P
     [[ $output == *"source/auto: looking into it would mount something, its contents are left out"* ]]
     [[ $output == *"; 1 mount left out; "* ]]
 }
+
+@test "a mount that is a source of its own comes back with its own mode, not with that of what it covers" {
+    mkdir -p "$WORK/source/private" "$WORK/behind"
+    chmod 755 "$WORK/source/private"
+    chmod 700 "$WORK/behind"
+    echo secret >"$WORK/behind/file"
+    /usr/bin/python3 -IB "$BATS_TEST_DIRNAME/../lib/poor_fs.py" "$WORK/behind" "$WORK/source/private" 3>&- &
+    until mountpoint -q "$WORK/source/private"; do sleep 0.02; done
+    make_repo 1 "source = { type = \"files\"; paths = [ \"$WORK/source\", \"$WORK/source/private\" ]; one_file_system = true; };"
+    run holdfast backup
+    [ "$status" -eq 0 ]
+    holdfast -q restore latest --to "$WORK/out"
+    [ "$(cat "$WORK/out$WORK/source/private/file")" = secret ]
+    [ "$(stat -c %a "$WORK/out$WORK/source/private")" = 700 ]
+}
