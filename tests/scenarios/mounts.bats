@@ -122,3 +122,25 @@ P
     [ "$(cat "$WORK/out$WORK/source/private/file")" = secret ]
     [ "$(stat -c %a "$WORK/out$WORK/source/private")" = 700 ]
 }
+
+@test "patterns for folders only hold where a listing does not tell what its entries are" {
+    mkdir -p "$WORK/behind/cache/deep" "$WORK/behind/a"
+    echo no >"$WORK/behind/cache/deep/file"
+    echo yes >"$WORK/behind/a/cache"
+    echo no >"$WORK/behind/a/x.tmp"
+    /usr/bin/python3 -IB "$BATS_TEST_DIRNAME/../lib/poor_fs.py" "$WORK/behind" "$WORK/source" 3>&- &
+    until mountpoint -q "$WORK/source"; do sleep 0.02; done
+    python3 - "$WORK/source" <<'P'
+import ctypes, sys
+libc = ctypes.CDLL(None)
+libc.opendir.restype = libc.readdir.restype = ctypes.c_void_p
+entry = libc.readdir(ctypes.c_void_p(libc.opendir(sys.argv[1].encode())))
+sys.exit(ctypes.string_at(entry, 19)[18]) # d_type
+P
+    job 'exclude = [ "cache/", "*.tmp" ];'
+    holdfast -q init
+    run holdfast backup
+    [ "$status" -eq 0 ]
+    holdfast -q restore latest --to "$WORK/out"
+    [ "$(cd "$WORK/out$WORK/source" && find . | sort | tr '\n' ' ')" = ". ./a ./a/cache " ]
+}
