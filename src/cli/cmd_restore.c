@@ -37,6 +37,7 @@ static json_t *result_json(const struct restore_result *r)
     output_json_number(o, "unchanged", r->unchanged);
     output_json_number(o, "skipped", r->skipped);
     output_json_number(o, "copies", r->copies);
+    output_json_number(o, "conflicts", r->conflicts);
     output_json_number(o, "failed", r->failed);
     output_json_number(o, "damaged", r->damaged);
     output_json_number(o, "owner_failures", r->owner_failures);

@@ -38,9 +38,10 @@ struct restore_result {
     uint64_t unchanged;                         /* were there already, and are what they should be */
     uint64_t copies;                            /* hard links that could not be made, see the warnings */
     uint64_t fetched_bytes;                     /* plaintext read from the repository */
-    uint64_t failed;                            /* entries that could not be made, each with a warning */
-    uint64_t damaged;                           /* of these: because of damage in the repository */
-    uint64_t owner_failures;                    /* owners that only root can set */
+    uint64_t conflicts; /* names that the file system takes for others': they are others, see the warnings */
+    uint64_t failed;    /* entries that could not be made, each with a warning */
+    uint64_t damaged;   /* of these: because of damage in the repository */
+    uint64_t owner_failures; /* owners that only root can set */
     uint64_t warnings;
     double seconds;
     /* Why entries could not be read from the repository: each pack that is missing or damaged once. */

@@ -101,7 +101,7 @@ static enum restore_way compare(struct restore *r, const struct target_directory
     return found->stat.link_count > 1 ? RESTORE_REPLACED : RESTORE_SET;
 }
 
-int restore_find(struct walk *w, const struct target_directory *d, const struct node *node,
+int restore_find(struct walk *w, struct target_directory *d, const char *path, struct node *node,
                  struct restore_found *found, struct error *err)
 {
     struct restore *r = w->restore;
@@ -111,14 +111,18 @@ int restore_find(struct walk *w, const struct target_directory *d, const struct 
     if (code != 0 || d->fd < 0)
         return code;
     code = source_stat(d->fd, name, &found->stat, err);
+    if (code == 0)
+        code = restore_part_names(w, d, path, node, &found->stat, err);
     if (code != 0)
         return code == ERROR_NOT_FOUND ? 0 : code;
+    if (found->stat.type == NODE_UNKNOWN)
+        return 0;
     found->way = RESTORE_REPLACED;
     if (r->parameters->overwrite == RESTORE_NEVER)
         found->way = writer_file_is_unfinished(&found->stat) ? RESTORE_REPLACED : RESTORE_LEFT;
     else if (found->stat.type == NODE_DIRECTORY)
         code = writer_check_replaceable(d->fd, node->name, err);
-    else if (r->parameters->overwrite == RESTORE_CHANGED)
+    else if (r->parameters->overwrite == RESTORE_CHANGED && node->hard_link.size == 0)
         found->way = compare(r, d, node, found);
     return code;
 }

@@ -208,9 +208,10 @@ static int go(struct walk *w, struct target_directory *d, const char *path, cons
     return code;
 }
 
-void restore_entry(struct walk *w, struct target_directory *d, const char *path, const struct node *node)
+void restore_entry(struct walk *w, struct target_directory *d, const char *path, const struct node *entry)
 {
     const struct restore_parameters *p = w->restore->parameters;
+    struct node copy = *entry, *node = &copy; /* it may get another name */
     struct restore_found found;
     struct error why;
     int code = ERROR_EXISTS;
@@ -220,7 +221,7 @@ void restore_entry(struct walk *w, struct target_directory *d, const char *path,
     if (!p->dry_run && (d->made || p->overwrite == RESTORE_NEVER))
         code = make_entry(w, d, path, node, NULL, &why);
     if (code == ERROR_EXISTS) {
-        code = restore_find(w, d, node, &found, &why);
+        code = restore_find(w, d, path, node, &found, &why);
         if (code == 0)
             code = go(w, d, path, node, &found, &why);
         if (found.old >= 0)

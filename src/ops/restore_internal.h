@@ -21,8 +21,11 @@
 
 /* An open directory of the destination; closed when the last user is done. */
 struct target_directory {
-    int fd;      /* -1 in a dry run where it is not there */
-    bool made;   /* by this restore */
+    int fd;                 /* -1 in a dry run where it is not there */
+    bool made;              /* by this restore */
+    struct extents subtree; /* what the snapshot has in it; empty where it does not have it */
+    const char *path;       /* that it has in the snapshot, if something was selected in it by its path */
+    struct restore_names *names;
     char *place; /* its path below the destination: not always the one that the snapshot has */
     atomic_size_t users;
 };
@@ -104,7 +107,9 @@ struct restore {
 
 /* What is done when all contents are there. */
 struct restore_later {
-    const char *directory; /* its place, or that of what holds the entry */
+    const char *directory;   /* its place, or that of what holds the entry */
+    struct extents siblings; /* of a link: see struct target_directory */
+    const char *path;
     struct node node;
 };
 
@@ -138,6 +143,13 @@ struct walk {
         uint64_t count;
     } * copies;
     size_t copies_count, copies_capacity;
+    /* Entries that got another name, for the file system took theirs for that of another. */
+    struct restore_given {
+        const char *directory; /* place */
+        struct bytes name;
+        const char *from, *to; /* places */
+    } * given;
+    size_t given_count, given_capacity;
     bool copies_pending; /* some may not have their names yet */
     struct level *levels;
     size_t depth, capacity;
@@ -190,9 +202,17 @@ void restore_put_place(struct id_map *map, const struct target_directory *d, str
 void restore_lose(struct restore *r, const struct target_directory *d, struct bytes name);
 /* The walker's way to say that an entry could not be made. */
 void restore_failed(struct walk *w, const char *path, const struct error *why);
-/* Looks at what is at the place of an entry. The caller closes found->old. */
-int restore_find(struct walk *w, const struct target_directory *d, const struct node *node,
+/* Looks at what is at the place of an entry. Gives it another name, in node, if that is of another entry. The
+ * caller closes found->old. */
+int restore_find(struct walk *w, struct target_directory *d, const char *path, struct node *node,
                  struct restore_found *found, struct error *err);
+/* Something is there, of which st tells: if it is another entry of the snapshot, whose name the file system
+ * takes for the same, node gets another name, and st tells of that (NODE_UNKNOWN: nothing is there). */
+int restore_part_names(struct walk *w, struct target_directory *d, const char *path, struct node *node,
+                       struct source_stat *st, struct error *err);
+void restore_names_free(struct restore_names *names);
+/* The place where something is, after such changes of names. Takes one, and gives one, to be freed. */
+char *restore_given_place(const struct walk *w, char *place);
 /* Compares a file with a node; stops at the first difference unless to_fetch is not NULL: then it counts the
  * bytes that are not there. */
 bool restore_same_contents(struct restore *r, int fd, uint64_t size, const struct node *node,

@@ -25,6 +25,9 @@ bool restore_is_link(struct walk *w, const struct target_directory *d, const cha
         !(selection_has(w->selection, first) || find_moved(w, first, NULL)))
         return false;
     restore_remember(w, &w->links, d->place, node);
+    struct restore_later *later = &w->links.list[w->links.count - 1];
+    later->siblings = d->subtree;
+    later->path = d->path;
     return true;
 }
 
@@ -44,6 +47,7 @@ int restore_take_over(struct walk *w, const struct target_directory *d, const st
             return code;
     }
     node->name = link->name;
+    node->hard_link = (struct bytes){0};
     sha256(link->hard_link, &hash);
     id_map_put(w->moved, &hash, w->moved_count);
     memory_reserve_one(w->moved_places, w->moved_count, w->moved_capacity);
@@ -72,8 +76,9 @@ static char *place_of(const struct walk *w, struct bytes path)
 static char *first_of(const struct walk *w, const struct node *link)
 {
     uint64_t number;
-    return find_moved(w, link->hard_link, &number) ? memory_copy_string(w->moved_places[number])
-                                                   : place_of(w, link->hard_link);
+    return restore_given_place(w, find_moved(w, link->hard_link, &number)
+                                      ? memory_copy_string(w->moved_places[number])
+                                      : place_of(w, link->hard_link));
 }
 
 static bool has_place(const struct id_map *map, const char *place)
@@ -149,20 +154,12 @@ static bool leads_to(const struct walk *w, const char *first, const struct resto
            st.inode == found->stat.inode && st.device == found->stat.device;
 }
 
-static int find(struct walk *w, const struct target_directory *d, const struct node *link,
-                struct restore_found *found, struct error *err)
-{
-    /* The link itself has no contents to compare. */
-    struct node name = {.name = link->name, .type = NODE_UNKNOWN};
-    return restore_find(w, d, &name, found, err);
-}
-
-static int make_link(struct walk *w, struct target_directory *d, const char *path, const struct node *link,
+static int make_link(struct walk *w, struct target_directory *d, const char *path, struct node *link,
                      const char *first, struct error *err)
 {
     struct restore *r = w->restore;
     struct restore_found found;
-    int code = find(w, d, link, &found, err);
+    int code = restore_find(w, d, path, link, &found, err);
     if (code != 0)
         return code;
     if (leads_to(w, first, &found)) {
@@ -188,7 +185,7 @@ static int make_link(struct walk *w, struct target_directory *d, const char *pat
 }
 
 /* What was left alone is another file: of links to it the first one gets the contents. */
-static void restore_later(struct walk *w, const struct restore_later *l)
+static void restore_later(struct walk *w, struct restore_later *l)
 {
     struct restore *r = w->restore;
     struct error why;
@@ -200,6 +197,8 @@ static void restore_later(struct walk *w, const struct restore_later *l)
     if (code == ERROR_NOT_FOUND && r->parameters->dry_run)
         code = 0;
     struct target_directory *d = target_directory_new(fd, memory_copy_string(l->directory));
+    d->subtree = l->siblings;
+    d->path = l->path;
     if (code == 0 && left)
         code = make_copy(w, d, path, &l->node, NULL, &why);
     else if (code == 0)

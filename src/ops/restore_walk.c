@@ -106,43 +106,73 @@ static bool is_filled_by_another(const struct walk *w, const char *path, const s
     return other;
 }
 
-/* The directory that an entry is, opened or made; *fd is -1 in a dry run where it is not there. */
-static int open_directory(struct restore *r, const struct target_directory *parent, const struct node *node,
-                          int *fd, bool *made, struct error *err)
+/* Another entry may have the name; if not, what is no directory is replaced. */
+static int open_taken(struct walk *w, struct target_directory *parent, const char *path, struct node *node,
+                      int *fd, bool *made, struct error *err)
 {
+    struct restore *r = w->restore;
     bool replace = r->parameters->overwrite != RESTORE_NEVER;
+    char name[WRITER_NAME_SIZE];
+    struct source_stat st;
+    int code = writer_name(node->name, name, err);
+    if (code == 0)
+        code = source_stat(parent->fd, name, &st, err);
+    if (code == 0)
+        code = restore_part_names(w, parent, path, node, &st, err);
+    if (code != 0)
+        return code;
+    return r->parameters->dry_run ? writer_find_directory(parent->fd, node->name, replace, fd, err)
+                                  : writer_make_directory(parent->fd, node->name, replace, fd, made, err);
+}
+
+/* The directory that an entry is, opened or made; *fd is -1 in a dry run where it is not there. */
+static int open_directory(struct walk *w, struct target_directory *parent, const char *path,
+                          struct node *node, int *fd, bool *made, struct error *err)
+{
+    struct restore *r = w->restore;
+    int code;
     *fd = -1;
     *made = false;
     if (node->name.size == 1 && node->name.data[0] == '/') {
         *fd = r->writer ? dup(writer_root(r->writer)) : -1;
         return 0;
     }
-    if (r->parameters->dry_run)
-        return parent->fd < 0 ? 0 : writer_find_directory(parent->fd, node->name, replace, fd, err);
-    int code = writer_make_directory(parent->fd, node->name, replace, fd, made, err);
-    if (code == 0)
+    if (r->parameters->dry_run && parent->fd < 0)
+        return 0;
+    code = r->parameters->dry_run ? writer_find_directory(parent->fd, node->name, false, fd, err)
+                                  : writer_make_directory(parent->fd, node->name, false, fd, made, err);
+    if ((code == 0 && *fd >= 0 && !*made) || code == ERROR_EXISTS) {
+        if (*fd >= 0)
+            close(*fd);
+        *fd = -1;
+        code = open_taken(w, parent, path, node, fd, made, err);
+    }
+    if (code == 0 && !r->parameters->dry_run)
         make_writable(*fd);
-    if (code == 0 && !*made)
+    if (code == 0 && *fd >= 0 && !*made)
         restore_note_file_system(r, *fd);
     return code;
 }
 
-static int enter(struct walk *w, struct target_directory *parent, const char *path, const struct node *node,
+static int enter(struct walk *w, struct target_directory *parent, const char *path, const struct node *entry,
                  struct error *err)
 {
     struct restore *r = w->restore;
-    bool root = node->name.size == 1 && node->name.data[0] == '/', made;
+    struct node node = *entry; /* it may get another name */
+    bool root = node.name.size == 1 && node.name.data[0] == '/', made;
     struct tree tree;
-    int fd, code = open_directory(r, parent, node, &fd, &made, err);
+    int fd, code = open_directory(w, parent, path, &node, &fd, &made, err);
     if (code != 0)
         return code;
     struct target_directory *d =
-        target_directory_new(fd, root ? memory_copy_string("") : restore_join(parent->place, node->name));
+        target_directory_new(fd, root ? memory_copy_string("") : restore_join(parent->place, node.name));
     d->made = made;
-    if (!is_filled_by_another(w, path, node))
-        restore_remember(w, &w->directories, d->place, node);
+    if (!is_filled_by_another(w, path, &node)) {
+        restore_remember(w, &w->directories, d->place, &node);
+        d->subtree = w->directories.list[w->directories.count - 1].node.subtree;
+    }
     r->result->directories++;
-    code = tree_fetch(&node->subtree, false, blobs_fetch_tree, r->repository, &tree, err);
+    code = tree_fetch(&node.subtree, false, blobs_fetch_tree, r->repository, &tree, err);
     if (code != 0) {
         target_directory_release(d);
         return code;
@@ -198,6 +228,8 @@ static int knows(void *context, struct bytes path, bool *known, struct error *er
     char *text = memory_format("%.*s", (int)path.size, (const char *)path.data);
     int code = tree_find(&m->root, text, blobs_fetch_tree, w->restore->repository, &w->arena, &w->above, err);
     *known = code == 0 && w->above.type == NODE_DIRECTORY;
+    if (!*known)
+        w->above = (struct node){0};
     free(text);
     return code == ERROR_NOT_FOUND ? 0 : code;
 }
@@ -216,13 +248,16 @@ static int open_parent(struct walk *w, const char *path, struct target_directory
     const char *slash = strrchr(path, '/');
     struct bytes parent = bytes_of(path, slash ? (size_t)(slash - path) : 0);
     struct writer_above above = {knows, made, w, !r->parameters->dry_run};
-    char *place = NULL;
+    char *place = NULL, *text = memory_format("%.*s", (int)parent.size, (const char *)parent.data);
     int fd = -1, code = 0;
+    w->above = (struct node){0};
     *name = bytes_of_string(slash && slash[1] ? slash + 1 : path);
     if (r->writer)
         code = writer_go_above(r->writer, parent, &above, &fd, &place, err);
-    if (code != 0)
+    if (code != 0) {
+        free(text);
         return code;
+    }
     if (fd >= 0)
         restore_note_file_system(r, fd);
     if (place && !bytes_equal(bytes_of_string(place), parent)) {
@@ -230,8 +265,11 @@ static int open_parent(struct walk *w, const char *path, struct target_directory
         remember_place(w, path, own);
         free(own);
     }
-    *d = target_directory_new(fd, place ? place
-                                        : memory_format("%.*s", (int)parent.size, (const char *)parent.data));
+    *d = target_directory_new(fd, place ? place : memory_copy_string(text));
+    (*d)->path = arena_copy_string(&w->arena, text);
+    if (fd >= 0)
+        (*d)->subtree = w->above.subtree; /* of the last folder that was asked for */
+    free(text);
     return 0;
 }
 
@@ -304,6 +342,7 @@ void restore_walk(struct restore *r, const struct selection *selection)
     free(w.links.list);
     free(w.moved_places);
     free(w.places);
+    free(w.given);
     id_map_free(w.moved);
     id_map_free(w.left);
     id_map_free(w.renewed);

@@ -46,6 +46,7 @@ void target_directory_release(struct target_directory *d)
     if (d->fd >= 0)
         close(d->fd);
     free(d->place);
+    restore_names_free(d->names);
     free(d);
 }
 

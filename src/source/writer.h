@@ -14,6 +14,9 @@
 
 #define WRITER_NAME_SIZE (NODE_NAME_MAX + 1)
 
+/* What names begin with under which files are not to be seen yet: the process that made them. */
+#define WRITER_TEMPORARY ".holdfast-%ld-"
+
 struct writer;
 
 /* Opens the destination; the path is the person's own, so links in it are followed. */

@@ -34,7 +34,7 @@ bool writer_file_is_unfinished(const struct source_stat *st)
 void writer_temporary_name(char text[WRITER_NAME_SIZE])
 {
     static atomic_uint counter;
-    snprintf(text, WRITER_NAME_SIZE, ".holdfast-%ld-%u", (long)getpid(), atomic_fetch_add(&counter, 1));
+    snprintf(text, WRITER_NAME_SIZE, WRITER_TEMPORARY "%u", (long)getpid(), atomic_fetch_add(&counter, 1));
 }
 
 static int create(int directory, const char *name)

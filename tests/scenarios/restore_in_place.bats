@@ -214,8 +214,8 @@ make_rich_tree() {
     strace -f -qq -e trace=fchmod,ftruncate,pwrite64,write,rename,renameat,renameat2,unlink,unlinkat -y -o "$WORK/trace" \
         "$BATS_TEST_DIRNAME/../lib/with_key.sh" -c "$WORK/holdfast.conf" -q restore latest --to "$WORK/out" --overwrite changed
     cmp "$S/file" "$O/file"
-    ! grep -E "(fchmod|ftruncate|write[0-9]*)\([0-9]+<$O/file>" "$WORK/trace"
-    ! grep -E "unlink(at)?\(.*\"file\"" "$WORK/trace"
+    [ "$(grep -cE "(fchmod|ftruncate|write[0-9]*)\([0-9]+<$O/file>" "$WORK/trace")" -eq 0 ]
+    [ "$(grep -cE "unlink(at)?\(.*\"file\"" "$WORK/trace")" -eq 0 ]
     grep -q 'renameat.*"file"' "$WORK/trace"
 }
 
@@ -252,7 +252,9 @@ make_rich_tree() {
         [ "$status" -eq 1 ]
         [ "$(grep -c "a folder that is not empty is in the way" <<<"$output")" -eq 3 ]
         [[ $output == *"hint: "*"move it away"* ]]
-        [ -d "$O/file/deep" ] && [ -d "$O/hard/deep" ] && [ "$(cat "$O/link/mine")" = mine ]
+        [ -d "$O/file/deep" ]
+        [ -d "$O/hard/deep" ]
+        [ "$(cat "$O/link/mine")" = mine ]
         [ "$(cat "$O/more")" = y ] # an empty one holds nothing
         run holdfast restore latest --to "$WORK/out" --overwrite "$how" -n
         [ "$status" -eq 1 ]
@@ -288,4 +290,21 @@ make_rich_tree() {
         "$HOLDFAST_BIN" -c "$WORK/holdfast.conf" restore latest --to "$WORK/out"
     [ "$status" -eq 1 ]
     [[ $output == *"what was restored may not be on the disk: Input/output error"*hint:* ]]
+}
+
+@test "what a restore that was killed left beside old files goes with the next one" {
+    local O=$WORK/out$WORK/source pid
+    echo x >"$WORK/source/file"
+    write_config 1
+    holdfast -q backup
+    holdfast -q restore latest --to "$WORK/out"
+    sh -c 'exit 0' &
+    pid=$!
+    wait "$pid"
+    echo part >"$O/.holdfast-$pid-0"
+    echo mine >"$O/.holdfast-$pid-1"
+    echo busy >"$O/.holdfast-$$-0"
+    chmod 1600 "$O/.holdfast-$pid-0" "$O/.holdfast-$$-0"
+    holdfast -q restore latest --to "$WORK/out" --overwrite changed
+    [ "$(cd "$O" && find . -type f | sort | tr '\n' ' ')" = "$(printf '%s\n' ./file "./.holdfast-$$-0" "./.holdfast-$pid-1" | sort | tr '\n' ' ')" ]
 }

@@ -83,3 +83,108 @@ stays_so() {
     [ "$(cat "$WORK/mounted/1")" = x ]
     [ "$WORK/mounted/1" -ef "$WORK/mounted/2" ]
 }
+
+# ---- names that differ in case only ----
+
+# A pair of each kind, three of a file, and a name that is there already.
+make_pairs() {
+    mkdir "$S/Dir" "$S/dir" "$S/dir/Sub" "$S/dir/sub" "$S/links"
+    echo upper >"$S/README"
+    echo mixed >"$S/Readme"
+    echo lower >"$S/readme"
+    echo same >"$S/TWIN"
+    echo same >"$S/twin"
+    echo 1 >"$S/Dir/file"
+    echo 2 >"$S/dir/file"
+    echo 3 >"$S/dir/Sub/x"
+    echo 4 >"$S/dir/sub/x"
+    ln "$S/readme" "$S/links/to lower"
+    ln "$S/dir/sub/x" "$S/links/to x"
+    ln "$S/README" "$S/links/HARD"
+    ln "$S/dir/file" "$S/links/hard"
+    ln -s up "$S/LINK"
+    ln -s low "$S/link"
+    mkfifo "$S/PIPE"
+    echo file >"$S/pipe"
+    printf 'composed\n' >"$S/$(printf '\303\251')"
+    printf 'decomposed\n' >"$S/$(printf 'e\314\201')"
+    echo foreign >"$S/twin.case-conflict-1"
+}
+
+# Every content is there once, under its name or one that says so.
+expect_pairs() {
+    [ "$(cat "$B/README" "$B/Readme.case-conflict-1" "$B/readme.case-conflict-2")" = $'upper\nmixed\nlower' ]
+    [ "$(cat "$B/TWIN" "$B/twin.case-conflict-1" "$B/twin.case-conflict-2")" = $'same\nforeign\nsame' ]
+    [ "$(cat "$B/Dir/file" "$B/dir.case-conflict-1/file")" = $'1\n2' ]
+    [ "$(cat "$B/dir.case-conflict-1/Sub/x" "$B/dir.case-conflict-1/sub.case-conflict-1/x")" = $'3\n4' ]
+    [ "$(cat "$B/links/to lower" "$B/links/to x")" = $'lower\n4' ]
+    [ "$B/links/to x" -ef "$B/dir.case-conflict-1/sub.case-conflict-1/x" ]
+    [ "$B/links/to lower" -ef "$B/readme.case-conflict-2" ]
+    [ "$B/links/HARD" -ef "$B/README" ]
+    [ "$B/links/hard.case-conflict-1" -ef "$B/dir.case-conflict-1/file" ]
+    [ "$(readlink "$B/LINK"; readlink "$B/link.case-conflict-1")" = $'up\nlow' ]
+    [ -p "$B/PIPE" ]
+    [ "$(cat "$B/pipe.case-conflict-1")" = file ]
+    [ "$(cat "$B"/e* "$B"/*'.case-conflict-'* 2>/dev/null | grep -c composed)" -eq 2 ]
+}
+
+@test "names that a file system takes for the same are all restored, the second under a name that says so" {
+    make_pairs
+    back_up
+    local how
+    for how in fold "fold inodes"; do
+        # shellcheck disable=SC2086
+        mount_poor $how
+        run holdfast restore latest --to "$WORK/mounted"
+        [ "$status" -eq 3 ]
+        [[ $output == *"warning: $S/readme: the file system takes its name for that of README: it gets the name readme.case-conflict-2"* ]]
+        expect_pairs
+        [ "$(grep -c '^warning: ' <<<"$output")" -eq 9 ]
+        [ "$how" = fold ] || stays_so
+        expect_pairs
+        umount "$WORK/mounted"
+        rm -r "$WORK/behind"
+    done
+}
+
+@test "what is there in another spelling is one of ours only if no other entry has that name" {
+    echo upper >"$S/README"
+    echo lower >"$S/readme"
+    echo single >"$S/Single"
+    back_up
+    mount_poor fold inodes
+    mkdir -p "$B"
+    echo old >"$B/readme"
+    echo old >"$B/sINGLE"
+    run holdfast --json restore latest --to "$WORK/mounted" --overwrite changed
+    [ "$status" -eq 3 ]
+    [ "$(tail -n 1 <<<"$output" | jq -c '[.files, .conflicts]')" = '[3,1]' ]
+    [ "$(listing "$B")" = $'README.case-conflict-1 upper\nreadme lower\nsINGLE single' ]
+    stays_so
+}
+
+@test "one of two names is restored alone beside the other" {
+    echo upper >"$S/README"
+    echo lower >"$S/readme"
+    back_up
+    mount_poor fold inodes
+    holdfast -q restore latest "$S/README" --to "$WORK/mounted"
+    run holdfast restore latest "$S/readme" --to "$WORK/mounted" --overwrite always
+    [ "$status" -eq 3 ]
+    [ "$(listing "$B")" = $'README upper\nreadme.case-conflict-1 lower' ]
+}
+
+@test "a name of many bytes that is taken keeps its beginning" {
+    local long
+    long=$(printf '\303\244%.0s' $(seq 125))
+    echo upper >"$S/${long}ABC"
+    echo lower >"$S/${long}abc"
+    back_up
+    mount_poor fold inodes
+    run holdfast restore latest --to "$WORK/mounted"
+    [ "$status" -eq 3 ]
+    [ "$(find "$B" -type f | wc -l)" -eq 2 ]
+    [ "$(cat "$B/${long}ABC")" = upper ]
+    [ "$(cat "$B"/*.case-conflict-1)" = lower ]
+    stays_so
+}
