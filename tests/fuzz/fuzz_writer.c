@@ -38,17 +38,62 @@ static void check_outside(void)
     closedir(folder);
 }
 
+/* The first entry of the working folder; false if there is none. */
+static bool first_entry(char name[NODE_NAME_MAX + 1])
+{
+    DIR *folder = opendir(".");
+    const struct dirent *e;
+    must(folder != NULL);
+    while ((e = readdir(folder)) != NULL && (strcmp(e->d_name, ".") == 0 || strcmp(e->d_name, "..") == 0)) {
+    }
+    if (e)
+        snprintf(name, NODE_NAME_MAX + 1, "%s", e->d_name);
+    closedir(folder);
+    return e != NULL;
+}
+
+/* From within each folder: paths may be longer than the kernel takes. */
 static void clear(void)
 {
-    struct error err;
-    int fd = open(destination, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    DIR *folder = fdopendir(fd);
-    must(folder != NULL);
-    for (const struct dirent *e; (e = readdir(folder)) != NULL;) {
-        if (strcmp(e->d_name, ".") != 0 && strcmp(e->d_name, "..") != 0)
-            must(writer_remove(fd, bytes_of_string(e->d_name), &err) == 0);
+    char name[NODE_NAME_MAX + 1];
+    int here = open(".", O_RDONLY | O_DIRECTORY | O_CLOEXEC), depth = 0;
+    must(here >= 0 && chdir(destination) == 0);
+    while (depth >= 0) {
+        if (!first_entry(name))
+            must(depth-- == 0 || chdir("..") == 0);
+        else if (unlink(name) != 0 && rmdir(name) != 0)
+            must(++depth && chdir(name) == 0);
     }
-    closedir(folder);
+    must(fchdir(here) == 0);
+    close(here);
+}
+
+/* Of a snapshot that has every folder, or none. */
+static int knows(void *context, struct bytes path, bool *known, struct error *err)
+{
+    (void)path;
+    (void)err;
+    *known = *(const bool *)context;
+    return 0;
+}
+
+static void take_made(void *context, const char *place)
+{
+    must(*(const bool *)context && *place == '/');
+}
+
+static int go_above(const struct writer *writer, struct bytes path, bool known, int *fd, struct error *err)
+{
+    struct writer_above above = {knows, take_made, &known, true};
+    char *place;
+    int code = writer_go_above(writer, path, &above, fd, &place, err);
+    if (code == 0) {
+        int again;
+        must(writer_open_path(writer, bytes_of_string(place), &again, err) == 0);
+        close(again);
+        free(place);
+    }
+    return code;
 }
 
 static void write_file(int directory, struct bytes name, bool update, bool replace)
@@ -71,7 +116,7 @@ static void step(const struct writer *writer, uint8_t what, struct bytes name, s
 {
     struct error err = {0};
     int next = -1, code = 0;
-    bool replace = what & 0x80;
+    bool replace = what & 0x80, made;
     struct node link = {.type = NODE_SYMLINK, .link_target = other.size ? other : bytes_of_string("..")};
     struct node fifo = {.type = NODE_FIFO};
     switch (what % 8) {
@@ -79,10 +124,10 @@ static void step(const struct writer *writer, uint8_t what, struct bytes name, s
         code = writer_open_path(writer, name, &next, &err);
         break;
     case 1:
-        code = writer_make_path(writer, name, replace, &next, &err);
+        code = go_above(writer, name, replace, &next, &err);
         break;
     case 2:
-        code = writer_make_directory(*fd, name, replace, &next, &err);
+        code = writer_make_directory(*fd, name, replace, &next, &made, &err);
         break;
     case 3:
         worked(writer_make_special(*fd, name, &link, replace, &err), &err);
