@@ -14,7 +14,22 @@ setup() {
     holdfast -q backup
     M=$WORK/usr/lib/modules/6.1
 }
-teardown() { drop_work; }
+teardown() {
+    local mount
+    for mount in $(awk -v work="$WORK/out/" 'index($2, work) == 1 { print $2 }' /proc/mounts); do umount "$mount"; done
+    drop_work
+}
+
+# traced CALLS [OPTION]... -- [ARGUMENTS of holdfast]: what it asks the kernel for, in $WORK/trace. No leaks are looked for:
+# that needs a tracer itself.
+traced() {
+    local calls=$1 options=()
+    shift
+    while [ "$1" != -- ]; do options+=("$1") && shift; done
+    shift
+    ASAN_OPTIONS="${ASAN_OPTIONS:-}:detect_leaks=0" strace -f -qq -y -e trace="$calls" "${options[@]}" -o "$WORK/trace" \
+        "$HOLDFAST_BIN" -c "$WORK/holdfast.conf" "$@"
+}
 
 @test "a link above the source is followed and stays, whatever is to be overwritten" {
     local how
@@ -211,8 +226,8 @@ make_rich_tree() {
     holdfast -q restore latest --to "$WORK/out"
     sed -i 1s/1/2/ "$O/file"
     cp "$O/file" "$WORK/old"
-    strace -f -qq -e trace=fchmod,ftruncate,pwrite64,write,rename,renameat,renameat2,unlink,unlinkat -y -o "$WORK/trace" \
-        "$BATS_TEST_DIRNAME/../lib/with_key.sh" -c "$WORK/holdfast.conf" -q restore latest --to "$WORK/out" --overwrite changed
+    traced fchmod,ftruncate,pwrite64,write,rename,renameat,renameat2,unlink,unlinkat -- \
+        -q restore latest --to "$WORK/out" --overwrite changed
     cmp "$S/file" "$O/file"
     [ "$(grep -cE "(fchmod|ftruncate|write[0-9]*)\([0-9]+<$O/file>" "$WORK/trace")" -eq 0 ]
     [ "$(grep -cE "unlink(at)?\(.*\"file\"" "$WORK/trace")" -eq 0 ]
@@ -276,8 +291,7 @@ make_rich_tree() {
     write_config 1
     holdfast -q backup
     mount -t tmpfs tmpfs "$O/mounted"
-    strace -f -qq -y -e trace=syncfs,write,rename,renameat,linkat,fchmod,mkdirat -o "$WORK/trace" \
-        "$HOLDFAST_BIN" -c "$WORK/holdfast.conf" restore latest --to "$WORK/out"
+    traced syncfs,write,rename,renameat,linkat,fchmod,mkdirat -- restore latest --to "$WORK/out"
     umount "$O/mounted"
     [ "$(grep -c 'syncfs(' "$WORK/trace")" -eq 2 ]
     grep -q "syncfs([0-9]*<$WORK/out>" "$WORK/trace"
@@ -286,8 +300,7 @@ make_rich_tree() {
     sed -n '/syncfs(/,/restored [0-9]* files/p' "$WORK/trace" | grep -v syncfs | grep -cE "$WORK/out|mkdirat" | grep -qx 0
     grep -A99 'syncfs(' "$WORK/trace" | grep -q 'write.*restored 2 files'
     # What the disk could not keep is not restored.
-    run strace -f -qq -e trace=syncfs -e inject=syncfs:error=EIO -o /dev/null \
-        "$HOLDFAST_BIN" -c "$WORK/holdfast.conf" restore latest --to "$WORK/out"
+    run traced syncfs -e inject=syncfs:error=EIO -- restore latest --to "$WORK/out"
     [ "$status" -eq 1 ]
     [[ $output == *"what was restored may not be on the disk: Input/output error"*hint:* ]]
 }

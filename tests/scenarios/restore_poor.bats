@@ -1,7 +1,10 @@
 # Restores to file systems that lack something: hard links, or names that differ in case only.
 load ../lib/common.bash
 setup() { make_work; S=$WORK/source; }
-teardown() { drop_work; }
+teardown() {
+    mountpoint -q "$WORK/out$S/b" && umount "$WORK/out$S/b"
+    drop_work
+}
 
 # mount_poor [OPTIONS of poor_fs.py]: at $WORK/mounted; the folder behind it is $WORK/behind.
 mount_poor() {
