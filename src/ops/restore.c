@@ -13,6 +13,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#define UNSET_TOLD 10
 #define TASKS_WAITING_MAX 64 /* of a few hundred bytes a piece: the walker goes on while they wait */
 
 static bool is_cancelled(const struct restore *r)
@@ -101,9 +102,45 @@ void restore_lose(struct restore *r, const struct target_directory *d, struct by
     pthread_mutex_unlock(&r->lock);
 }
 
-static void warn_metadata(void *context, const char *message)
+/* How many there were of a kind, with this one; 1 for one that there is no room to count. */
+static uint64_t count_unset(struct restore *r, const char *what)
 {
-    restore_warn(context, "%s", message);
+    uint64_t count = 1;
+    pthread_mutex_lock(&r->lock);
+    for (size_t i = 0; i < RESTORE_UNSET_KINDS; i++) {
+        if (!r->unset[i].what)
+            r->unset[i].what = memory_copy_string(what);
+        if (strcmp(r->unset[i].what, what) == 0) {
+            count = ++r->unset[i].count;
+            break;
+        }
+    }
+    pthread_mutex_unlock(&r->lock);
+    return count;
+}
+
+void restore_warn_metadata(void *context, const char *message)
+{
+    struct restore *r = context;
+    const char *what = NULL;
+    for (const char *at = message; (at = strstr(at, ": cannot ")); at++)
+        what = at + 2;
+    if (!what || count_unset(r, what) <= UNSET_TOLD) {
+        restore_warn(r, "%s", message);
+        return;
+    }
+    log_verbose("%s", message);
+    atomic_fetch_add(&r->warnings, 1);
+}
+
+static void warn_of_the_others(struct restore *r)
+{
+    for (size_t i = 0; i < RESTORE_UNSET_KINDS && r->unset[i].what; i++) {
+        if (r->unset[i].count > UNSET_TOLD)
+            log_warning("%s: of %llu entries more, which -v lists", r->unset[i].what,
+                        (unsigned long long)(r->unset[i].count - UNSET_TOLD));
+        free(r->unset[i].what);
+    }
 }
 
 static void start_workers(struct restore *r)
@@ -218,7 +255,7 @@ static int run(struct restore *r, const struct selection *selection, struct erro
         return code;
     if (r->writer)
         restore_note_file_system(r, writer_root(r->writer));
-    r->metadata = metadata_writer_new(p->owners, warn_metadata, r);
+    r->metadata = metadata_writer_new(p->owners, restore_warn_metadata, r);
     /* It counts owners only where nothing else does. */
     if (p->owners && !p->dry_run)
         r->pretended_owners = owner_map_new(owner_map_is_by_name(p->owners));
@@ -231,6 +268,7 @@ static int run(struct restore *r, const struct selection *selection, struct erro
     r->tasks = queue_new(r->fetcher_count ? 2 : TASKS_WAITING_MAX);
     start_workers(r);
     restore_walk(r, selection);
+    warn_of_the_others(r);
     collect(r);
     warn_of_rest(r);
     queue_free(r->ahead);

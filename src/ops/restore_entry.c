@@ -152,11 +152,18 @@ static int set_metadata(struct walk *w, const struct target_directory *d, const 
     struct restore *r = w->restore;
     metadata_writer_at(r->metadata, path);
     int code = metadata_write(r->metadata, d->fd, node->name, found->old, node, err);
-    if (code == 0 && node->type == NODE_FILE)
+    if (code != 0)
+        return code;
+    if (!metadata_writer_changed(r->metadata)) { /* the file system cannot keep it */
+        r->result->unchanged++;
+        return 0;
+    }
+    r->result->overwritten++;
+    if (node->type == NODE_FILE)
         atomic_fetch_add(&r->files, 1);
-    else if (code == 0)
+    else
         r->result->others++;
-    return code;
+    return 0;
 }
 
 /* What is there stays. Further names of what was backed up must not lead to it, unless it is that: a restore
@@ -200,7 +207,7 @@ static int go(struct walk *w, struct target_directory *d, const char *path, cons
     if (r->parameters->dry_run)
         pretend(w, d, node, found);
     else if (found->way == RESTORE_SET)
-        code = set_metadata(w, d, path, node, found, err);
+        return set_metadata(w, d, path, node, found, err);
     else
         code = make_entry(w, d, path, node, found->way == RESTORE_FREE ? NULL : found, err);
     if (code == 0 && found->way != RESTORE_FREE)

@@ -65,6 +65,8 @@ struct piece_task {
     struct pack_reader *reader; /* where it was fetched ahead */
 };
 
+#define RESTORE_UNSET_KINDS 16
+
 struct restore {
     struct repository *repository;
     const struct restore_parameters *parameters;
@@ -84,6 +86,11 @@ struct restore {
     pthread_mutex_t lock;
     pthread_cond_t file_closed;
     size_t open_files;
+    /* What could not be set of entries, without their paths: the first of each kind are told one by one. */
+    struct restore_unset {
+        char *what;
+        uint64_t count;
+    } unset[RESTORE_UNSET_KINDS];
     struct error first;  /* failure that has a hint */
     uint64_t unread;     /* entries of restore_fail_unread() */
     struct id_map *lost; /* hash of the place of what could not be made */
@@ -173,6 +180,9 @@ struct restore_found {
 
 bool restore_stopped(struct restore *r);
 void restore_warn(struct restore *r, const char *format, ...) __attribute__((format(printf, 2, 3)));
+/* Of what a file system cannot keep, such as owners, each entry may lack it. The callback of a
+ * metadata_writer. */
+void restore_warn_metadata(void *restore, const char *message);
 /* Warns that an entry could not be made; what can be done about the first of them is said at the end. */
 void restore_fail(struct restore *r, const char *path, const struct error *why);
 /* Likewise for what the repository does not give: the cause is told once, however many entries it touches,

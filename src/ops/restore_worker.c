@@ -187,17 +187,12 @@ static void do_pieces(struct restore_worker_state *w, const struct piece_task *t
     }
 }
 
-static void warn_metadata(void *context, const char *message)
-{
-    restore_warn(context, "%s", message);
-}
-
 void *restore_worker(void *context)
 {
     struct restore *r = context;
     struct restore_worker_state w = {.restore = r,
                                      .hasher = blob_hasher_new(repository_secrets(r->repository))};
-    w.metadata = metadata_writer_new(r->parameters->owners, warn_metadata, r);
+    w.metadata = metadata_writer_new(r->parameters->owners, restore_warn_metadata, r);
     struct error stopped;
     error_set(&stopped, ERROR_CANCELLED, "stopped"); /* which has been said */
     struct piece_task *task;

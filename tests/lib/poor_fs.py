@@ -1,8 +1,9 @@
 """Mounts a folder once more, as a file system that lacks something. Ends when it is unmounted.
 
-poor_fs.py FOLDER MOUNT [fold] [inodes] [links=N]
+poor_fs.py FOLDER MOUNT [fold] [inodes] [links=N] [owners]
     fold      takes names for the same that differ in case, or in how letters are composed
     inodes    tells the inode numbers of FOLDER; else each path has its own
+    owners    all belongs to root, as on VFAT
     links=N   files have at most N names; 1: the call is not there, as on VFAT
 """
 import errno
@@ -94,6 +95,8 @@ class Poor(fusepy.Operations):
         os.chmod(real(path), mode)
 
     def chown(self, path, uid, gid):
+        if "owners" in OPTIONS:
+            raise fusepy.FuseOSError(errno.EPERM)
         os.chown(real(path), uid, gid, follow_symlinks=False)
 
     def utimens(self, path, times=None):

@@ -191,3 +191,20 @@ expect_pairs() {
     [ "$(cat "$B"/*.case-conflict-1)" = lower ]
     stays_so
 }
+
+# ---- owners ----
+
+@test "of what the file system cannot keep of many entries ten are told, and how many there are more" {
+    touch "$S"/{1..30}
+    chown 1:1 "$S"/*
+    back_up
+    mount_poor owners
+    run holdfast --json restore latest --to "$WORK/mounted"
+    [ "$status" -eq 3 ]
+    [ "$(grep -c "^warning: $S/.*: cannot set the owner: Operation not permitted" <<<"$output")" -eq 10 ]
+    [[ $output == *"warning: cannot set the owner: Operation not permitted: of 20 entries more, which -v lists"* ]]
+    [ "$(tail -n 1 <<<"$output" | jq .warning_count)" -eq 30 ]
+    # What is tried again and fails again is no change.
+    run holdfast --json restore latest --to "$WORK/mounted" --overwrite changed
+    [ "$(tail -n 1 <<<"$output" | jq -c '[.files, .overwritten, .unchanged]')" = '[0,0,30]' ]
+}
