@@ -251,6 +251,46 @@ make_rich_tree() {
     [ "$(stat -c %i "$O/large")" = "$inode" ]
 }
 
+@test "where files can share their contents a changed one shares what it has with the old one" {
+    local S=$WORK/source O=$WORK/mounted$WORK/source
+    truncate -s 256M "$WORK/image"
+    mkfs.btrfs -q "$WORK/image"
+    mkdir "$WORK/mounted"
+    mount -o loop "$WORK/image" "$WORK/mounted"
+    head -c 12000000 /dev/urandom >"$S/large"
+    truncate -s 14M "$S/large"
+    echo end >>"$S/large"
+    write_config 1
+    holdfast -q backup
+    holdfast -q restore latest --to "$WORK/mounted"
+    # Other contents, data in the hole, and a longer end.
+    printf X | dd of="$O/large" bs=1 seek=10 conv=notrunc status=none
+    printf X | dd of="$O/large" bs=1 seek=13M conv=notrunc status=none
+    echo more >>"$O/large"
+    cp --reflink=always "$O/large" "$WORK/mounted/old"
+    holdfast -q restore latest --to "$WORK/mounted" --overwrite changed
+    cmp "$S/large" "$O/large"
+    sync -f "$O"
+    filefrag -v "$O/large" | grep -q shared
+}
+
+@test "a file with another name outside is replaced: neither its contents nor its metadata are changed" {
+    local O=$WORK/out$WORK/source
+    echo x >"$WORK/source/mode"
+    echo x >"$WORK/source/contents"
+    write_config 1
+    holdfast -q backup
+    holdfast -q restore latest --to "$WORK/out"
+    echo other >"$O/contents"
+    chmod 640 "$O/mode" "$O/contents"
+    ln "$O/mode" "$WORK/mode"
+    ln "$O/contents" "$WORK/contents"
+    holdfast -q restore latest --to "$WORK/out" --overwrite changed
+    [ "$(stat -c %a:%h "$WORK/mode" "$WORK/contents" | tr '\n' ' ')" = "640:1 640:1 " ]
+    [ "$(cat "$WORK/contents")" = other ]
+    [ "$(stat -c %a "$O/mode" "$O/contents" | tr '\n' ' ')" = "644 644 " ]
+}
+
 @test "a folder in the way stays with what is in it, whatever is to be overwritten" {
     local S=$WORK/source O=$WORK/out$WORK/source how
     mkdir -p "$S"
