@@ -91,6 +91,15 @@ void backup_result_free(struct backup_result *result)
     result->warning_count = 0;
 }
 
+void backup_look_again(struct backup *b, struct directory *d, size_t index, unsigned tries)
+{
+    directory_hold(d);
+    pthread_mutex_lock(&b->lock);
+    memory_reserve_one(b->again, b->again_count, b->again_capacity);
+    b->again[b->again_count++] = (struct again){d, index, tries};
+    pthread_mutex_unlock(&b->lock);
+}
+
 static void start_workers(struct backup *b)
 {
     long processors = sysconf(_SC_NPROCESSORS_ONLN);
@@ -163,7 +172,8 @@ static int commit(struct backup *b, int64_t started, struct error *err)
 {
     static const char *const types[] = {"files", "command", "tar"};
     const struct backup_parameters *p = b->parameters;
-    if (b->root.count == 0) {
+    bool nothing = atomic_load(&b->unread) && !atomic_load(&b->files) && !atomic_load(&b->others);
+    if (b->root.count == 0 || nothing) {
         error_set(err, ERROR_FAILED, "nothing could be read: the snapshot would be empty");
         return error_hint(err, "check the paths of job %s", p->job);
     }
@@ -198,9 +208,8 @@ static int commit(struct backup *b, int64_t started, struct error *err)
 
 static void backup_free(struct backup *b)
 {
-    for (size_t i = 0; i < b->link_capacity; i++)
-        free(b->links[i].path);
-    free(b->links);
+    links_free(b->links);
+    free(b->again);
     blob_writer_free(b->writer);
     exclude_free(b->exclude);
     arena_free(&b->root_arena);
@@ -208,6 +217,7 @@ static void backup_free(struct backup *b)
     read_ring_free(&b->ring);
     pthread_mutex_destroy(&b->lock);
     pthread_cond_destroy(&b->root_done);
+    pthread_cond_destroy(&b->batch_done);
     free(b);
 }
 
@@ -274,6 +284,8 @@ static struct backup *backup_new(struct repository *r, const struct backup_param
     b->result = result;
     pthread_mutex_init(&b->lock, NULL);
     pthread_cond_init(&b->root_done, NULL);
+    pthread_cond_init(&b->batch_done, NULL);
+    b->links = links_new();
     b->use_cache = p->source == BACKUP_FILES;
     read_ring_new(&b->ring);
     return b;

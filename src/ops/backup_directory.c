@@ -26,6 +26,21 @@ void directory_hold(struct directory *d)
     atomic_fetch_add(&d->pending, 1);
 }
 
+void directory_note_entry(struct directory *d, size_t index, const struct source_stat *st)
+{
+    const struct file_system *fs = &d->file_system;
+    /* A file on which one of another file system is mounted is none of this one. */
+    bool known = st->type != NODE_FILE || (fs->facts.times_tell && !st->mount_root);
+    struct cached_entry *e = &d->cached[index];
+    *e = cache_entry(e->name, st, known ? fs->settled : INT64_MIN);
+}
+
+void directory_leave_out(struct directory *d, size_t index)
+{
+    d->nodes[index].type = NODE_UNKNOWN;
+    d->cached[index].type = NODE_UNKNOWN;
+}
+
 void directory_keep(struct directory *d, struct arena *arena)
 {
     pthread_mutex_lock(&d->lock);
@@ -42,6 +57,7 @@ static void directory_free(struct directory *d)
     for (size_t i = 0; i < d->arena_count; i++)
         arena_free(&d->arenas[i]);
     free(d->arenas);
+    free(d->stats);
     arena_free(&d->arena);
     tree_free(&d->old);
     cached_directory_free(&d->row);
@@ -57,6 +73,9 @@ static bool unchanged(struct directory *d)
     if (!d->same)
         return false;
     for (size_t i = 0; i < d->count; i++) {
+        /* Something has taken its place since, or nothing. */
+        if (d->nodes[i].type != NODE_UNKNOWN || d->cached[i].type == NODE_UNKNOWN)
+            return false;
         if (d->cached[i].type == NODE_DIRECTORY) {
             const struct cached_entry *before = cache_find(&d->row, d->cached[i].name);
             if (!before || !id_equal(&before->link, &d->cached[i].link))
@@ -75,6 +94,8 @@ static int take_old_nodes(struct directory *d, struct error *err)
     if (code != 0)
         return code;
     for (size_t i = 0; i < d->count; i++) {
+        if (d->nodes[i].type != NODE_UNKNOWN || d->cached[i].type == NODE_UNKNOWN)
+            continue;
         struct node key = d->nodes[i];
         const struct node *old = tree_node_by_name(&d->old, d->cached[i].name);
         if (!old)
@@ -137,7 +158,7 @@ static int store(struct directory *d, struct arena *arena, struct extents *out, 
                       err);
     *too_large = code == ERROR_UNSUPPORTED && !backup_stopped(b);
     if (code == 0)
-        cache_write(b, d->path, &d->file_system, out, d->cached, d->count);
+        cache_write(b, d->path, &d->file_system.facts.identity, out, d->cached, d->count);
     return code;
 }
 
@@ -152,7 +173,7 @@ static void finish(struct directory *d)
     int code = d->waits || atomic_load(&b->failed) ? 0 : store(d, &arena, &tree, &too_large, &why);
     if (too_large && parent) {
         backup_warn(b, "%s: left out, with all below it: %s", d->path, why.message);
-        parent->nodes[d->index_in_parent].type = NODE_UNKNOWN;
+        directory_leave_out(parent, d->index_in_parent);
     } else if (code != 0) {
         backup_fail(b, &why);
     }

@@ -8,10 +8,11 @@
 #include "base/limits.h"
 #include "base/queue.h"
 #include "ops/backup.h"
+#include "ops/backup_links.h"
 #include "repo/blob_writer.h"
-#include "source/directory.h"
 #include "source/exclude.h"
 #include "source/file.h"
+#include "source/file_system.h"
 #include "source/metadata.h"
 #include "tree/tree.h"
 
@@ -60,22 +61,31 @@ void extents_hash(const struct extents *extents, struct id *out);
 
 /* ---- directories in flight (backup_directory.c) ---- */
 
+/* What is known of a file system, from when the walk first came to it. */
+struct file_system {
+    uint64_t device;
+    struct source_file_system facts;
+    int64_t settled; /* seconds: what changed before had been written back */
+};
+
 struct directory {
     struct backup *backup;
     struct directory *parent;
     size_t index_in_parent;
     char *path; /* absolute; "" for the root tree */
-    struct id file_system;
+    struct file_system file_system;
     int fd;      /* -1 for the root tree */
     int beneath; /* the same, without what is mounted on its entries; -1 where it was not needed */
     pthread_mutex_t lock;
     struct arena *arenas; /* what nodes point to; one for each task that is done */
     size_t arena_count, arena_capacity;
-    struct arena arena; /* of the walker */
-    struct node *nodes; /* type UNKNOWN: left out */
-    struct cached_entry *cached;
+    struct arena arena;          /* of the walker */
+    struct node *nodes;          /* type UNKNOWN: left out, or, if all is the same, as in the last listing */
+    struct cached_entry *cached; /* type UNKNOWN: left out */
+    struct source_stat *stats;   /* of entries, when they were looked at last; the walker's */
     size_t count;
-    struct tree old; /* the listing of the last snapshot, when it had to be read */
+    struct source_stat stat; /* of itself, when it was opened */
+    struct tree old;         /* the listing of the last snapshot, when it had to be read */
     struct cached_directory row;
     bool waits;         /* only collects: nothing is stored for it */
     bool has_row, same; /* same: entry for entry as the row says, children not looked at */
@@ -87,6 +97,10 @@ struct directory *directory_new(struct backup *b, struct directory *parent, size
 void directory_hold(struct directory *d);
 /* One part of it is done; the last one stores the listing and passes the result on to the parent. */
 void directory_release(struct directory *d);
+/* What an entry was found to be when it was opened, for the stat cache. */
+void directory_note_entry(struct directory *d, size_t index, const struct source_stat *st);
+/* An entry does not come into the listing, unless it is noted again. */
+void directory_leave_out(struct directory *d, size_t index);
 /* Keeps memory that nodes point to; *arena is emptied. */
 void directory_keep(struct directory *d, struct arena *arena);
 
@@ -113,7 +127,6 @@ struct task {
     /* a batch of small files */
     struct directory *directory;
     size_t indexes[BATCH_FILES_MAX];
-    struct source_stat stats[BATCH_FILES_MAX];
     size_t count;
     uint64_t bytes;
     /* a chunk of a large file */
@@ -142,10 +155,11 @@ void read_ring_release(struct read_ring *ring, struct read_piece *piece);
 
 /* ---- the whole ---- */
 
-struct link {
-    uint64_t device, inode;
-    char *path; /* of the first name */
-    bool lost;  /* the first name could not be read: the next one takes its place */
+/* An entry that was not what it had been when its turn came: the walker looks at it again. */
+struct again {
+    struct directory *directory;
+    size_t index;
+    unsigned tries;
 };
 
 struct backup {
@@ -165,15 +179,19 @@ struct backup {
     atomic_bool failed;
     pthread_mutex_t lock; /* what follows */
     pthread_cond_t root_done;
+    pthread_cond_t batch_done;
+    size_t batches; /* of small files, with the workers */
+    struct again *again;
+    size_t again_count, again_capacity;
     struct error error;
     bool root_is_done;
     struct arena root_arena;
     struct extents root;
 
     atomic_uint_fast64_t files, directories, others, bytes, bytes_same, files_new;
+    atomic_uint_fast64_t unread; /* entries that are there and could not be read */
 
-    struct link *links; /* open addressing; the walker's */
-    size_t link_count, link_capacity;
+    struct links *links; /* the walker's */
     struct read_ring ring;
 };
 
@@ -186,6 +204,8 @@ void backup_warn(struct backup *b, const char *format, ...) __attribute__((forma
 /* Until the root directory is done; the workers must run. */
 void backup_wait_root(struct backup *b);
 void backup_count_bytes(struct backup *b, uint64_t bytes);
+/* The walker is to look at an entry again; from any thread that holds the directory. */
+void backup_look_again(struct backup *b, struct directory *d, size_t index, unsigned tries);
 
 void *worker_main(void *backup);
 /* Walks the sources; ends when all was handed to the workers. */

@@ -167,19 +167,16 @@ static int store_contents(struct worker *w, struct source_file *file, struct nod
     return code;
 }
 
-static int do_file(struct worker *w, struct directory *d, size_t index, const struct source_stat *st,
-                   struct arena *arena, struct error *err)
+static int store_opened(struct worker *w, struct directory *d, size_t index, const struct source_entry *e,
+                        struct arena *arena, struct error *err)
 {
     struct node *node = &d->nodes[index];
-    struct bytes name = d->cached[index].name;
     struct source_file file;
-    w->name = (const char *)name.data;
-    w->incomplete = false;
-    int code = source_file_open(d->fd, w->name, st, &file, err);
-    if (code != 0)
-        return code;
-    code = metadata_read(w->metadata, d->fd, w->name, file.fd, &file.stat, arena, node, err);
-    node->name = name;
+    directory_note_entry(d, index, &e->stat);
+    int code = source_file_open(e, &file, err);
+    if (code == 0)
+        code = metadata_read(w->metadata, e, arena, node, err);
+    node->name = d->cached[index].name;
     if (w->incomplete)
         d->cached[index].trusted = false; /* it is asked for again next time */
     if (code == 0)
@@ -190,7 +187,25 @@ static int do_file(struct worker *w, struct directory *d, size_t index, const st
         atomic_fetch_add(&w->backup->files_new, 1);
         backup_count_bytes(w->backup, node->size);
     }
-    source_file_close(&file);
+    return code;
+}
+
+/* What is no file any more, or is gone, goes back to the walker. */
+static int do_file(struct worker *w, struct directory *d, size_t index, struct arena *arena,
+                   struct error *err)
+{
+    struct source_entry e;
+    w->name = (const char *)d->cached[index].name.data;
+    w->incomplete = false;
+    int code = source_entry_open(d->fd, w->name, NODE_FILE, &e, err);
+    if (code == ERROR_NOT_FOUND || (code == 0 && e.stat.type != NODE_FILE)) {
+        directory_leave_out(d, index);
+        backup_look_again(w->backup, d, index, 0);
+        code = 0;
+    } else if (code == 0) {
+        code = store_opened(w, d, index, &e, arena, err);
+    }
+    source_entry_close(&e);
     return code;
 }
 
@@ -209,18 +224,23 @@ static void do_batch(struct worker *w, struct task *task)
     for (size_t i = 0; i < task->count && !backup_stopped(w->backup); i++) {
         struct error why;
         size_t index = task->indexes[i];
-        int code = do_file(w, d, index, &task->stats[i], &arena, &why);
+        int code = do_file(w, d, index, &arena, &why);
         if (code == 0)
             continue;
-        d->nodes[index].type = NODE_UNKNOWN;
-        if (!is_about_the_source(code) || backup_stopped(w->backup))
+        directory_leave_out(d, index);
+        if (!is_about_the_source(code) || backup_stopped(w->backup)) {
             backup_fail(w->backup, &why);
-        else
-            backup_warn(w->backup, "%s/%s: %s", d->path, w->name,
-                        code == ERROR_NOT_FOUND ? "vanished before it was read" : why.message);
+        } else {
+            atomic_fetch_add(&w->backup->unread, 1);
+            backup_warn(w->backup, "%s/%s: %s", d->path, w->name, why.message);
+        }
     }
     directory_keep(d, &arena);
     directory_release(d);
+    pthread_mutex_lock(&w->backup->lock);
+    w->backup->batches--;
+    pthread_cond_signal(&w->backup->batch_done);
+    pthread_mutex_unlock(&w->backup->lock);
 }
 
 void *worker_main(void *context)

@@ -51,7 +51,7 @@ static int list(const struct target_directory *d, struct restore_names *n, struc
     int fd, code = source_open_directory(d->fd, ".", &fd, err);
     if (code != 0)
         return code;
-    code = source_list_directory(fd, &scratch, &n->arena, &n->listed, &n->listed_count, err);
+    code = source_list_directory(fd, NULL, &scratch, &n->arena, &n->listed, &n->listed_count, err);
     close(fd);
     buffer_free(&scratch);
     return code;

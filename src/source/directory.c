@@ -8,6 +8,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <linux/fs.h>
 #include <linux/magic.h>
 #include <stdlib.h>
@@ -15,9 +16,13 @@
 #include <sys/mount.h>
 #include <sys/stat.h>
 #include <sys/vfs.h>
+#include <time.h>
 #include <unistd.h>
 
 #define DENTS_SIZE (256u * 1024)
+#define DENTS_SIZE_MAX (64u * 1024 * 1024)
+#define LISTINGS_MAX 3
+#define TICK_MAX_NS (20 * 1000 * 1000)
 #define CACHEDIR_SIGNATURE "Signature: 8a477f597d28d172789f06886806bc55"
 
 int source_open_at(int directory, const char *name, int flags)
@@ -99,28 +104,76 @@ static int compare_names(const void *a, const void *b)
     return bytes_compare(*(const struct bytes *)a, *(const struct bytes *)b);
 }
 
-int source_list_directory(int fd, struct buffer *scratch, struct arena *arena, struct bytes **list,
-                          size_t *count, struct error *err)
+/* One reading of the whole. *room: how much is asked for at once; then, how much it was. */
+static int list_once(int fd, size_t *room, struct buffer *scratch, struct arena *arena, struct names *names,
+                     struct error *err)
 {
-    struct names names = {0};
-    int code = 0;
+    size_t total = 0;
     buffer_clear(scratch);
-    buffer_reserve(scratch, DENTS_SIZE);
+    buffer_reserve(scratch, *room);
     for (;;) {
-        ssize_t n = getdents64(fd, scratch->data, DENTS_SIZE);
-        if (n < 0) {
-            code = error_set_errno(err, errno, "cannot list the directory");
-            goto out;
-        }
+        ssize_t n = getdents64(fd, scratch->data, *room);
+        if (n < 0)
+            return error_set_errno(err, errno, "cannot list the directory");
         if (n == 0)
             break;
-        take_names(scratch->data, (size_t)n, arena, &names);
-        if (names.count > SOURCE_ENTRIES_MAX) {
-            code = error_set(err, ERROR_UNSUPPORTED, "the directory has more than %u entries",
+        total += (size_t)n;
+        take_names(scratch->data, (size_t)n, arena, names);
+        if (names->count > SOURCE_ENTRIES_MAX)
+            return error_set(err, ERROR_UNSUPPORTED, "the directory has more than %u entries",
                              SOURCE_ENTRIES_MAX);
-            goto out;
-        }
     }
+    *room = total;
+    return 0;
+}
+
+static bool same_times(const struct source_stat *a, const struct source_stat *b)
+{
+    return a->mtime_seconds == b->mtime_seconds && a->mtime_nanoseconds == b->mtime_nanoseconds &&
+           a->ctime_seconds == b->ctime_seconds && a->ctime_nanoseconds == b->ctime_nanoseconds;
+}
+
+/* True if the directory may have changed again without its times telling, for they move in steps: of a tick
+ * of the kernel, or of a second or two. */
+static bool changed_now(const struct source_stat *st)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_REALTIME, &now);
+    int64_t age = now.tv_sec - st->ctime_seconds;
+    if (age < -1 || age > 3)
+        return false;
+    return st->ctime_nanoseconds == 0 ||
+           age * 1000000000 + now.tv_nsec - st->ctime_nanoseconds <= TICK_MAX_NS;
+}
+
+/* Lists again what changed while it was listed; at best in one call, during which the kernel lets nobody
+ * change it. What cannot be listed again has been listed once. */
+static void list_again(int fd, const struct source_stat *before, size_t room, struct buffer *scratch,
+                       struct arena *arena, struct names *names)
+{
+    struct source_stat then = *before, now;
+    for (int i = 0; i < LISTINGS_MAX; i++) {
+        if (source_stat(fd, "", &now, NULL) != 0 || (same_times(&then, &now) && !changed_now(&now)))
+            return;
+        room += room / 4 + DENTS_SIZE;
+        if (room > DENTS_SIZE_MAX)
+            room = DENTS_SIZE_MAX;
+        if (lseek(fd, 0, SEEK_SET) != 0 || list_once(fd, &room, scratch, arena, names, NULL) != 0)
+            return;
+        then = now;
+    }
+}
+
+int source_list_directory(int fd, const struct source_stat *before, struct buffer *scratch,
+                          struct arena *arena, struct bytes **list, size_t *count, struct error *err)
+{
+    struct names names = {0};
+    size_t room = DENTS_SIZE;
+    int code = list_once(fd, &room, scratch, arena, &names, err);
+    if (code != 0)
+        goto out;
+    if (before)
+        list_again(fd, before, room, scratch, arena, &names);
     if (names.count)
         qsort(names.list, names.count, sizeof *names.list, compare_names);
     size_t kept = 0;
@@ -145,7 +198,7 @@ int source_stat(int directory, const char *name, struct source_stat *out, struct
 {
     struct statx st;
     int flags = AT_SYMLINK_NOFOLLOW | AT_NO_AUTOMOUNT | (*name ? 0 : AT_EMPTY_PATH);
-    if (statx(directory, name, flags, STATX_BASIC_STATS, &st) != 0)
+    if (statx(directory, name, flags, STATX_BASIC_STATS | STATX_BTIME, &st) != 0)
         return error_set_errno(err, errno, "cannot examine");
     *out = (struct source_stat){
         .type = source_type_of_mode(st.stx_mode),
@@ -159,6 +212,8 @@ int source_stat(int directory, const char *name, struct source_stat *out, struct
         .ctime_seconds = st.stx_ctime.tv_sec,
         .mtime_nanoseconds = st.stx_mtime.tv_nsec,
         .ctime_nanoseconds = st.stx_ctime.tv_nsec,
+        .birth_seconds = st.stx_mask & STATX_BTIME ? st.stx_btime.tv_sec : 0,
+        .birth_nanoseconds = st.stx_mask & STATX_BTIME ? st.stx_btime.tv_nsec : 0,
         .inode = st.stx_ino,
         .device = (uint64_t)st.stx_dev_major << 32 | st.stx_dev_minor,
         .device_major = st.stx_rdev_major,
@@ -167,6 +222,29 @@ int source_stat(int directory, const char *name, struct source_stat *out, struct
         .mount_root = (st.stx_attributes & st.stx_attributes_mask & STATX_ATTR_MOUNT_ROOT) != 0,
     };
     return 0;
+}
+
+int source_stat_path(const char *path, struct source_stat *out, struct error *err)
+{
+    char piece[PATH_MAX];
+    int at = AT_FDCWD;
+    while (strlen(path) >= sizeof piece) {
+        const char *end = memrchr(path, '/', sizeof piece - 1);
+        size_t length = end ? (size_t)(end - path) : 0;
+        memcpy(piece, path, length);
+        piece[length] = '\0';
+        int next = length ? openat(at, piece, O_PATH | O_DIRECTORY | O_CLOEXEC) : -1;
+        if (at >= 0)
+            close(at);
+        if (next < 0)
+            return error_set(err, ERROR_NOT_FOUND, "vanished before it was read");
+        at = next;
+        path = end + strspn(end, "/");
+    }
+    int code = source_stat(at, path, out, err);
+    if (at >= 0)
+        close(at);
+    return code;
 }
 
 /* What kind of file system a descriptor leads to; 0: it cannot be told. */

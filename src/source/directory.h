@@ -25,6 +25,8 @@ struct source_stat {
     uint64_t blocks; /* of 512 bytes */
     int64_t mtime_seconds, ctime_seconds;
     uint32_t mtime_nanoseconds, ctime_nanoseconds;
+    int64_t birth_seconds; /* 0, with the nanoseconds, where the file system does not tell */
+    uint32_t birth_nanoseconds;
     uint64_t inode;
     uint64_t device;                     /* of the file system that holds it: major << 32 | minor */
     uint32_t device_major, device_minor; /* that a device node stands for */
@@ -41,10 +43,12 @@ enum node_type source_type_of_mode(unsigned mode);
 int source_open_directory(int parent, const char *name, int *fd, struct error *err);
 
 /* The names in a directory, in byte order, without "." and "..", each with a NUL behind that is not counted.
+ * While entries are renamed, a listing may miss some that are there all the time: if the directory changed
+ * since `before`, a look at it before it was opened (may be NULL), it is listed again, and all names count.
  * They lie in arena. scratch is room to work in: any buffer, kept by the caller for the next call; its
  * contents are lost. A name that the file system gives twice is listed once. */
-int source_list_directory(int fd, struct buffer *scratch, struct arena *arena, struct bytes **names,
-                          size_t *count, struct error *err);
+int source_list_directory(int fd, const struct source_stat *before, struct buffer *scratch,
+                          struct arena *arena, struct bytes **names, size_t *count, struct error *err);
 /* What the listing says that an entry is; UNKNOWN where the file system does not say so there. For names that
  * source_list_directory has given. Nothing is looked at: something else may be mounted there or take its
  * place. */
@@ -52,6 +56,9 @@ enum node_type source_listed_type(struct bytes name);
 
 /* One statx. name "" is the descriptor itself. NOT_FOUND where the entry is gone. */
 int source_stat(int directory, const char *name, struct source_stat *out, struct error *err);
+
+/* source_stat() for an absolute path of any length. */
+int source_stat_path(const char *path, struct source_stat *out, struct error *err);
 
 /* True if a descriptor leads to a file system that holds no data but shows the state of the kernel: proc,
  * sysfs, control groups and the like. */

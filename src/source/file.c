@@ -1,28 +1,12 @@
 #include "source/file.h"
 
-#include "source/open.h"
-
 #include <errno.h>
 #include <fcntl.h>
-#include <time.h>
 #include <unistd.h>
 
 #define HOLE_MIN 4096u
 #define PAGE_SIZE 4096u /* the size of any file of some file systems */
 #define READAHEAD_MIN (4u * 1024 * 1024)
-#define LEASE_TRIES 50
-
-/* O_NONBLOCK, because a FIFO may have taken the file's place. With it, a file under a lease (file servers
- * hold them) answers EAGAIN and its holder is asked to let go. */
-static int open_regular(int directory, const char *name)
-{
-    int fd = source_open_at(directory, name, O_RDONLY | O_NONBLOCK);
-    for (int i = 0; fd < 0 && errno == EAGAIN && i < LEASE_TRIES; i++) {
-        nanosleep(&(struct timespec){.tv_nsec = 100 * 1000 * 1000}, NULL);
-        fd = source_open_at(directory, name, O_RDONLY | O_NONBLOCK);
-    }
-    return fd;
-}
 
 /* The count of blocks does not tell: attributes and space beyond the end have blocks, too. A file of one
  * block is either data or a hole. */
@@ -34,22 +18,11 @@ static bool has_holes(const struct source_file *file)
     return hole >= 0 && (uint64_t)hole < file->stat.size;
 }
 
-int source_file_open(int directory, const char *name, const struct source_stat *expected,
-                     struct source_file *file, struct error *err)
+int source_file_open(const struct source_entry *entry, struct source_file *file, struct error *err)
 {
-    *file = (struct source_file){.fd = open_regular(directory, name)};
-    if (file->fd < 0 && errno == ENOENT)
-        return error_set(err, ERROR_NOT_FOUND, "vanished before it was read");
-    if (file->fd < 0 && errno != ELOOP && errno != ENXIO)
-        return error_set_errno(err, errno, "cannot open");
-    int code = file->fd < 0 ? 0 : source_stat(file->fd, "", &file->stat, err);
-    if (code == 0 && (file->fd < 0 || file->stat.type != NODE_FILE || file->stat.inode != expected->inode ||
-                      file->stat.device != expected->device))
-        code = error_set(err, ERROR_NOT_FOUND, "was replaced before it was read");
-    if (code != 0) {
-        source_file_close(file);
-        return code;
-    }
+    *file = (struct source_file){.fd = entry->fd, .stat = entry->stat};
+    if (entry->refused)
+        return error_set_errno(err, entry->refused, "cannot open");
     file->limit = file->stat.size;
     file->data_end = has_holes(file) ? 0 : file->stat.size;
     if (file->stat.size >= READAHEAD_MIN)
@@ -212,11 +185,4 @@ const char *source_change_text(enum source_change change)
     default:
         return "did not change";
     }
-}
-
-void source_file_close(struct source_file *file)
-{
-    if (file->fd >= 0)
-        close(file->fd);
-    file->fd = -1;
 }

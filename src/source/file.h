@@ -9,7 +9,7 @@
 #ifndef SOURCE_FILE_H
 #define SOURCE_FILE_H
 
-#include "source/directory.h"
+#include "source/entry.h"
 
 enum source_change {
     SOURCE_UNCHANGED,
@@ -39,10 +39,8 @@ struct source_run {
     bool hole;
 };
 
-/* Opens name in directory, which must still be the regular file (device and inode) that `expected` describes.
- * NOT_FOUND where it vanished or was replaced, DENIED where it cannot be read. */
-int source_file_open(int directory, const char *name, const struct source_stat *expected,
-                     struct source_file *file, struct error *err);
+/* Begins with a file that was opened, and must stay open. DENIED where it cannot be read. */
+int source_file_open(const struct source_entry *entry, struct source_file *file, struct error *err);
 /* Reads on: either data, as much as fits into size bytes and lies before the next hole, or one hole of at
  * least 4 KiB or at the end of the file (of any length; nothing is written to data). Never more than the
  * file's size when it was opened, unless the file system goes on telling that size though there is more: then
@@ -54,6 +52,5 @@ int source_file_next(struct source_file *file, void *data, size_t size, struct s
 int source_file_changed(struct source_file *file, enum source_change *change, struct error *err);
 /* "changed while it was read" and the like, for a warning. */
 const char *source_change_text(enum source_change change);
-void source_file_close(struct source_file *file);
 
 #endif

@@ -238,30 +238,11 @@ static int read_link(const struct entry *e, struct node *node, struct error *err
                      NODE_LINK_TARGET_MAX);
 }
 
-/* Opens the entry, for reading where flags can be read that way, else as a path only. */
-static int open_entry(struct entry *e, int directory, const char *name, struct error *err)
+int metadata_read(struct metadata_reader *reader, const struct source_entry *entry, struct arena *arena,
+                  struct node *node, struct error *err)
 {
-    struct source_stat now;
-    int code;
-    if (e->st->type == NODE_FILE || e->st->type == NODE_DIRECTORY)
-        e->fd = source_open_at(directory, name,
-                               O_RDONLY | O_NONBLOCK | (e->st->type == NODE_DIRECTORY ? O_DIRECTORY : 0));
-    e->readable = e->fd >= 0;
-    if (e->fd < 0)
-        e->fd = openat(directory, name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
-    if (e->fd < 0)
-        return error_set_errno(err, errno, "cannot open");
-    if ((code = source_stat(e->fd, "", &now, err)) != 0)
-        return code;
-    if (now.inode != e->st->inode || now.device != e->st->device || now.type != e->st->type)
-        return error_set(err, ERROR_NOT_FOUND, "was replaced while it was read");
-    return 0;
-}
-
-int metadata_read(struct metadata_reader *reader, int directory, const char *name, int fd,
-                  const struct source_stat *st, struct arena *arena, struct node *node, struct error *err)
-{
-    struct entry e = {.reader = reader, .st = st, .arena = arena, .fd = fd, .readable = fd >= 0};
+    const struct source_stat *st = &entry->stat;
+    struct entry e = {reader, st, arena, entry->fd, source_entry_readable(entry), ""};
     bool device = st->type == NODE_CHARACTER_DEVICE || st->type == NODE_BLOCK_DEVICE;
     int code = 0;
     *node = (struct node){
@@ -277,19 +258,12 @@ int metadata_read(struct metadata_reader *reader, int directory, const char *nam
         .device_major = device ? st->device_major : 0,
         .device_minor = device ? st->device_minor : 0,
     };
-    if (fd < 0)
-        code = open_entry(&e, directory, name, err);
-    if (code != 0)
-        goto out;
     snprintf(e.path, sizeof e.path, "/proc/self/fd/%d", e.fd);
     if (st->type == NODE_SYMLINK)
         code = read_link(&e, node, err);
     if (code != 0)
-        goto out;
+        return code;
     read_xattrs(&e, node);
     read_flags(&e, node);
-out:
-    if (fd < 0 && e.fd >= 0)
-        close(e.fd);
-    return code;
+    return 0;
 }

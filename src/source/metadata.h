@@ -5,7 +5,7 @@
 #ifndef SOURCE_METADATA_H
 #define SOURCE_METADATA_H
 
-#include "source/directory.h"
+#include "source/entry.h"
 
 #define SOURCE_XATTRS_MAX (1024u * 1024) /* of one entry, names and values */
 
@@ -18,11 +18,10 @@ typedef void source_warning(void *context, const char *message);
 struct metadata_reader *metadata_reader_new(source_warning *warning, void *context);
 void metadata_reader_free(struct metadata_reader *reader);
 
-/* Fills node from st, and reads link target, names of owners, xattrs and flags into arena. Name, content,
- * subtree and hard_link stay empty. fd is the entry opened for reading, or -1: then it is opened here, and
- * must still be the one that st describes (NOT_FOUND otherwise). What cannot be read of a file or directory
- * whose own mode forbids it is a warning. */
-int metadata_read(struct metadata_reader *reader, int directory, const char *name, int fd,
-                  const struct source_stat *st, struct arena *arena, struct node *node, struct error *err);
+/* Fills node from the entry's stat, and reads link target, names of owners, xattrs and flags into arena.
+ * Name, content, subtree and hard_link stay empty. What cannot be read of a file or directory whose own mode
+ * forbids it is a warning. */
+int metadata_read(struct metadata_reader *reader, const struct source_entry *entry, struct arena *arena,
+                  struct node *node, struct error *err);
 
 #endif

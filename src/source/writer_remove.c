@@ -33,7 +33,7 @@ int writer_check_replaceable(int directory, struct bytes name, struct error *err
         return errno == ENOTDIR || errno == ELOOP
                    ? 0
                    : error_set_errno(err, errno, "cannot open the folder that is in the way");
-    code = source_list_directory(fd, &scratch, &arena, &names, &count, err);
+    code = source_list_directory(fd, NULL, &scratch, &arena, &names, &count, err);
     close(fd);
     arena_free(&arena);
     buffer_free(&scratch);

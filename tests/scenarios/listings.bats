@@ -68,6 +68,7 @@ CHANGES
 @test "a snapshot that lacks something is marked in the list, and no other" {
     write_config 1 "source = { type = \"files\"; paths = [ \"$WORK/source\", \"$WORK/gone\" ]; };"
     holdfast -q init
+    echo text >"$WORK/source/file"
     holdfast -q backup 2>"$WORK/err" || [ $? -eq 3 ]
     mkdir "$WORK/gone"
     holdfast -q backup

@@ -60,3 +60,41 @@ kept_whole() {
     holdfast -q backup
     kept_whole "" "${files[@]#/}" proc/sys/kernel/random/boot_id proc/sys/kernel/random/poolsize
 }
+
+@test "inode numbers that change at each look keep no file out of a backup" {
+    mount_odd numbers
+    make_repo
+    for _ in 1 2; do
+        run holdfast -q backup
+        [ "$output" = "" ]
+        [ "$status" -eq 0 ]
+        kept_whole "$M" file{1..8}
+        [ "$(holdfast --json snapshots | jq '.snapshots[-1].files')" -eq 16 ] # as many below
+    done
+    holdfast ls latest "$M/below" >/dev/null
+}
+
+@test "files that have had the same inode number keep their own contents" {
+    mount_odd reused
+    make_repo
+    for _ in 1 2; do
+        holdfast -q backup
+        kept_whole "$M" file{1..8}
+    done
+}
+
+@test "a snapshot in which no file could be read is no snapshot" {
+    mount_odd broken
+    echo whole >"$WORK/whole"
+    make_repo 1 "source = { type = \"files\"; paths = [ \"$M\" ]; };"
+    run holdfast -q backup
+    [ "$status" -eq 1 ]
+    [[ $output == *"nothing could be read: the snapshot would be empty"* ]]
+    [ "$(holdfast --json snapshots | jq '.snapshots | length')" -eq 0 ]
+    # Beside another source it is a warning of its own.
+    write_config 1 "source = { type = \"files\"; paths = [ \"$M\", \"$WORK/whole\" ]; };"
+    run holdfast -q backup
+    [ "$status" -eq 3 ]
+    [[ $output == *"warning: source $M: nothing in it could be read"* ]]
+    kept_whole "" "${WORK#/}/whole"
+}

@@ -157,8 +157,8 @@ static void compare(int a, int b, unsigned without)
     struct bytes *names, *others;
     size_t count, other_count;
     struct buffer scratch = {0};
-    OK(source_list_directory(a, &scratch, &arena, &names, &count, &err));
-    OK(source_list_directory(b, &scratch, &arena, &others, &other_count, &err));
+    OK(source_list_directory(a, NULL, &scratch, &arena, &names, &count, &err));
+    OK(source_list_directory(b, NULL, &scratch, &arena, &others, &other_count, &err));
     buffer_free(&scratch);
     ck_assert_uint_eq(count, other_count);
     for (size_t i = 0; i < count; i++) {
@@ -168,8 +168,8 @@ static void compare(int a, int b, unsigned without)
         ck_assert_msg(bytes_equal(names[i], others[i]), "%s is missing", name);
         OK(source_stat(a, name, &x, &err));
         OK(source_stat(b, name, &y, &err));
-        OK(metadata_read(reader, a, name, -1, &x, &arena, &n, &err));
-        OK(metadata_read(reader, b, name, -1, &y, &arena, &m, &err));
+        read_metadata(reader, a, name, &x, &arena, &n);
+        read_metadata(reader, b, name, &y, &arena, &m);
         ck_assert_msg(n.type == m.type && n.mode == m.mode && n.uid == m.uid && n.gid == m.gid &&
                           n.size == m.size && x.link_count == y.link_count &&
                           n.device_major == m.device_major && n.device_minor == m.device_minor &&
@@ -280,7 +280,7 @@ static void export_tree(struct archive_writer *archive, int fd, const char *path
     size_t count;
     struct buffer scratch = {0};
     char data[10000];
-    OK(source_list_directory(fd, &scratch, &arena, &names, &count, &err));
+    OK(source_list_directory(fd, NULL, &scratch, &arena, &names, &count, &err));
     buffer_free(&scratch);
     for (size_t i = 0; i < count; i++) {
         struct source_stat st;
@@ -289,22 +289,21 @@ static void export_tree(struct archive_writer *archive, int fd, const char *path
         char *below = NULL;
         const char *name = (const char *)names[i].data;
         ck_assert_int_gt(asprintf(&below, "%s/%s", path, name), 0);
-        OK(source_stat(fd, name, &st, &err));
-        OK(metadata_read(reader, fd, name, -1, &st, &arena, &node, &err));
+        read_metadata(reader, fd, name, &st, &arena, &node);
         if (links && strcmp(name, "plain") == 0)
             node.hard_link = bytes_of_string("/linked");
         if (node.type == NODE_FILE) {
             struct source_file file;
             struct source_run run;
             node.content.list = list;
-            OK(source_file_open(fd, name, &st, &file, &err));
+            open_source_file(fd, name, &file);
             for (;;) {
                 OK(source_file_next(&file, data, sizeof data, &run, &err));
                 if (run.length == 0 || node.content.count == 16)
                     break;
                 list[node.content.count++] = (struct extent){.length = run.length, .hole = run.hole};
             }
-            source_file_close(&file);
+            close(file.fd);
             if (st.blocks * 512 >= st.size)
                 node.content.count = 0;
         }
@@ -316,7 +315,7 @@ static void export_tree(struct archive_writer *archive, int fd, const char *path
         if (node.type == NODE_FILE && !node.hard_link.size) {
             struct source_file file;
             struct source_run run;
-            OK(source_file_open(fd, name, &st, &file, &err));
+            open_source_file(fd, name, &file);
             do {
                 OK(source_file_next(&file, data, sizeof data, &run, &err));
                 if (run.hole)
@@ -324,7 +323,7 @@ static void export_tree(struct archive_writer *archive, int fd, const char *path
                 else
                     OK(archive_writer_data(archive, data, run.length, &err));
             } while (run.length);
-            source_file_close(&file);
+            close(file.fd);
         }
         if (node.type == NODE_DIRECTORY) {
             int child;

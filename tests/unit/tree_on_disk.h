@@ -2,6 +2,9 @@
 #ifndef TESTS_TREE_ON_DISK_H
 #define TESTS_TREE_ON_DISK_H
 
+#include "source/file.h"
+#include "source/metadata.h"
+
 #include <check.h>
 #include <fcntl.h>
 #include <stdarg.h>
@@ -52,6 +55,31 @@ static inline void write_text(const char *name, const char *text)
     ck_assert_int_ge(fd, 0);
     ck_assert_int_eq(write(fd, text, strlen(text)), (ssize_t)strlen(text));
     close(fd);
+}
+
+/* All but contents and name of an entry, with the look at it. */
+static inline void read_metadata(struct metadata_reader *reader, int directory, const char *name,
+                                 struct source_stat *st, struct arena *to, struct node *node)
+{
+    struct source_entry entry;
+    struct error why = {0};
+    int code = source_entry_open(directory, name, NODE_UNKNOWN, &entry, &why);
+    if (code == 0)
+        code = metadata_read(reader, &entry, to, node, &why);
+    ck_assert_msg(code == 0, "%s: %s", name, why.message);
+    *st = entry.stat;
+    source_entry_close(&entry);
+}
+
+/* The caller closes file->fd. */
+static inline void open_source_file(int directory, const char *name, struct source_file *file)
+{
+    struct source_entry entry;
+    struct error why = {0};
+    int code = source_entry_open(directory, name, NODE_FILE, &entry, &why);
+    if (code == 0)
+        code = source_file_open(&entry, file, &why);
+    ck_assert_msg(code == 0, "%s: %s", name, why.message);
 }
 
 #endif
