@@ -5,6 +5,7 @@
 #include "base/memory.h"
 #include "cli/check_findings.h"
 #include "source/directory.h"
+#include "source/exclude.h"
 
 #include <errno.h>
 #include <stdarg.h>
@@ -38,7 +39,12 @@ void finding(struct findings *f, unsigned line, const char *hint, const char *fo
 static void check_program(struct findings *f, unsigned line, const char *what, const char *program)
 {
     struct error why;
-    if (command_find(program, &why) != 0)
+    if (command_find(program, &why) == 0)
+        return;
+    if (strchr(program, ' '))
+        finding(f, line, "write each word on its own, or [ \"sh\", \"-c\", \"...\" ] for a shell", "%s: %s",
+                what, why.message);
+    else
         finding(f, line, "install it, or correct the path; cron knows few folders, so a full path is best",
                 "%s: %s", what, why.message);
 }
@@ -82,12 +88,47 @@ static void check_own(struct findings *f, const struct config_job *job, const ch
     free(outer);
 }
 
+/* A link is kept as one: what it leads to must be a source, too. */
+static void check_link(struct findings *f, const struct config_job *job, const char *path)
+{
+    struct stat st;
+    char *real = realpath(path, NULL);
+    bool kept = false;
+    for (size_t i = 0; real && i < job->source.paths.count; i++)
+        kept |= file_lies_in(bytes_of_string(real), job->source.paths.list[i]);
+    if (lstat(path, &st) == 0 && S_ISLNK(st.st_mode) && !kept)
+        finding(f, job->line, "name what it leads to among the paths, too",
+                "job \"%s\": source %s is a symbolic link, and it alone is kept", job->name, path);
+    free(real);
+}
+
+/* A name that nobody has stands for all. */
+static void check_exclude(struct findings *f, const struct config_job *job, const char *path)
+{
+    const struct config_strings *patterns = &job->source.exclude;
+    struct exclude *exclude;
+    for (size_t i = 0; i < patterns->count; i++)
+        if (patterns->list[i][0] == '!')
+            return;
+    if (exclude_new(patterns->list, patterns->count, &exclude, NULL) != 0)
+        return;
+    char *any = file_join(path, ".holdfast-any-name-at-all");
+    if (exclude_match(exclude, bytes_of_string(any), false))
+        finding(f, job->line, "look at the patterns that match every name",
+                "job \"%s\": exclude leaves out all of source %s", job->name, path);
+    free(any);
+    exclude_free(exclude);
+}
+
 static void check_source_path(const struct config *config, const struct config_job *job, const char *path,
                               struct findings *f)
 {
     struct stat st;
     if (stat(path, &st) != 0) {
-        finding(f, job->line, "correct the path; or is something not mounted there?",
+        finding(f, job->line,
+                strpbrk(path, "*?[")
+                    ? "paths are no patterns: name the folder above, and what to leave out in exclude"
+                    : "correct the path; or is something not mounted there?",
                 "job \"%s\": source %s: %s", job->name, path, strerror(errno));
         return;
     }
@@ -102,6 +143,9 @@ static void check_source_path(const struct config *config, const struct config_j
             check_own(f, job, path, config->targets[i].path, "the folder of a target");
     }
     check_own(f, job, path, config->repository.state_dir, "the state folder");
+    check_link(f, job, path);
+    if (S_ISDIR(st.st_mode))
+        check_exclude(f, job, path);
 }
 
 static void check_job(const struct config *config, const struct config_job *job, struct findings *f)

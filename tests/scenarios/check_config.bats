@@ -102,6 +102,23 @@ C
     check 3 "target \"b\": $WORK/again is the same folder as that of target \"a\""
 }
 
+@test "what a new user may write and not mean is warned of" {
+    ln -s source "$WORK/link"
+    job() { write_config 1 "source = { type = \"files\"; $1 };"; }
+    job "paths = [ \"$WORK/link\" ];"
+    check 3 "source $WORK/link is a symbolic link, and it alone is kept" "name what it leads to"
+    job "paths = [ \"$WORK/link\", \"$WORK/source\" ];"
+    check 0
+    job "paths = [ \"$WORK/*\" ];"
+    check 3 "source $WORK/*: No such file" "paths are no patterns"
+    job "paths = [ \"$WORK/source\" ]; exclude = [ \"a\", \"**\" ];"
+    check 3 "exclude leaves out all of source $WORK/source"
+    job "paths = [ \"$WORK/source\" ]; exclude = [ \"*\", \"!*.conf\" ];"
+    check 0
+    write_config 1 'source = { type = "command"; command = [ "echo one | cat" ]; };'
+    check 3 "command: cannot run echo one | cat" 'write each word on its own, or [ "sh", "-c", "..." ]'
+}
+
 @test "classes that are taken and not limited, or kept and never taken, are warned of" {
     local source="source = { type = \"files\"; paths = [ \"$WORK/source\" ]; };"
     write_config 1 "$source schedule = { daily = \"02:30\"; weekly = \"sun 03:00\"; }; keep = { daily = 7; monthly = 12; };"
