@@ -22,6 +22,7 @@
 #define HOLE_MIN 4096u
 #define NOBODY 65534u
 #define TAR_BLOCK 512u
+#define HELD_MAX (16u << 20) /* of the archive, at a time: headers are held whole */
 
 struct archive_reader {
     struct archive *archive;
@@ -36,6 +37,7 @@ struct archive_reader {
     const uint8_t *block;
     size_t block_size;
     uint64_t block_offset, at, size;
+    uint64_t given; /* bytes of the archive that libarchive got */
     bool size_known, ended;
 };
 
@@ -60,12 +62,18 @@ int archive_fetch_command(void *command, void *to, size_t size, size_t *done, st
     return command_read(command, to, size, done, err);
 }
 
+/* A header says itself how long its name is, and libarchive holds up to 4 GiB for it. */
 static la_ssize_t on_read(struct archive *archive, void *context, const void **data)
 {
     struct archive_reader *reader = context;
-    ssize_t n = archive_stream_read(reader->stream, data);
-    if (n < 0)
+    ssize_t n = -1;
+    la_int64_t taken = archive_filter_bytes(archive, -1);
+    if (taken >= 0 && reader->given > (uint64_t)taken && reader->given - (uint64_t)taken > HELD_MAX)
+        archive_set_error(archive, EINVAL, "a header has more than %u MiB", HELD_MAX >> 20);
+    else if ((n = archive_stream_read(reader->stream, data)) < 0)
         archive_set_error(archive, EIO, "the source failed");
+    else
+        reader->given += (uint64_t)n;
     return n;
 }
 

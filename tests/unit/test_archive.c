@@ -592,6 +592,19 @@ START_TEST(a_damaged_header_is_an_error_and_no_member_less)
 }
 END_TEST
 
+/* A header of cpio says how long its name is. */
+START_TEST(a_header_that_is_too_long_to_hold_ends_the_reading)
+{
+    shell("head_of() { printf '0707010000000100008180%%072d%%08x00000000' 0 \"$1\"; }; "
+          "{ head_of 33554432; head -c 33554432 /dev/zero | tr '\\0' n; } >long; "
+          "{ head_of 2; printf 'n\\0'; head_of 11; printf 'TRAILER!!!\\0'; head -c 400 /dev/zero; } >short");
+    OK(read_all("short"));
+    ck_assert_str_eq(seen, "n");
+    ck_assert_int_eq(read_all("long"), ERROR_INTEGRITY);
+    ck_assert_ptr_nonnull(strstr(err.message, "a header has more than 16 MiB"));
+}
+END_TEST
+
 START_TEST(an_archive_that_was_not_finished_cannot_be_taken_for_whole)
 {
     struct archive_writer *archive;
@@ -636,6 +649,7 @@ int main(void)
     tcase_add_test(tests, archives_of_tar_may_follow_one_another);
     tcase_add_test(tests, what_stands_behind_the_end_of_an_archive_is_no_secret);
     tcase_add_test(tests, a_damaged_header_is_an_error_and_no_member_less);
+    tcase_add_test(tests, a_header_that_is_too_long_to_hold_ends_the_reading);
     tcase_add_test(tests, an_archive_that_was_not_finished_cannot_be_taken_for_whole);
     SRunner *runner = srunner_create(suite);
     srunner_run_all(runner, CK_NORMAL);
