@@ -4,6 +4,17 @@
 
 #define PATTERNS_MAX 16
 
+/* True for what no path that is looked at has, and two spellings of one path have. */
+static bool has_dots(const char *path)
+{
+    for (const char *c = path, *end; *c; c = *end ? end + 1 : end) {
+        end = strchrnul(c, '/');
+        if ((end - c == 1 || (end - c == 2 && c[1] == '.')) && c[0] == '.')
+            return true;
+    }
+    return false;
+}
+
 /* A path in which everything special is escaped matches itself, and nothing with a byte more. */
 static void check_literal(const char *path)
 {
@@ -12,7 +23,7 @@ static void check_literal(const char *path)
     struct buffer pattern = {0}, longer = {0};
     size_t size = strlen(path);
     if (size < 2 || path[0] != '/' || path[1] == '/' || path[size - 1] == '/' || size > 1000 ||
-        strstr(path, "//"))
+        strstr(path, "//") || has_dots(path))
         return;
     for (const char *c = path; *c; c++) {
         if (strchr("*?[]\\!", *c))
