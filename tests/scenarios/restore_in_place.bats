@@ -55,23 +55,30 @@ traced() {
     holdfast -q restore latest --to "$out"
     [ "$(cat "$out/data/lib/modules/6.1/x.ko")" = ko ]
     [ "$out/data/lib/modules/6.1/x.ko" -ef "$out/data/lib/modules/6.1/net/same.ko" ]
+    # One that was made from here, with the destination in its path.
+    ln -sfn "$out/data/lib" "$out$WORK/lib"
+    rm -r "$out/data/lib/modules"
+    holdfast -q restore latest --to "$out"
+    [ "$(cat "$out/data/lib/modules/6.1/x.ko")" = ko ]
 }
 
 @test "a link above the source that leads out of the destination, or to nothing, is refused with a hint" {
-    local target how
-    mkdir -p "$WORK/out$WORK" "$WORK/elsewhere"
+    local target how where
+    mkdir -p "$WORK/out$WORK" "$WORK/elsewhere" "$WORK/out/elsewhere"
     for target in ../../../../../../elsewhere "$WORK/elsewhere" nowhere; do
+        where="to nothing in the destination"
+        [[ $target != ..* ]] || where="out of the destination"
         ln -sfn "$target" "$WORK/out$WORK/lib"
         for how in never changed always; do
             run holdfast restore latest --to "$WORK/out" --overwrite "$how"
             [ "$status" -eq 1 ]
-            [[ $output == *"$WORK/lib/modules: something is in the way: lib is a symbolic link that leads "* ]]
+            [[ $output == *"$WORK/lib/modules: something is in the way: lib is a symbolic link that leads $where"* ]]
             [[ $output == *hint:* ]]
             [[ $output != *"--overwrite always"* ]]
         done
         [ "$(readlink "$WORK/out$WORK/lib")" = "$target" ]
     done
-    [ -z "$(ls -A "$WORK/elsewhere")" ]
+    [ -z "$(ls -A "$WORK/elsewhere" "$WORK/out/elsewhere" | grep -v :)" ]
 }
 
 @test "what lies above the source and is no folder is never replaced" {
@@ -339,6 +346,11 @@ make_rich_tree() {
     # Nothing is written between them and the summary.
     sed -n '/syncfs(/,/restored [0-9]* files/p' "$WORK/trace" | grep -v syncfs | grep -cE "$WORK/out|mkdirat" | grep -qx 0
     grep -A99 'syncfs(' "$WORK/trace" | grep -q 'write.*restored 2 files'
+    # Also one above what is restored.
+    mount -t tmpfs tmpfs "$O/mounted"
+    traced syncfs -- restore latest "$WORK/source/mounted/file" --to "$WORK/out"
+    umount "$O/mounted"
+    grep -q "syncfs([0-9]*<$O/mounted>" "$WORK/trace"
     # What the disk could not keep is not restored.
     run traced syncfs -e inject=syncfs:error=EIO -- restore latest --to "$WORK/out"
     [ "$status" -eq 1 ]

@@ -154,15 +154,20 @@ expect_pairs() {
     echo upper >"$S/README"
     echo lower >"$S/readme"
     echo single >"$S/Single"
+    echo linked >"$S/Linked"
+    ln "$S/Linked" "$S/second"
     back_up
     mount_poor fold inodes
     mkdir -p "$B"
     echo old >"$B/readme"
     echo old >"$B/sINGLE"
+    echo linked >"$B/lINKED"
+    ln "$B/lINKED" "$B/second"
+    touch -d @1000000000 "$B/lINKED"
     run holdfast --json restore latest --to "$WORK/mounted" --overwrite changed
     [ "$status" -eq 3 ]
     [ "$(tail -n 1 <<<"$output" | jq -c '[.files, .conflicts]')" = '[3,1]' ]
-    [ "$(listing "$B")" = $'README.case-conflict-1 upper\nreadme lower\nsINGLE single' ]
+    [ "$(listing "$B")" = $'README.case-conflict-1 upper\nlINKED linked\nreadme lower\nsINGLE single\nsecond linked' ]
     stays_so
 }
 
@@ -175,6 +180,29 @@ expect_pairs() {
     run holdfast restore latest "$S/readme" --to "$WORK/mounted" --overwrite always
     [ "$status" -eq 3 ]
     [ "$(listing "$B")" = $'README upper\nreadme.case-conflict-1 lower' ]
+}
+
+@test "sources that differ in case only are all restored" {
+    echo upper >"$S/README"
+    echo lower >"$S/readme"
+    write_config 1 "source = { type = \"files\"; paths = [ \"$S/README\", \"$S/readme\" ]; };"
+    holdfast -q init
+    holdfast -q backup
+    mount_poor fold
+    run holdfast restore latest --to "$WORK/mounted"
+    [ "$status" -eq 3 ]
+    [ "$(listing "$B")" = $'README upper\nreadme.case-conflict-1 lower' ]
+}
+
+@test "three of the same contents get three names" {
+    local name
+    for name in NOTE Note note; do echo same >"$S/$name"; done
+    back_up
+    mount_poor fold inodes
+    run holdfast restore latest --to "$WORK/mounted"
+    [ "$status" -eq 3 ]
+    [ "$(listing "$B")" = $'NOTE same\nNote.case-conflict-1 same\nnote.case-conflict-2 same' ]
+    stays_so
 }
 
 @test "a name of many bytes that is taken keeps its beginning" {
