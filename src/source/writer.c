@@ -299,8 +299,11 @@ int writer_make_hard_link(const struct writer *writer, int directory, struct byt
         if (code == 0) {
             writer_temporary_name(temporary);
             result = link_entry(fd, last, directory, temporary);
-            if (result == 0 && (code = writer_take_name(directory, temporary, text, err)) != 0)
-                unlinkat(directory, temporary, 0);
+            if (result == 0)
+                code = writer_take_name(directory, temporary, text, err);
+            /* It is still there, too, if both were names of the file: not every file system can tell. */
+            if (result == 0)
+                writer_remove(directory, bytes_of_string(temporary), NULL);
         }
     }
     if (code == 0 && result != 0)

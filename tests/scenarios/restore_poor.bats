@@ -70,6 +70,21 @@ stays_so() {
     [ "$(find "$B" -type f -printf '%i\n' | sort | uniq -c | awk '{ print $1 }' | sort | tr '\n' ' ')" = "2 5 5 " ]
 }
 
+@test "hard links are made anew where inode numbers tell nothing, and nothing is left beside them" {
+    local how
+    mkdir "$S/a"
+    echo x >"$S/file"
+    ln "$S/file" "$S/a/1"
+    ln "$S/file" "$S/a/2"
+    back_up
+    mount_poor
+    holdfast -q restore latest --to "$WORK/mounted"
+    for how in changed always; do
+        holdfast -q restore latest --to "$WORK/mounted" --overwrite "$how"
+        [ "$(find "$B" -type f -printf '%P %n\n' | sort | tr '\n' ' ')" = "a/1 3 a/2 3 file 3 " ]
+    done
+}
+
 @test "a hard link to another file system becomes a copy" {
     mkdir "$S/a" "$S/b"
     echo x >"$S/a/file"
