@@ -157,7 +157,6 @@ struct walk {
         const char *from, *to; /* places */
     } * given;
     size_t given_count, given_capacity;
-    bool copies_pending; /* some may not have their names yet */
     struct level *levels;
     size_t depth, capacity;
 };

@@ -112,10 +112,12 @@ static int make_copy(struct walk *w, struct target_directory *d, const char *pat
     int code = restore_take_over(w, d, link, &copy, err);
     if (code != 0)
         return code;
-    if (why)
-        note_copy(w, path, why);
+    char *place = restore_join(d->place, link->name);
     restore_entry(w, d, path, &copy);
-    w->copies_pending = true;
+    restore_wait(w->restore); /* further links lead to it */
+    if (why && !has_place(w->restore->lost, place))
+        note_copy(w, path, why);
+    free(place);
     return 0;
 }
 
@@ -212,11 +214,7 @@ static void restore_later(struct walk *w, struct restore_later *l)
 
 void restore_links(struct walk *w)
 {
-    for (size_t i = 0; i < w->links.count && !restore_stopped(w->restore); i++) {
-        if (w->copies_pending)
-            restore_wait(w->restore);
-        w->copies_pending = false;
+    for (size_t i = 0; i < w->links.count && !restore_stopped(w->restore); i++)
         restore_later(w, &w->links.list[i]);
-    }
     warn_of_copies(w);
 }

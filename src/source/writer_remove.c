@@ -18,6 +18,14 @@ static int error_not_empty(struct error *err)
     return error_hint(err, "move it away if you do not need it: what no snapshot has is never removed");
 }
 
+/* As errno says. */
+static int error_unchanged(const char *what, struct error *err)
+{
+    bool busy = errno == EBUSY;
+    int code = error_set_errno(err, errno, "%s", what);
+    return busy ? error_hint(err, "unmount what is mounted there, or restore to another folder") : code;
+}
+
 int writer_check_replaceable(int directory, struct bytes name, struct error *err)
 {
     char text[WRITER_NAME_SIZE];
@@ -81,9 +89,7 @@ int writer_remove(int directory, struct bytes name, struct error *err)
         return 0;
     if (errno == ENOTEMPTY || errno == EEXIST)
         return error_not_empty(err);
-    error_set_errno(err, errno, "cannot remove what is in the way");
-    return errno == EBUSY ? error_hint(err, "unmount what is mounted there, or restore to another folder")
-                          : err->code;
+    return error_unchanged("cannot remove what is in the way", err);
 }
 
 /* Over what is there, which may be an empty folder or locked. */
@@ -107,5 +113,5 @@ int writer_take_name(int directory, const char *from, const char *name, struct e
     }
     if (result != 0 && (errno == ENOTEMPTY || errno == EEXIST))
         return error_not_empty(err);
-    return result == 0 ? 0 : error_set_errno(err, errno, "cannot give the entry its name");
+    return result == 0 ? 0 : error_unchanged("cannot give the entry its name", err);
 }

@@ -2,7 +2,10 @@
 load ../lib/common.bash
 setup() { make_work; S=$WORK/source; }
 teardown() {
-    mountpoint -q "$WORK/out$S/b" && umount "$WORK/out$S/b"
+    local place
+    for place in "$WORK/out$S/b" "$WORK/out$S/file"; do
+        ! mountpoint -q "$place" || umount "$place"
+    done
     drop_work
 }
 
@@ -100,6 +103,37 @@ stays_so() {
     [[ $output == *"Invalid cross-device link; it is a copy instead"* ]]
     [ "$(cat "$WORK/mounted/1")" = x ]
     [ "$WORK/mounted/1" -ef "$WORK/mounted/2" ]
+}
+
+@test "a hard link of which not even a copy can be made is called none" {
+    mkdir "$S/a" "$S/b"
+    echo x >"$S/a/file"
+    ln "$S/a/file" "$S/b/1"
+    back_up
+    mkdir -p "$WORK/mounted" "$WORK/out$S/b"
+    mount -t tmpfs -o ro tmpfs "$WORK/mounted"
+    mount --bind "$WORK/mounted" "$WORK/out$S/b"
+    run holdfast --json restore latest --to "$WORK/out"
+    umount "$WORK/out$S/b"
+    [ "$status" -eq 1 ]
+    [[ $output == *"source/b/1: cannot create the file: Read-only file system"* ]]
+    [[ $output != *"copy instead"* ]]
+    [ "$(tail -n 1 <<<"$output" | jq -c '[.files, .failed, .copies]')" = '[1,1,0]' ]
+}
+
+@test "what is mounted on a file is told of where the file cannot be replaced" {
+    echo x >"$S/file"
+    make_repo
+    holdfast -q backup
+    holdfast -q restore latest --to "$WORK/out"
+    echo other >"$WORK/other"
+    mount --bind "$WORK/other" "$WORK/out$S/file"
+    run holdfast restore latest --to "$WORK/out" --overwrite changed
+    umount "$WORK/out$S/file"
+    [ "$status" -eq 1 ]
+    [[ $output == *"source/file: cannot give the entry its name: Device or resource busy"*"hint: "*"unmount what is mounted there"* ]]
+    [ "$(cat "$WORK/other" "$WORK/out$S/file")" = $'other\nx' ]
+    [ "$(ls -A "$WORK/out$S")" = file ]
 }
 
 # ---- names that differ in case only ----
