@@ -163,6 +163,9 @@ static void check_job(const struct config *config, const struct config_job *job,
     if (source->archive && (stat(source->archive, &st) != 0 || access(source->archive, R_OK) != 0))
         finding(f, job->line, "correct the path; or is the archive made later?", "%sarchive %s: %s", who,
                 source->archive, strerror(errno));
+    else if (source->archive && S_ISDIR(st.st_mode))
+        finding(f, job->line, "name the file; a folder is a source of the type \"files\"",
+                "%sarchive %s is a folder", who, source->archive);
     check_hooks(f, job->line, who, &job->hooks);
     free(who);
 }

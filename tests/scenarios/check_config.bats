@@ -115,6 +115,8 @@ C
     check 3 "exclude leaves out all of source $WORK/source"
     job "paths = [ \"$WORK/source\" ]; exclude = [ \"*\", \"!*.conf\" ];"
     check 0
+    write_config 1 "source = { type = \"tar\"; archive = \"$WORK/source\"; };"
+    check 3 "archive $WORK/source is a folder"
     write_config 1 'source = { type = "command"; command = [ "echo one | cat" ]; };'
     check 3 "command: cannot run echo one | cat" 'write each word on its own, or [ "sh", "-c", "..." ]'
 }
