@@ -44,6 +44,8 @@ bats_require_minimum_version 1.5.0
     run -2 holdfast ls :manual
     run -2 holdfast ls @9999-01-01
     [[ $output == *"$HOST/other@9999-01-01  taken"* ]]
+    run -1 holdfast ls other@2001-01-01
+    [[ $output == *"no snapshot is called"* ]]
     [ ! -e "$WORK/to" ]
     [ "$(holdfast --json snapshots | jq '[.snapshots[] | select(.pinned)] | length')" -eq 0 ]
     # What is listed can be typed.

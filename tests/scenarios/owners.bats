@@ -87,6 +87,13 @@ owners() { (cd "$1$WORK/source" && stat -c '%n:%u' ./*) | tr -d ./ | tr '\n' ' '
     run -0 on 2 restore system:latest --to "$WORK/bare"
     [[ $output == *"owners go by number: etc/passwd is restored with them"* ]]
     [ "$(owners "$WORK/bare")" = "alice:2001 bob:2002 carol:2003 folder:2001 link:2001 shared:0 " ]
+    # On the machine itself they go by name, unless its users are to be replaced.
+    run -0 on 2 restore system:latest --to / -n
+    [[ $output == *"owners go by name"* ]]
+    run -3 on 2 restore files:latest --to / -n --overwrite changed
+    [[ $output == *"owners go by name"* ]]
+    run -0 on 2 restore system:latest --to / -n --overwrite changed
+    [[ $output == *"owners go by number: etc/passwd is restored with them"* ]]
     # A part of it goes by name as any other does.
     run -0 on 2 restore system:latest "$WORK/source/alice" --to "$WORK/part"
     [[ $output == *"owners go by name"* ]]
@@ -99,6 +106,7 @@ owners() { (cd "$1$WORK/source" && stat -c '%n:%u' ./*) | tr -d ./ | tr '\n' ' '
     setfacl -m u:2001:rw "$WORK/source/alice"
     on 1 -q backup
     run -3 on 2 restore files:latest "$WORK/source/alice" "$WORK/source/shared" --to "$WORK/acl"
+    [[ $output == *"warning: 1 users and groups in ACLs were set by number"* ]]
     getfacl -n --omit-header -p "$WORK/acl$WORK/source/alice" | grep -q '^user:3001:rw-'
     getfacl -n --omit-header -p "$WORK/acl$WORK/source/shared" | grep -q '^user:2002:r--'
 }
