@@ -205,6 +205,7 @@ static void collect(struct restore *r)
 {
     struct restore_result *result = r->result;
     result->files = atomic_load(&r->files);
+    result->overwritten += atomic_load(&r->overwritten);
     result->bytes = atomic_load(&r->bytes);
     result->fetched_bytes = atomic_load(&r->fetched);
     result->failed = is_cancelled(r) ? 0 : atomic_load(&r->failed);

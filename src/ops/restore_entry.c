@@ -117,6 +117,7 @@ static int make_file(struct walk *w, struct target_directory *d, const char *pat
     f->directory = d;
     f->file = file;
     f->path = memory_copy_string(path);
+    f->replaces = found != NULL;
     pthread_mutex_init(&f->writing, NULL);
     atomic_init(&f->pending, 1);
     target_directory_hold(d);
@@ -210,7 +211,8 @@ static int go(struct walk *w, struct target_directory *d, const char *path, cons
         return set_metadata(w, d, path, node, found, err);
     else
         code = make_entry(w, d, path, node, found->way == RESTORE_FREE ? NULL : found, err);
-    if (code == 0 && found->way != RESTORE_FREE)
+    /* A file is counted when it has its name. */
+    if (code == 0 && found->way != RESTORE_FREE && (r->parameters->dry_run || node->type != NODE_FILE))
         r->result->overwritten++;
     return code;
 }

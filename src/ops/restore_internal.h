@@ -45,6 +45,7 @@ struct target_file {
     char *path;              /* for messages */
     pthread_mutex_t writing; /* the kernel lets one write to a file at a time, and others spin */
     atomic_size_t pending;
+    bool replaces; /* something that is there */
     atomic_bool damaged, failed;
 };
 
@@ -82,7 +83,7 @@ struct restore {
     pthread_mutex_t opening[RESTORE_OPENING];
     atomic_bool stopped;
     uint64_t total;
-    atomic_uint_fast64_t files, bytes, fetched, failed, damaged, warnings, owner_failures;
+    atomic_uint_fast64_t files, overwritten, bytes, fetched, failed, damaged, warnings, owner_failures;
     pthread_mutex_t lock;
     pthread_cond_t file_closed;
     size_t open_files;

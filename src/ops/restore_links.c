@@ -5,6 +5,7 @@
 #include "crypto/digest.h"
 #include "ops/restore_internal.h"
 
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -156,6 +157,37 @@ static bool leads_to(const struct walk *w, const char *first, const struct resto
            st.inode == found->stat.inode && st.device == found->stat.device;
 }
 
+/* Of the folder that holds a place, or will: then of the nearest one above it that is there. */
+static uint64_t device_above(const struct walk *w, const char *place)
+{
+    const struct writer *writer = w->restore->writer;
+    struct bytes path = bytes_of_string(place);
+    struct source_stat st = {0};
+    int fd, code = ERROR_NOT_FOUND;
+    while (code != 0 && path.size) {
+        while (path.size && path.data[--path.size] != '/') {
+        }
+        code = writer_open_path(writer, path, &fd, NULL);
+    }
+    if (code == 0) {
+        source_stat(fd, "", &st, NULL);
+        close(fd);
+    }
+    return st.device;
+}
+
+/* What a dry run can know of a link: that it would lead to another file system. */
+static int pretend_link(const struct walk *w, const struct target_directory *d, const struct node *link,
+                        const char *first, struct error *err)
+{
+    char *place = restore_join(d->place, link->name);
+    int code = 0;
+    if (w->restore->writer && device_above(w, place) != device_above(w, first))
+        code = error_set_errno(err, EXDEV, "cannot link to the first name of the file");
+    free(place);
+    return code;
+}
+
 static int make_link(struct walk *w, struct target_directory *d, const char *path, struct node *link,
                      const char *first, struct error *err)
 {
@@ -174,7 +206,9 @@ static int make_link(struct walk *w, struct target_directory *d, const char *pat
     }
     if (has_place(r->lost, first))
         code = error_set(err, ERROR_NOT_FOUND, "cannot link to the first name of the file: it was not made");
-    else if (!r->parameters->dry_run)
+    else if (r->parameters->dry_run)
+        code = pretend_link(w, d, link, first, err);
+    else
         code = writer_make_hard_link(r->writer, d->fd, link->name, bytes_of_string(first),
                                      found.way == RESTORE_REPLACED, err);
     if (code == 0) {

@@ -93,6 +93,7 @@ void target_file_release(struct target_file *f, struct metadata_writer *metadata
             atomic_fetch_add(&r->damaged, 1);
     } else {
         atomic_fetch_add(&r->files, 1);
+        atomic_fetch_add(&r->overwritten, f->replaces);
     }
     target_directory_release(f->directory);
     pthread_mutex_destroy(&f->writing);

@@ -328,6 +328,27 @@ make_rich_tree() {
     [ "$(cat "$O/hard")" = x ]
 }
 
+@test "what cannot be replaced is not counted as replaced" {
+    local O=$WORK/out$WORK/source how
+    echo x >"$WORK/source/file"
+    echo y >"$WORK/source/other"
+    write_config 1
+    holdfast -q backup
+    mkdir -p "$O"
+    echo old | tee "$O/file" >"$O/other"
+    mount --bind "$WORK/passphrase" "$O/file"
+    for how in changed always; do
+        echo old >"$O/other"
+        run holdfast --json restore latest --to "$WORK/out" --overwrite "$how"
+        echo "$output"
+        [ "$status" -eq 1 ]
+        [ "$(tail -n 1 <<<"$output" | jq -c '[.files, .overwritten, .failed]')" = '[1,1,1]' ]
+        [ "$(cat "$O/other")" = y ]
+    done
+    umount "$O/file"
+    [ "$(cat "$O/file")" = old ]
+}
+
 # ---- what is said to be done is done ----
 
 @test "every file system that was restored to is synced before the restore says so" {

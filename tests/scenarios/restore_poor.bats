@@ -97,10 +97,17 @@ stays_so() {
     mkdir -p "$WORK/mounted" "$WORK/out$S/b"
     mount -t tmpfs tmpfs "$WORK/mounted"
     mount --bind "$WORK/mounted" "$WORK/out$S/b"
-    run holdfast restore latest --to "$WORK/out"
+    counts() { tail -n 1 | jq -c '[.exit_status, .files, .copies, .unchanged]'; }
+    local fresh again
+    fresh=$(holdfast --json restore latest --to "$WORK/out" -n | counts)
+    run holdfast --json restore latest --to "$WORK/out"
+    again=$(holdfast --json restore latest --to "$WORK/out" -n --overwrite changed | counts)
     umount "$WORK/out$S/b"
     [ "$status" -eq 3 ]
     [[ $output == *"Invalid cross-device link; it is a copy instead"* ]]
+    [ "$(counts <<<"$output")" = '[3,3,1,0]' ]
+    [ "$fresh" = '[3,3,1,0]' ]
+    [ "$again" = '[3,0,1,3]' ]
     [ "$(cat "$WORK/mounted/1")" = x ]
     [ "$WORK/mounted/1" -ef "$WORK/mounted/2" ]
 }
