@@ -71,15 +71,21 @@ void output_table_print(const struct output_table *table)
 {
     if (table->count <= table->columns)
         return;
+    size_t blanks = 0; /* written where something follows */
     for (size_t i = 0; i < table->count; i++) {
         size_t column = i % table->columns;
-        int padding = (int)(table->widths[column] - text_width(table->cells[i]));
-        bool last = column + 1 == table->columns;
-        if (table->right[column])
-            printf("%*s%s", padding, "", table->cells[i]);
-        else
-            printf("%s%*s", table->cells[i], last ? 0 : padding, "");
-        fputs(last ? "\n" : "  ", stdout);
+        size_t padding = table->widths[column] - text_width(table->cells[i]);
+        blanks += table->right[column] ? padding : 0;
+        if (*table->cells[i]) {
+            printf("%*s%s", (int)blanks, "", table->cells[i]);
+            blanks = 0;
+        }
+        blanks += table->right[column] ? 0 : padding;
+        blanks += strlen("  ");
+        if (column + 1 == table->columns) {
+            putchar('\n');
+            blanks = 0;
+        }
     }
 }
 

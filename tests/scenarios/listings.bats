@@ -74,7 +74,7 @@ CHANGES
     holdfast -q backup
     holdfast snapshots | tee "$WORK/out"
     [ "$(grep -c ' 1 warning$' "$WORK/out")" -eq 1 ]
-    ! grep -q ' $' "$WORK/out"
+    ! grep ' $' "$WORK/out" || false
     [ "$(holdfast --json snapshots | jq -c '[.snapshots[] | .incomplete]')" = '[true,false]' ]
 }
 

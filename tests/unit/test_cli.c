@@ -54,7 +54,7 @@ START_TEST(tables_align_by_characters_and_escape)
 {
     ck_assert_str_eq(captured(print_table), "name           size  note\n"
                                             "a                 1  x\n"
-                                            "\xc3\xa4\xc3\xb6            12345  \n"
+                                            "\xc3\xa4\xc3\xb6            12345\n"
                                             "e\\x1b[2J\\xff      7  last\n");
 }
 END_TEST
