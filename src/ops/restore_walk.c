@@ -315,8 +315,9 @@ static void restore_selected(struct walk *w, size_t number)
         restore_failed(w, s->path, &why);
         return;
     }
-    /* A file that is being written looks like one that a killed restore has left. */
-    if (lies_in_another(w->selection, number))
+    /* A file that is being written looks like one that a killed restore has left. By way of a link it may be
+     * the same one under any path. */
+    if (w->place_count || lies_in_another(w->selection, number))
         restore_wait(w->restore);
     restore_node(w, parent, s->path, &node);
     walk_down(w);

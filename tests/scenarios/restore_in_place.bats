@@ -62,6 +62,16 @@ traced() {
     [ "$(cat "$out/data/lib/modules/6.1/x.ko")" = ko ]
 }
 
+@test "two sources that come to one place by way of a link do not replace each other" {
+    head -c 8000000 /dev/urandom >"$M/large"
+    write_config 1 "source = { type = \"files\"; paths = [ \"$WORK/lib/modules\", \"$WORK/usr/lib/modules\" ]; };"
+    holdfast -q backup
+    rm -r "$WORK/usr/lib/modules"
+    run holdfast --json restore latest --to /
+    [ "$status" -eq 0 ]
+    [ "$(jq -c '[.files, .overwritten, .skipped, .unchanged]' <<<"$output")" = '[4,0,2,2]' ]
+}
+
 @test "a link above the source that leads out of the destination, or to nothing, is refused with a hint" {
     local target how where
     mkdir -p "$WORK/out$WORK" "$WORK/elsewhere" "$WORK/out/elsewhere"
