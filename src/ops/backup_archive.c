@@ -21,6 +21,7 @@ struct branch {
     size_t count, capacity;
     struct branch *first;      /* of a hard link: what it leads to, which is none itself */
     struct bytes path;         /* of a hard link */
+    bool filled;               /* contents came, with this name or with a further one */
     const struct branch *heir; /* where a later member took its place: which link has its contents now */
 };
 
@@ -132,25 +133,37 @@ static void warn_left_out(struct archive_backup *a, struct bytes path, const cha
     free(shown);
 }
 
-/* An archive says of a hard link only where it leads: to a member before it, which tells what it is. False
- * with a warning where there is none. */
-static bool complete_link(struct archive_backup *a, const struct archive_member *member, struct node *node,
-                          struct branch **first)
+/* What a hard link leads to, which is none itself: a member before it, whose path becomes that of the link.
+ * NULL where there is none. */
+static struct branch *find_first(struct archive_backup *a, const struct archive_member *member,
+                                 struct node *node)
 {
-    *first = at_path(a, node->hard_link, false);
-    if (!*first || (*first)->node.type == NODE_DIRECTORY || bytes_equal(member->path, node->hard_link)) {
+    struct branch *b = node->hard_link.size ? at_path(a, node->hard_link, false) : NULL;
+    if (!b || b->node.type == NODE_DIRECTORY || bytes_equal(member->path, node->hard_link))
+        return NULL;
+    if (b->first)
+        node->hard_link = b->node.hard_link;
+    return b->first ? b->first : b;
+}
+
+/* An archive says of a hard link only where it leads, and that tells what it is. False with a warning where
+ * nothing is there, and the contents do not come with the link. */
+static bool complete_link(struct archive_backup *a, const struct archive_member *member,
+                          const struct branch *first, struct node *node)
+{
+    if (!first && node->type == NODE_FILE && node->size) {
+        node->hard_link = (struct bytes){0};
+        return true;
+    }
+    if (!first) {
         warn_left_out(a, member->path, "the archive does not hold what this hard link leads to");
         return false;
     }
-    if ((*first)->first) {
-        node->hard_link = (*first)->node.hard_link;
-        *first = (*first)->first;
-    }
-    node->type = (*first)->node.type;
+    node->type = first->node.type;
     node->size = 0;
-    node->link_target = (*first)->node.link_target;
-    node->device_major = (*first)->node.device_major;
-    node->device_minor = (*first)->node.device_minor;
+    node->link_target = first->node.link_target;
+    node->device_major = first->node.device_major;
+    node->device_minor = first->node.device_minor;
     return true;
 }
 
@@ -167,6 +180,7 @@ static int read_content(struct archive_backup *a, struct archive_reader *reader,
         code = archive_reader_data(reader, to, room, &run, err);
         if (code != 0 || run.length == 0 || backup_stopped(a->backup))
             break;
+        b->filled = true;
         if (run.hole)
             chunk_feeder_hole(feeder, run.length);
         else
@@ -175,6 +189,13 @@ static int read_content(struct archive_backup *a, struct archive_reader *reader,
     chunk_feeder_end(feeder);
     large_file_release(file);
     return code;
+}
+
+/* In cpio the contents of a file may stand with its last name, and none with the others. */
+static int read_linked(struct archive_backup *a, struct archive_reader *reader, struct branch *first,
+                       struct error *err)
+{
+    return first && first->node.type == NODE_FILE && !first->filled ? read_content(a, reader, first, err) : 0;
 }
 
 static int read_member(struct archive_backup *a, struct archive_reader *reader,
@@ -187,9 +208,10 @@ static int read_member(struct archive_backup *a, struct archive_reader *reader,
         exclude_match(a->backup->exclude, buffer_bytes(&path), member->node.type == NODE_DIRECTORY);
     buffer_free(&path);
     struct node node = member->node;
-    struct branch *first = NULL;
-    if (excluded || member->path.size == 0 ||
-        (node.hard_link.size && !complete_link(a, member, &node, &first)))
+    struct branch *first = find_first(a, member, &node);
+    if (excluded || member->path.size == 0)
+        return read_linked(a, reader, first, err);
+    if (node.hard_link.size && !complete_link(a, member, first, &node))
         return 0;
     struct branch *b = at_path(a, member->path, true);
     if (!b) {
@@ -204,7 +226,8 @@ static int read_member(struct archive_backup *a, struct archive_reader *reader,
     b->first = first;
     if (first)
         b->path = arena_copy(&a->arena, member->path);
-    return b->node.type == NODE_FILE && !first ? read_content(a, reader, b, err) : 0;
+    return b->node.type == NODE_FILE && !first ? read_content(a, reader, b, err)
+                                               : read_linked(a, reader, first, err);
 }
 
 static void count(struct backup *b, const struct node *node)

@@ -115,6 +115,38 @@ teardown() { drop_work; }
     [ -L "$WORK/out/way" ]
 }
 
+@test "hard links in cpio have their contents, whichever of the names these stand with" {
+    local format only
+    mkdir "$WORK/in"
+    head -c 3000000 /dev/urandom >"$WORK/in/1"
+    ln "$WORK/in/1" "$WORK/in/2"
+    ln "$WORK/in/1" "$WORK/in/3"
+    : >"$WORK/in/empty"
+    ln "$WORK/in/empty" "$WORK/in/empty2"
+    for format in newc odc pax; do
+        bsdtar -C "$WORK/in" --format "$format" -cf "$WORK/$format" 1 2 3 empty empty2
+    done
+    make_repo
+    for format in newc odc pax; do
+        write_config 1 "source = { type = \"tar\"; archive = \"$WORK/$format\"; };"
+        holdfast -q backup
+        holdfast -q restore latest --to "$WORK/$format.out"
+        diff -r "$WORK/in" "$WORK/$format.out"
+        [ "$(stat -c %h "$WORK/$format.out/1" "$WORK/$format.out/empty" | tr '\n' ' ')" = "3 2 " ]
+    done
+    # Also where a name is left out: the last, with the contents, or the first.
+    for only in 1 3; do
+        write_config 1 "source = { type = \"tar\"; archive = \"$WORK/newc\"; exclude = [ \"*\", \"!$only\" ]; };"
+        holdfast -q backup
+        holdfast cat latest "$only" | cmp - "$WORK/in/1"
+    done
+    write_config 1 "source = { type = \"tar\"; archive = \"$WORK/newc\"; exclude = [ \"1\" ]; };"
+    run holdfast backup
+    [ "$status" -eq 3 ]
+    [[ $output == *"2: left out"* ]]
+    holdfast cat latest 3 | cmp - "$WORK/in/1"
+}
+
 @test "archives of tar that follow one another are one tree, a later member of the same path counts" {
     echo one >"$WORK/a"
     echo two >"$WORK/b"
