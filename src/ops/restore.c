@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/statvfs.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -246,6 +247,15 @@ static int judge(const struct restore *r, struct error *err)
     return 0;
 }
 
+/* Where a restore would fail at once, a dry run says so. */
+static void warn_of_read_only(struct restore *r)
+{
+    struct statvfs fs;
+    if (r->parameters->dry_run && r->writer && (atomic_load(&r->files) || r->result->others) &&
+        fstatvfs(writer_root(r->writer), &fs) == 0 && (fs.f_flag & ST_RDONLY))
+        restore_warn(r, "%s is mounted read-only: nothing can be restored there", r->parameters->destination);
+}
+
 static int run(struct restore *r, const struct selection *selection, struct error *err)
 {
     const struct restore_parameters *p = r->parameters;
@@ -269,6 +279,7 @@ static int run(struct restore *r, const struct selection *selection, struct erro
     r->tasks = queue_new(r->fetcher_count ? 2 : TASKS_WAITING_MAX);
     start_workers(r);
     restore_walk(r, selection);
+    warn_of_read_only(r);
     warn_of_the_others(r);
     collect(r);
     warn_of_rest(r);

@@ -128,6 +128,23 @@ stays_so() {
     [ "$(tail -n 1 <<<"$output" | jq -c '[.files, .failed, .copies]')" = '[1,1,0]' ]
 }
 
+@test "a dry run says that the destination is read-only, if anything has to be written" {
+    echo x >"$S/file"
+    make_repo
+    holdfast -q backup
+    mkdir "$WORK/mounted"
+    mount -t tmpfs tmpfs "$WORK/mounted"
+    holdfast -q restore latest --to "$WORK/mounted"
+    mount -o remount,ro "$WORK/mounted"
+    run holdfast restore latest --to "$WORK/mounted" --overwrite changed -n
+    [ "$status" -eq 0 ]
+    run holdfast restore latest --to "$WORK/mounted" --overwrite always -n
+    [ "$status" -eq 3 ]
+    [[ $output == *"warning: $WORK/mounted is mounted read-only"* ]]
+    run holdfast restore latest --to "$WORK/mounted" --overwrite always
+    [ "$status" -eq 1 ]
+}
+
 @test "what is mounted on a file is told of where the file cannot be replaced" {
     echo x >"$S/file"
     make_repo
