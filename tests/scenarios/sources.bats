@@ -123,8 +123,10 @@ teardown() { drop_work; }
     ln "$WORK/in/1" "$WORK/in/3"
     : >"$WORK/in/empty"
     ln "$WORK/in/empty" "$WORK/in/empty2"
+    echo small >"$WORK/in/small"
+    ln "$WORK/in/small" "$WORK/in/small2"
     for format in newc odc pax; do
-        bsdtar -C "$WORK/in" --format "$format" -cf "$WORK/$format" 1 2 3 empty empty2
+        bsdtar -C "$WORK/in" --format "$format" -cf "$WORK/$format" small 1 2 3 empty empty2 small2
     done
     make_repo
     for format in newc odc pax; do
