@@ -141,6 +141,36 @@ static const struct bytes *find_owner(const struct target_directory *d, const st
     return NULL;
 }
 
+/* Whether all is the same but the number. */
+static bool is_like(const struct source_stat *a, const struct source_stat *b)
+{
+    return a->type == b->type && a->mode == b->mode && a->uid == b->uid && a->gid == b->gid &&
+           a->link_count == b->link_count && a->size == b->size && a->device == b->device &&
+           a->mtime_seconds == b->mtime_seconds && a->mtime_nanoseconds == b->mtime_nanoseconds &&
+           a->ctime_seconds == b->ctime_seconds && a->ctime_nanoseconds == b->ctime_nanoseconds;
+}
+
+/* Where each path has an inode number of its own, as with some FUSE, the name leads to an entry that is like
+ * it. More than one may be: that of another entry of the snapshot is not to be lost. */
+static const struct bytes *find_like(const struct target_directory *d, const struct restore_names *n,
+                                     struct bytes name, const struct source_stat *st)
+{
+    const struct bytes *like = NULL;
+    for (size_t i = 0; i < n->listed_count; i++) {
+        char text[WRITER_NAME_SIZE];
+        struct source_stat other;
+        if (looks_the_same(n->listed[i], name))
+            return NULL; /* it is written in another way */
+        if (writer_name(n->listed[i], text, NULL) != 0 || source_stat(d->fd, text, &other, NULL) != 0)
+            continue;
+        if (other.inode == st->inode && other.device == st->device)
+            return NULL; /* the numbers tell */
+        if (is_sibling(n, n->listed[i]) && is_like(&other, st))
+            like = &n->listed[i];
+    }
+    return like;
+}
+
 /* ---- another name ---- */
 
 /* In UTF-8 no letter is cut in two. */
@@ -272,6 +302,8 @@ int restore_part_names(struct walk *w, struct target_directory *d, const char *p
         return 0;
     }
     const struct bytes *owner = find_owner(d, n, node->name, st);
+    if (!owner && !d->made)
+        owner = find_like(d, n, node->name, st);
     if (!owner && !d->made)
         return 0;
     for (unsigned i = 1; i <= TRIES_MAX; i++) {
