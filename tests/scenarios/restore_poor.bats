@@ -244,6 +244,25 @@ expect_pairs() {
     stays_so
 }
 
+@test "a letter that is composed in another way there is the same entry, whatever inode numbers tell" {
+    local how
+    echo text >"$S/$(printf '\303\251')"
+    echo more text >"$S/other"
+    back_up
+    for how in fold "fold inodes"; do
+        # shellcheck disable=SC2086
+        mount_poor $how
+        mkdir -p "$B"
+        echo old >"$B/$(printf 'e\314\201')"
+        echo more text >"$B/other"
+        holdfast -q restore latest --to "$WORK/mounted" --overwrite changed
+        [ "$(cat "$B"/e*)" = text ] || [ "$(cat "$B/$(printf '\303\251')")" = text ]
+        [ "$(find "$B" -type f | wc -l)" -eq 2 ]
+        umount "$WORK/mounted"
+        rm -r "$WORK/behind"
+    done
+}
+
 @test "one of two names is restored alone beside the other" {
     echo upper >"$S/README"
     echo lower >"$S/readme"
