@@ -192,6 +192,29 @@ START_TEST(passphrases_that_are_not_the_same_everywhere_are_refused)
 }
 END_TEST
 
+/* One of many scripts, where their ranges begin and end; the rest can be typed. */
+START_TEST(characters_that_change_where_text_is_normalised_are_refused)
+{
+    static const char *const composed[] = {
+        "\xcc\x80",     "\xcd\x84",         "\xcd\xaf",         "\xe0\xa5\x98",     "\xe0\xbd\x83",
+        "\xe1\x87\x82", "\xe1\xbf\xbd",     "\xe2\x84\xa6",     "\xe3\x82\x99",     "\xef\xa4\x80",
+        "\xef\xad\x8e", "\xf0\x9d\x85\xa0", "\xf0\xaf\xa0\x80", "\xf0\xaf\xa8\x9d",
+    };
+    static const char *const unseen[] = {"\xc2\xad", "\xe2\x80\xae", "\xe3\x80\x80", "\xef\xb8\x8f",
+                                         "\xf3\xa0\x80\x81"};
+    static const char *const common[] = {"\xc3\xa9", "\xea\xb0\x80", "\xe3\x81\x8c", "\xe4\xb8\x80",
+                                         "\xe2\x82\xac"};
+    char text[64];
+    for (size_t i = 0; i < 14 + 5 + 5; i++) {
+        const char *character = i < 14 ? composed[i] : i < 19 ? unseen[i - 14] : common[i - 19];
+        snprintf(text, sizeof text, "seven words %s that nobody guesses", character);
+        int code = passphrase_check(bytes_of_string(text), &err);
+        ck_assert_msg(code == (i < 19 ? ERROR_USAGE : 0), "%zu: %d", i, code);
+        ck_assert_msg(i >= 19 || strstr(err.message, i < 14 ? "as two" : "cannot be seen"), "%zu", i);
+    }
+}
+END_TEST
+
 /* What older versions took along, from a file that was then or is now one of another system. */
 START_TEST(a_passphrase_is_tried_as_it_may_have_been_set)
 {
@@ -432,6 +455,7 @@ int main(void)
     tcase_add_test(tests, weak_passphrases_are_refused);
     tcase_add_test(tests, offered_words_are_seven_strong_and_different_each_time);
     tcase_add_test(tests, passphrases_that_are_not_the_same_everywhere_are_refused);
+    tcase_add_test(tests, characters_that_change_where_text_is_normalised_are_refused);
     tcase_add_test(tests, a_passphrase_is_tried_as_it_may_have_been_set);
     tcase_add_test(tests, passphrase_files_lose_one_newline_and_must_be_private);
     tcase_add_test(tests, prompt_reads_without_echo);
