@@ -91,6 +91,24 @@ traced() {
     [ -z "$(ls -A "$WORK/elsewhere" "$WORK/out/elsewhere" | grep -v :)" ]
 }
 
+@test "a link above the source that is of another user, or in a loop, is refused" {
+    local how
+    rm -r "$WORK/usr/lib/modules"
+    if [ "$(id -u)" -eq 0 ]; then
+        chown -h 12345 "$WORK/lib"
+        for how in never changed always; do
+            run holdfast restore latest --to / --overwrite "$how"
+            [ "$status" -eq 1 ]
+            [[ $output == *"lib is a symbolic link that belongs neither to root nor to you"*hint:* ]]
+            [ ! -e "$WORK/usr/lib/modules" ]
+        done
+    fi
+    ln -sfn lib "$WORK/lib"
+    run timeout 20 "$HOLDFAST_BIN" -c "$WORK/holdfast.conf" restore latest --to /
+    [ "$status" -eq 1 ]
+    [[ $output == *"lib is a symbolic link in a loop"*hint:* ]]
+}
+
 @test "what lies above the source and is no folder is never replaced" {
     local how
     mkdir -p "$WORK/out$WORK"
