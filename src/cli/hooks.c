@@ -115,7 +115,8 @@ unsigned hooks_after(const struct hooks_facts *facts, struct error *err)
     unsigned failed = 0;
     enum notify_level level = tell_level(facts->exit_status);
     bool good = level == NOTIFY_SUCCESS, bad = level == NOTIFY_FAILURE;
-    run_commands(facts, &h->after, "after", false, &failed, err);
+    if (facts->begun)
+        run_commands(facts, &h->after, "after", false, &failed, err);
     run_commands(facts,
                  good  ? &h->on_success
                  : bad ? &h->on_failure

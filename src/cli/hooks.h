@@ -14,6 +14,7 @@ struct hooks_facts {
     const struct config *config;
     const struct config_hooks *hooks;
     const char *job; /* NULL: the run as a whole */
+    bool begun;      /* hooks_before was called for it */
     uint32_t classes;
     int exit_status;           /* what follows is for those after it */
     const char *error;         /* NULL or "": none */
@@ -24,8 +25,8 @@ struct hooks_facts {
 
 /* Runs `before`, one after the other. The first that fails is the error; a signal ends it. */
 int hooks_before(const struct hooks_facts *facts, struct error *err);
-/* Runs `after`, then those for the outcome. They have their time also after a signal. Each that fails is
- * warned of; returns their number, with the error of the last. */
+/* Runs `after`, if `begun`, then those for the outcome. They have their time also after a signal. Each that
+ * fails is warned of; returns their number, with the error of the last. */
 unsigned hooks_after(const struct hooks_facts *facts, struct error *err);
 
 #endif

@@ -10,6 +10,7 @@
 #include "cli/tell.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 /* Who stops a run waits for its end. */
 #define SECONDS_AFTER_SIGNAL 5
@@ -20,6 +21,7 @@ static struct hooks_facts facts_of_run(const struct listener *l, const struct ru
 {
     struct hooks_facts facts = {.config = l->config,
                                 .hooks = &l->config->hooks,
+                                .begun = l->begun,
                                 .exit_status = (int)run->exit_status,
                                 .error = run->message,
                                 .result = result};
@@ -30,11 +32,21 @@ static struct hooks_facts facts_of_run(const struct listener *l, const struct ru
     return facts;
 }
 
+static bool has_begun(const struct listener *l, const char *job)
+{
+    for (size_t i = 0; i < l->begun_count; i++) {
+        if (strcmp(l->begun_jobs[i], job) == 0)
+            return true;
+    }
+    return false;
+}
+
 static struct hooks_facts facts_of_job(const struct listener *l, const struct run_job *job, json_t *result)
 {
     return (struct hooks_facts){.config = l->config,
                                 .hooks = &config_find_job(l->config, job->job)->hooks,
                                 .job = job->job,
+                                .begun = has_begun(l, job->job),
                                 .classes = job->classes,
                                 .exit_status = (int)job->exit_status,
                                 .error = job->message,
@@ -45,7 +57,9 @@ static struct hooks_facts facts_of_job(const struct listener *l, const struct ru
 
 static int before_job(void *context, const struct run_job *job, struct error *err)
 {
-    const struct listener *l = context;
+    struct listener *l = context;
+    memory_reserve_one(l->begun_jobs, l->begun_count, l->begun_capacity);
+    l->begun_jobs[l->begun_count++] = job->job;
     json_t *result = json_object();
     json_object_set_new(result, "job", json_string(job->job));
     json_object_set_new(result, "classes", snapshot_classes_json(job->classes));
@@ -76,7 +90,9 @@ static void after_job(void *context, const struct run_job_result *result)
 
 static int prepare(void *context, const struct run_record *record, struct error *err)
 {
-    struct hooks_facts facts = facts_of_run(context, record, NULL);
+    struct listener *l = context;
+    l->begun = true;
+    struct hooks_facts facts = facts_of_run(l, record, NULL);
     return hooks_before(&facts, err);
 }
 
@@ -108,7 +124,7 @@ static bool was_bad(const struct listener *l, const struct run_record *record)
         bool here = entry->waits || id16_equal(&entry->record.host, &host->host);
         bool itself = entry->record.started == record->started && entry->record.ended == record->ended &&
                       entry->record.exit_status == record->exit_status;
-        if (here && !itself)
+        if (here && !itself && strcmp(entry->record.command, "backup") != 0)
             last = &entry->record;
     }
     bool bad = last && tell_level((int)last->exit_status) != NOTIFY_SUCCESS;
@@ -170,5 +186,6 @@ int listener_status(const struct listener *l)
 
 void listener_free(struct listener *l)
 {
+    free(l->begun_jobs);
     arena_free(&l->arena);
 }

@@ -12,6 +12,9 @@ struct listener {
     const struct config *config;
     struct repository *const *repository; /* what the history is read from; NULL while it is not open */
     bool tells;                           /* the channels, too */
+    bool begun;                           /* hooks.before was reached */
+    const char **begun_jobs;              /* names: their own was reached */
+    size_t begun_count, begun_capacity;
     /* What came of it: */
     bool recovered;       /* the first good run after one that was not */
     unsigned undelivered; /* messages */
