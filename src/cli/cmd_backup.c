@@ -1,3 +1,4 @@
+#include "base/log.h"
 #include "cli/commands.h"
 #include "cli/job_backup.h"
 #include "cli/listener.h"
@@ -8,6 +9,7 @@
 #include "cli/status.h"
 #include "cli/targets.h"
 #include "repo/lease.h"
+#include "repo/runs.h"
 
 #include <time.h>
 
@@ -36,7 +38,8 @@ static json_t *result_json(const char *job, const struct backup_result *r, const
 /* What listens, and what shows. */
 #define EVENTS 2
 
-/* One repository of those that -c names. A record is made for the hooks alone: it is not kept. */
+/* One repository of those that -c names. A record is made for the hooks; it is kept only if a job failed, for
+ * status and rotation: what succeeded shows in its snapshot. */
 struct by_hand {
     const struct options *options;
     struct config *config;
@@ -166,6 +169,29 @@ static int fail_jobs(struct by_hand *b, const struct error *err)
     return (int)r->exit_status;
 }
 
+static bool has_failed(const struct by_hand *b)
+{
+    bool failed = false;
+    for (size_t i = 0; i < b->record.job_count; i++) {
+        uint32_t status = b->record.jobs[i].exit_status;
+        failed |= b->record.jobs[i].started && status != STATUS_DONE && status != STATUS_WARNINGS &&
+                  status != STATUS_BEHIND && status != STATUS_STOPPED;
+    }
+    return failed;
+}
+
+/* What no target takes waits for the next that does. */
+static void keep_record(struct by_hand *b, bool synced)
+{
+    struct error err;
+    const char *state_folder = b->config->repository.state_dir;
+    if (!has_failed(b) || *signals_stop())
+        return;
+    if ((!synced || runs_append(b->wire.repository, &b->record, NULL, &err) != 0) &&
+        runs_keep_waiting(state_folder, &b->record, NULL, &err) != 0)
+        log_warning("status will not know of this failure: %s", err.message);
+}
+
 static int work(struct by_hand *b)
 {
     struct run_record *r = &b->record;
@@ -175,10 +201,12 @@ static int work(struct by_hand *b)
     b->events[0] = listener_events(&b->listener);
     b->events[1] = (struct run_events){.context = b, .after_job = tell_job};
     list_jobs(b);
-    int status = prepare(b, &err) == 0 ? run_jobs(b) : fail_jobs(b, &err);
+    bool prepared = prepare(b, &err) == 0;
+    int status = prepared ? run_jobs(b) : fail_jobs(b, &err);
     r->interrupted = *signals_stop() != 0;
     r->ended = (int64_t)time(NULL);
     r->exit_status = (uint32_t)status;
+    keep_record(b, prepared);
     b->events[0].end(b->events[0].context, r);
     wire_close(&b->wire);
     b->events[0].leave(b->events[0].context, r);
