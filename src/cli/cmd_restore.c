@@ -1,4 +1,5 @@
 #include "base/file.h"
+#include "base/log.h"
 #include "base/memory.h"
 #include "base/text.h"
 #include "cli/commands.h"
@@ -8,6 +9,7 @@
 #include "cli/signals.h"
 #include "cli/snapshot_choice.h"
 #include "cli/status.h"
+#include "ops/collapsed.h"
 #include "ops/restore_owners.h"
 #include "ops/restore_together.h"
 
@@ -170,6 +172,29 @@ static int make_parts(const struct options *options, struct repository *reposito
     return code;
 }
 
+/* Who restores the newest snapshot may not know that it lacks most of what there was. */
+static void tell_of_collapse(const struct session *s, const struct snapshot *snapshot)
+{
+    struct acknowledged *acknowledged = NULL;
+    struct collapse_history history;
+    const struct snapshot *good;
+    const struct manifest *m = &snapshot->manifest;
+    char id[OUTPUT_SHORT_ID_SIZE], better[OUTPUT_SHORT_ID_SIZE], time[TEXT_TIME_SIZE];
+    struct error why;
+    if (acknowledged_load(s->wire.repository, &acknowledged, &why) != 0)
+        return;
+    struct collapsed *collapsed = collapsed_judge(&s->snapshots, acknowledged);
+    collapsed_history(&s->snapshots, acknowledged, &m->host, m->job, &history, &good);
+    if (collapsed[snapshot - s->snapshots.list].verdict.collapsed && good)
+        log_info(
+            "snapshot %s has collapsed: it holds far less than those before it; the newest good one is %s, "
+            "taken %s",
+            output_short_id(&snapshot->sha256, id), output_short_id(&good->sha256, better),
+            text_format_time(good->manifest.ended, time));
+    free(collapsed);
+    acknowledged_free(acknowledged);
+}
+
 static int restore(const struct options *options, struct session *s, const struct snapshot_choice *choice)
 {
     struct part *parts = memory_alloc_array(choice->count, sizeof *parts);
@@ -178,6 +203,7 @@ static int restore(const struct options *options, struct session *s, const struc
     int status = STATUS_DONE;
     if (make_parts(options, s->wire.repository, choice, parts, &err) == 0) {
         while (done < choice->count && (done == 0 || !*signals_stop())) {
+            tell_of_collapse(s, parts[done].snapshot);
             restore_part(options, &s->wire, &parts[done]);
             status = status_worse(status, parts[done++].status);
         }

@@ -224,6 +224,7 @@ struct keep_record {
 
 struct statistics {
     uint64_t files, directories, others, bytes, files_new, bytes_new, bytes_stored, warnings, bytes_read;
+    uint64_t sources_lost; /* that held something before, and are empty or gone */
 };
 
 struct seen {

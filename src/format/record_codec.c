@@ -24,14 +24,15 @@ void codec_fill_statistics(const struct statistics *from, Holdfast__Statistics *
     to->bytes_stored = from->bytes_stored;
     to->warnings = from->warnings;
     to->bytes_read = from->bytes_read;
+    to->sources_lost = from->sources_lost;
 }
 
 struct statistics codec_read_statistics(const Holdfast__Statistics *m)
 {
     if (!m)
         return (struct statistics){0};
-    return (struct statistics){m->files,     m->directories,  m->others,   m->bytes,     m->files_new,
-                               m->bytes_new, m->bytes_stored, m->warnings, m->bytes_read};
+    return (struct statistics){m->files,     m->directories,  m->others,   m->bytes,      m->files_new,
+                               m->bytes_new, m->bytes_stored, m->warnings, m->bytes_read, m->sources_lost};
 }
 
 static void fill_keep(const struct keep_record *from, Holdfast__Keep *to)

@@ -181,6 +181,7 @@ static int commit(struct backup *b, int64_t started, struct error *err)
     if (code != 0)
         return code;
     fill_statistics(b);
+    backup_judge(b);
     struct bytes *sources = arena_alloc_array(&b->root_arena, count_sources(p), sizeof *sources);
     struct manifest m = {.job = p->job,
                          .classes = p->classes,
@@ -210,6 +211,7 @@ static void backup_free(struct backup *b)
 {
     links_free(b->links);
     free(b->again);
+    free(b->bare);
     blob_writer_free(b->writer);
     exclude_free(b->exclude);
     arena_free(&b->root_arena);

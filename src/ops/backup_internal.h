@@ -162,6 +162,11 @@ struct again {
     unsigned tries;
 };
 
+struct bare {
+    const char *path;
+    bool gone;
+};
+
 struct backup {
     struct repository *repository;
     const struct backup_parameters *parameters;
@@ -192,6 +197,8 @@ struct backup {
     atomic_uint_fast64_t unread; /* entries that are there and could not be read */
 
     struct links *links; /* the walker's */
+    struct bare *bare;   /* sources that are empty or gone; the walker's */
+    size_t bare_count, bare_capacity;
     struct read_ring ring;
 };
 
@@ -206,6 +213,9 @@ void backup_wait_root(struct backup *b);
 void backup_count_bytes(struct backup *b, uint64_t bytes);
 /* The walker is to look at an entry again; from any thread that holds the directory. */
 void backup_look_again(struct backup *b, struct directory *d, size_t index, unsigned tries);
+
+/* Counts the sources that are lost, and warns if the snapshot has collapsed, see policy/collapse.h. */
+void backup_judge(struct backup *b);
 
 void *worker_main(void *backup);
 /* Walks the sources; ends when all was handed to the workers. */

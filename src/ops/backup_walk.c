@@ -51,6 +51,13 @@ void walk_note(struct walk *w, const char *path)
 
 /* ---- directories ---- */
 
+/* Whether it always was is looked at when the rest is done. */
+static void note_bare(struct backup *b, const char *path, bool gone)
+{
+    memory_reserve_one(b->bare, b->bare_count, b->bare_capacity);
+    b->bare[b->bare_count++] = (struct bare){path, gone};
+}
+
 /* Decides for each entry whether the last listing's node does; reads the rest. */
 static void sort_entries(struct walk *w, struct directory *d)
 {
@@ -105,9 +112,9 @@ static void enter(struct walk *w, struct directory *parent, size_t index, const 
     d->has_row = read_row(b, d);
     if (look_list(w, d, before, &why) == 0) {
         sort_entries(w, d);
-        if (d->count == 0 && d->row.count && walk_find_source(w, path))
-            backup_warn(b, "source %s: it is empty, and held %zu entries the last time: is it not mounted?",
-                        path, d->row.count);
+        const struct source *source = d->count == 0 ? walk_find_source(w, path) : NULL;
+        if (source)
+            note_bare(b, source->path, false);
     } else {
         atomic_fetch_add(&b->unread, 1);
         backup_warn(b, "%s: %s", path, why.message);
@@ -303,6 +310,8 @@ static void walk_source(struct walk *w, struct directory *root, size_t index, co
         directory_leave_out(root, index);
         atomic_fetch_add(&b->unread, 1);
         backup_warn(b, "source %s: %s", path, why.message);
+        if (code == ERROR_NOT_FOUND)
+            note_bare(b, path, true);
     } else if (e.stat.type == NODE_SYMLINK) {
         warn_of_link(b, path);
     } else if (e.stat.type == NODE_DIRECTORY) {

@@ -49,6 +49,8 @@ static void judge_job(const struct overview_make *m, struct overview_job *job)
     for (size_t c = 0; c < KEEP_CLASS_COUNT; c++)
         facts.last_success =
             job->last_success[c] > facts.last_success ? job->last_success[c] : facts.last_success;
+    if (m->repository && !job->newest)
+        facts.last_success = 0; /* there were some, and none is left */
     if (job->newest && !acknowledged_has(m->parameters->acknowledged, &job->newest->sha256))
         facts.last_warnings = job->newest->manifest.statistics.warnings;
     if (job->run_job) {
@@ -195,7 +197,8 @@ static void look_at_runs(struct overview_make *m)
     struct overview *o = m->overview;
     for (size_t i = 0; i < runs->count; i++) {
         o->waiting += runs->list[i].waits;
-        if (!overview_is_own_run(m, &runs->list[i]))
+        /* Of a backup by hand there is a record only if it failed: it counts for its jobs. */
+        if (!overview_is_own_run(m, &runs->list[i]) || strcmp(runs->list[i].record.command, "backup") == 0)
             continue;
         o->last_run = &runs->list[i].record;
         if (o->last_run->drill)
@@ -263,6 +266,7 @@ void overview_make(struct repository *repository, const struct overview_paramete
     struct overview_make m = {.repository = repository, .parameters = p, .overview = o};
     *o = (struct overview){.now = p->now, .known = p->known, .holder = p->holder};
     m.host = repository && repository_host(repository) ? &repository_host(repository)->host : NULL;
+    m.collapsed = collapsed_judge(p->snapshots, p->acknowledged);
     look_at_runs(&m);
     o->job_count = p->job_count;
     o->jobs = arena_alloc_array(&o->arena, p->job_count + 1, sizeof *o->jobs);
@@ -277,9 +281,11 @@ void overview_make(struct repository *repository, const struct overview_paramete
     o->verify_overdue_at =
         verdict_verify_overdue_at(o->verify.time, first_snapshot(p->snapshots), p->verify_every);
     o->past.runs.list = arena_alloc_array(&o->arena, p->runs->count + 1, sizeof *o->past.runs.list);
-    o->past.snapshots.list = arena_alloc_array(&o->arena, p->job_count + 1, sizeof *o->past.snapshots.list);
+    o->past.snapshots.list =
+        arena_alloc_array(&o->arena, p->snapshots->count + 1, sizeof *o->past.snapshots.list);
     o->past.checks = arena_new(&o->arena, int64_t);
     overview_find_problems(&m);
+    free(m.collapsed);
 }
 
 void overview_free(struct overview *o)

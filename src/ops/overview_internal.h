@@ -4,6 +4,7 @@
 #ifndef OPS_OVERVIEW_INTERNAL_H
 #define OPS_OVERVIEW_INTERNAL_H
 
+#include "ops/collapsed.h"
 #include "ops/overview.h"
 #include "policy/status.h"
 #include "repo/inspect.h"
@@ -15,7 +16,8 @@ struct overview_make {
     const struct overview_parameters *parameters;
     const struct id16 *host; /* this one; NULL: not known */
     struct overview *overview;
-    struct verify_note note; /* of what was verified by hand */
+    struct collapsed *collapsed; /* one for each snapshot */
+    struct verify_note note;     /* of what was verified by hand */
     size_t problem_capacity;
     const struct run_record *failed_run; /* it is told of already, with all its jobs; NULL: none */
 };

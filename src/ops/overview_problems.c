@@ -105,10 +105,37 @@ static void add_overdue(struct overview_make *m, const struct overview_job *job)
     buffer_free(&classes);
 }
 
+/* A snapshot that has collapsed: of this host, or of any where this host prunes and thus decides. */
+static void look_at_collapse(struct overview_make *m, const struct snapshot *s, const struct collapsed *c)
+{
+    char less[COLLAPSED_TEXT_SIZE];
+    bool ours = overview_is_ours(m, &s->manifest);
+    if (!c->newest || !c->verdict.collapsed || (!ours && !repository_may_prune(m->repository)))
+        return;
+    add(m, OVERVIEW_WARNING, c->since,
+        text(m, "job %s%s%s has collapsed: %s", s->manifest.job, ours ? "" : " of host ",
+             ours ? "" : s->manifest.host_name, collapsed_text(&s->manifest.statistics, &c->verdict, less)),
+        "see whether something is not mounted; good snapshots stay until it is. If it is right so: holdfast "
+        "status --acknowledge")
+        ->past = true;
+    add_id(&m->overview->past.snapshots, &s->sha256);
+}
+
+/* Warnings of a snapshot, but for those that say that it has collapsed. */
+static uint64_t count_warnings(const struct overview_make *m, const struct snapshot *s)
+{
+    const struct statistics *statistics = &s->manifest.statistics;
+    bool collapsed = m->collapsed[s - m->parameters->snapshots->list].verdict.collapsed;
+    uint64_t told = collapsed ? 1 + statistics->sources_lost : 0;
+    return statistics->warnings > told ? statistics->warnings - told : 0;
+}
+
 /* What could not be read, as far as one line tells it. */
 static void add_warnings(struct overview_make *m, const struct overview_job *job)
 {
-    uint64_t count = job->newest->manifest.statistics.warnings;
+    uint64_t count = count_warnings(m, job->newest);
+    if (count == 0)
+        return;
     const struct run_job *run = job->run_job;
     bool known =
         run && run->warning_count && run->has_snapshot && id_equal(&run->snapshot, &job->newest->sha256);
@@ -134,7 +161,7 @@ static void look_at_job(struct overview_make *m, const struct overview_job *job)
         add_overdue(m, job);
         break;
     case VERDICT_NEVER:
-        add(m, OVERVIEW_WARNING, 0, text(m, "job %s has no snapshot yet", job->name),
+        add(m, OVERVIEW_WARNING, 0, text(m, "job %s has no snapshot", job->name),
             text(m, "holdfast %s %s", job->next ? "run" : "backup", job->name));
         break;
     case VERDICT_WARNING:
@@ -415,6 +442,8 @@ void overview_find_problems(struct overview_make *m)
     look_at_targets(m);
     if (o->last_run)
         look_at_run(m, o->last_run);
+    for (size_t i = 0; i < m->parameters->snapshots->count && m->repository; i++)
+        look_at_collapse(m, &m->parameters->snapshots->list[i], &m->collapsed[i]);
     for (size_t i = 0; i < o->job_count; i++)
         look_at_job(m, &o->jobs[i]);
     look_at_holder(m);

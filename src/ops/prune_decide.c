@@ -2,6 +2,7 @@
 #include "base/log.h"
 #include "base/memory.h"
 #include "base/text.h"
+#include "ops/collapsed.h"
 #include "ops/prune_internal.h"
 #include "repo/runs.h"
 
@@ -17,6 +18,7 @@ struct rotation {
     const struct prune_parameters *p;
     struct prune_result *result;
     struct run_list runs;
+    struct collapsed *collapsed; /* one for each snapshot of the list */
     int64_t now;
     struct removal_clock clock;
     size_t clock_target;           /* whose clock differs most */
@@ -217,6 +219,8 @@ static void decide_job(struct rotation *rotation, size_t newest)
             .ended = s->manifest.ended,
             .classes = s->manifest.classes,
             .pinned = s->pinned,
+            .collapsed = rotation->collapsed[i].verdict.collapsed,
+            .accepted = rotation->collapsed[i].verdict.accepted,
             .uncounted = keep_is_doubtful(s->manifest.ended, s->arrival, s->first_seen, p->clock_tolerance),
             .sequence = s->manifest.sequence,
             .id = s->sha256.b,
@@ -255,7 +259,11 @@ int prune_decide(struct repository *r, const struct snapshot_list *list, const s
 {
     struct rotation rotation = {
         .repository = r, .list = list, .p = p, .result = result, .now = (int64_t)time(NULL)};
+    struct acknowledged *acknowledged = NULL;
     int code = runs_load(r, &rotation.runs, err);
+    if (code == 0)
+        code = acknowledged_load(r, &acknowledged, err);
+    rotation.collapsed = collapsed_judge(list, acknowledged);
     result->count = list->count;
     result->decisions = memory_alloc_array(list->count, sizeof *result->decisions);
     read_clock(&rotation);
@@ -267,6 +275,8 @@ int prune_decide(struct repository *r, const struct snapshot_list *list, const s
         if (newest)
             decide_job(&rotation, i);
     }
+    free(rotation.collapsed);
+    acknowledged_free(acknowledged);
     runs_free(&rotation.runs);
     return code;
 }

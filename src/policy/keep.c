@@ -100,9 +100,18 @@ static struct keep_decision decide(const struct keep *keep, int64_t now, const s
         d = (struct keep_decision){true, KEEP_REASON_MINIMUM, 0, ranks->all, keep->minimum};
     else if (ranks->all == 1)
         d.reason = KEEP_REASON_LAST;
+    else if (s->accepted)
+        d.reason = KEEP_REASON_ACCEPTED;
     else
         d = (struct keep_decision){.keep = false, .reason = KEEP_REASON_EXPIRED};
     return d;
+}
+
+static void count_rank(struct ranks *ranks, const struct keep_snapshot *s)
+{
+    ranks->all++;
+    for (int c = 0; c < KEEP_CLASS_COUNT; c++)
+        ranks->of_class[c] += s->classes >> c & 1;
 }
 
 void keep_decide(const struct keep *keep, int64_t now, const struct keep_snapshot *snapshots, size_t count,
@@ -112,15 +121,16 @@ void keep_decide(const struct keep *keep, int64_t now, const struct keep_snapsho
     for (size_t i = 0; i < count; i++)
         order[i] = &snapshots[i];
     qsort(order, count, sizeof *order, compare_newest_first);
-    struct ranks ranks = {0};
+    struct ranks good = {0}, all = {0};
     for (size_t i = 0; i < count; i++) {
         const struct keep_snapshot *s = order[i];
         if (!s->uncounted && s->ended <= now) {
-            ranks.all++;
-            for (int c = 0; c < KEEP_CLASS_COUNT; c++)
-                ranks.of_class[c] += s->classes >> c & 1;
+            count_rank(&all, s);
+            if (!s->collapsed)
+                count_rank(&good, s);
         }
-        decisions[s - snapshots] = decide(keep, now, s, &ranks);
+        decisions[s - snapshots] = decide(keep, now, s, s->collapsed ? &all : &good);
+        decisions[s - snapshots].collapsed = s->collapsed;
     }
     free(order);
 }
@@ -164,9 +174,16 @@ char *keep_reason_text(const struct keep *keep, const struct keep_decision *deci
     case KEEP_REASON_LAST:
         snprintf(text, KEEP_TEXT_SIZE, "last good");
         break;
+    case KEEP_REASON_ACCEPTED:
+        snprintf(text, KEEP_TEXT_SIZE, "acknowledged, and larger ones are before it");
+        break;
     case KEEP_REASON_FUTURE:
         snprintf(text, KEEP_TEXT_SIZE, "its time is in the future");
         break;
+    }
+    if (decision->collapsed && decision->keep) {
+        size_t used = strlen(text);
+        snprintf(text + used, KEEP_TEXT_SIZE - used, ", collapsed");
     }
     return text;
 }

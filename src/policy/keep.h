@@ -28,6 +28,8 @@ struct keep_snapshot {
     uint32_t classes; /* KEEP_CLASS_BIT; unknown bits and no bits count as a class without a number */
     bool pinned;
     bool uncounted;    /* its time is in doubt: displaces nothing and is not removed */
+    bool collapsed;    /* see collapse.h: displaces no good one */
+    bool accepted;     /* it was acknowledged that it holds less than those before it */
     uint64_t sequence; /* of those that ended in the same second, the larger is newer */
     const void *id;    /* the caller's; only breaks ties, by the order of the bytes behind it */
     size_t id_size;
@@ -42,7 +44,8 @@ enum keep_reason {
     KEEP_REASON_NO_LIMIT, /* `class` has no number: until it is forgotten */
     KEEP_REASON_WITHIN,
     KEEP_REASON_MINIMUM, /* place `rank` of `limit` among all */
-    KEEP_REASON_LAST     /* the last good snapshot of the job */
+    KEEP_REASON_LAST,    /* the last good snapshot of the job, or the last of all */
+    KEEP_REASON_ACCEPTED /* without it those that came after it would count as collapsed */
 };
 
 struct keep_decision {
@@ -50,6 +53,7 @@ struct keep_decision {
     enum keep_reason reason; /* the first that holds, in the order of the enum */
     enum keep_class class;
     uint32_t rank, limit; /* rank from 1 */
+    bool collapsed;
 };
 
 #define KEEP_TEXT_SIZE 80
@@ -60,7 +64,8 @@ struct keep_decision {
 bool keep_is_doubtful(int64_t ended, int64_t arrival, int64_t first_seen, int64_t tolerance);
 
 /* Decides on count snapshots of one job, in any order; decisions[i] belongs to snapshots[i]. Forgotten
- * snapshots must not be among them. */
+ * snapshots must not be among them. Good ones take their places among the good, collapsed ones among all: so
+ * they displace no good one, and expire when good ones have come again. */
 void keep_decide(const struct keep *keep, int64_t now, const struct keep_snapshot *snapshots, size_t count,
                  struct keep_decision *decisions);
 /* "daily 3 of 7", "pinned", "within 14 d", "min 1 of 3", "last good", "expired" ... Returns text. */

@@ -20,7 +20,7 @@ CHECKS = {
     OBJECT: lambda v: v is None or isinstance(v, dict),
     OBJECTS: lambda v: isinstance(v, list) and all(isinstance(x, dict) for x in v)}
 TYPES = {
-    WHEN: "time started mtime added delayed_until locked_until", ID: "id snapshot", FLAG: "pinned removed keep dry_run delivered incomplete",
+    WHEN: "time started mtime added delayed_until locked_until", ID: "id snapshot", FLAG: "pinned removed keep dry_run delivered incomplete collapsed",
     TEXT: "repository host person key_file file target check outcome detail role name group job error path type mode user "
           "link_target hard_link change event reason hold object problem level subject text channel destination",
     TEXTS: "targets classes sources warnings causes", REAL: "seconds",

@@ -56,6 +56,13 @@ make_repo() {
     holdfast -q init
 }
 
+# A backup of a source that got much smaller on purpose: done, with a warning.
+backup_of_less() {
+    run holdfast -q backup "$@"
+    [ "$status" -eq 3 ]
+    [[ $output == *"has collapsed"* ]]
+}
+
 # restore_and_compare SNAPSHOT [EXPECTED]: into a new folder, compared with the source.
 restore_and_compare() {
     local out

@@ -20,7 +20,7 @@ import sys
 import tempfile
 import time
 
-from steps import Failure, run
+from steps import Failure, but_for_collapse, run
 
 KEEP = 4
 SETTINGS = ('lease_refresh = "1s"; lease_recheck = "2s"; lease_live = "3s"; checkpoint_interval = "1s"; '
@@ -95,7 +95,7 @@ class World:
         result = subprocess.run([self.program, "-c", host.config, *arguments], stdin=subprocess.DEVNULL,
                                 capture_output=True, text=True, timeout=300)
         self.log.append(f"{host.name}: {' '.join(arguments)} -> {result.returncode}")
-        if result.returncode not in expect:
+        if but_for_collapse(result.returncode, result.stderr) not in expect:
             raise Failure(f"{host.name}: holdfast {' '.join(arguments)}: status {result.returncode}, "
                           f"not {expect}\n{result.stdout}{result.stderr}")
         return result
@@ -212,15 +212,20 @@ class World:
             self.wrote(complete=False)
             self.check_listing()
 
-    def expire(self, must=True):
-        """What a prune removed must be what rotation wants removed, no more; and no less if it ended well."""
+    def collapsed(self):
+        return {key for key, s in self.listed(self.hosts[0]).items() if s["collapsed"]}
+
+    def expire(self, collapsed, must=True):
+        """What a prune removed must be what rotation wants removed, no more; and no less if it ended well. Snapshots that had
+        collapsed take no good one's place."""
         left = set(self.listed(self.hosts[0]))
         new = left - set(self.snapshots)
         if new:
             raise Failure(f"came back: {sorted(new)}")
         for host in {s.host for s in self.snapshots.values()}:
             own = sorted((s.number, key) for key, s in self.snapshots.items() if s.host == host)
-            wanted = {key for _, key in own[-KEEP:]} | {key for _, key in own if self.snapshots[key].pinned}
+            good = [key for _, key in own if key not in collapsed]
+            wanted = set(good[-KEEP:]) | {key for _, key in own[-KEEP:] if key in collapsed} | {key for _, key in own if self.snapshots[key].pinned}
             gone = {key for _, key in own} - left
             if gone & wanted:
                 raise Failure(f"removed though wanted: {sorted(gone & wanted)}")
@@ -230,15 +235,17 @@ class World:
             del self.snapshots[key]
 
     def prune(self):
+        collapsed = self.collapsed()
         self.run(self.pruner(), "-q", "prune", *self.rng.choice([(), ("--force",)]), expect=(6,) if self.away else (0,))
         self.wrote()
-        self.expire()
+        self.expire(collapsed)
         self.check_listing()
 
     def killed_prune(self):
+        collapsed = self.collapsed()
         self.kill(self.pruner(), "prune", "--force")
         self.wrote(complete=False)
-        self.expire(must=False)
+        self.expire(collapsed, must=False)
         # Forgotten on one target only, perhaps.
         self.behind |= set(self.targets)
 
@@ -318,9 +325,10 @@ class World:
             self.lose_target()
         time.sleep(3.1)
         self.run(self.hosts[0], "-q", "heal")
+        collapsed = self.collapsed()
         self.run(self.hosts[0], "-q", "prune", "--force")
         self.wrote()
-        self.expire()
+        self.expire(collapsed)
         self.check_listing()
         self.run(self.hosts[0], "-q", "verify", "--all", "--content", "--person-key", f"{self.work}/person.key")
         for key in sorted(self.snapshots):

@@ -19,7 +19,7 @@ import sys
 import tempfile
 import time
 
-from steps import Failure, run
+from steps import Failure, but_for_collapse, run
 
 TARGETS = ("one", "two", "three")
 SETTINGS = ('lease_refresh = "1s"; lease_recheck = "2s"; lease_live = "3s"; checkpoint_interval = "1s"; target_lag = "1s"; '
@@ -64,9 +64,10 @@ class World:
             process.kill()
             raise
         self.log.append(f"{' '.join(arguments)} -> {process.returncode}" + "".join(f"\n    {line}" for line in complaints.splitlines()[:6]))
-        if process.returncode not in expect:
-            raise Failure(f"{' '.join(arguments)} ended with {process.returncode}: {complaints}")
-        return process.returncode, out
+        status = but_for_collapse(process.returncode, complaints)
+        if status not in expect:
+            raise Failure(f"{' '.join(arguments)} ended with {status}: {complaints}")
+        return status, out
 
     def run(self, *arguments, expect=(0, 1, 6)):
         return self.end(self.start(*arguments), arguments, expect)

@@ -33,6 +33,7 @@ import xml.etree.ElementTree
 LIB = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib")
 sys.path.insert(0, LIB)
 import sigv4
+from steps import but_for_collapse
 
 SETTINGS = ('lease_refresh = "1s"; checkpoint_interval = "1s"; '
             'chunk_average = "16K"; pack_size = "64K"; workers = 2; ')
@@ -216,7 +217,7 @@ class World:
         except subprocess.TimeoutExpired:
             process.kill()
             raise Failure(f"{' '.join(arguments)} does not end: {process.communicate()}") from None
-        status = process.returncode
+        status = but_for_collapse(process.returncode, said)
         self.log.append(f"{' '.join(arguments)} -> {status} ({time.monotonic() - began:.1f} s)" +
                         "".join(f"\n    {line}" for line in said.splitlines()[:8]))
         if status not in expect:

@@ -118,7 +118,7 @@ message Keep {
 }
 message Statistics {
   uint64 files = 1; uint64 directories = 2; uint64 others = 3; uint64 bytes = 4; uint64 files_new = 5;
-  uint64 bytes_new = 6; uint64 bytes_stored = 7; uint64 warnings = 8; uint64 bytes_read = 9;
+  uint64 bytes_new = 6; uint64 bytes_stored = 7; uint64 warnings = 8; uint64 bytes_read = 9; uint64 sources_lost = 10;
 }
 message Seen { bytes host = 1; uint64 sequence = 2; }
 message Manifest {

@@ -351,7 +351,7 @@ foreign_object() {
     old=$(holdfast --json snapshots | jq -r '.snapshots[0].id')
     cp -a "$WORK/repo1" "$WORK/old"
     rm "$WORK/source/random"
-    holdfast -q backup
+    backup_of_less
     holdfast -q forget "$old" 2>/dev/null
     holdfast -q prune
     cp -a "$WORK/repo1" "$WORK/new"

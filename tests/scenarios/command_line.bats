@@ -98,8 +98,8 @@ on_terminal() { python3 "$BATS_TEST_DIRNAME/../lib/on_terminal.py" "$@"; }
     echo more >"$WORK/source/a/hello"
     rm "$WORK/source/random"
     touch -d 2020-01-01 "$WORK/source/link" -h
-    json 0 backup --class daily
-    jq -e '.jobs[0].exit_status == 0 and .jobs[0].job == "files"' <"$WORK/out"
+    json 3 backup --class daily
+    jq -e '.jobs[0].exit_status == 3 and .jobs[0].job == "files"' <"$WORK/out"
     json 0 snapshots files
     jq -e '.snapshots | length == 2 and .[1].classes == ["daily"] and .[1].targets == ["disk1", "disk2"] and .[0].time <= .[1].time' <"$WORK/out"
     json 0 ls latest "$WORK/source"
@@ -196,6 +196,7 @@ W
     holdfast snapshots >&- 2>"$WORK/err" || got=$?
     [ "$got" -eq 1 ]
     write_config 1 "source = { type = \"files\"; paths = [ \"$WORK/source\", \"$WORK/lacks\" ]; };"
+    echo text >"$WORK/source/file"
     got=0
     holdfast --json backup >/dev/full 2>"$WORK/err" || got=$? # not 3, as if all had been said
     [ "$got" -eq 1 ]

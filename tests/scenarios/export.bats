@@ -88,7 +88,7 @@ print(*sorted(n.rsplit("/", 1)[-1] for n in found if not n.endswith("/source/") 
     done
     # What cannot be written is no fault of a file.
     rm "$WORK/source/large"
-    holdfast -q backup
+    backup_of_less
     run -1 --separate-stderr bash -c '"$@" >/dev/full' - "$HOLDFAST_BIN" -c "$WORK/holdfast.conf" export latest
     ! grep -qF "$WORK/source" <<<"$stderr"
 }

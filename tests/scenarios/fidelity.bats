@@ -783,7 +783,7 @@ make_others() {
     rmdir "$S/b/mounted/proc"
 
     write_config 1 "source = { type = \"files\"; paths = [ \"$S\" ]; one_file_system = true; };"
-    holdfast -q backup
+    backup_of_less
     holdfast -q restore latest --to "$WORK/one"
     [ -z "$(ls -A "$WORK/one$S/b/mounted")" ]
     [ "$(stat -c %a "$WORK/one$S/b/mounted")" = 750 ]

@@ -120,7 +120,7 @@ objects() { store_list 1 | grep -v ' leases/'; }
     holdfast -q backup
     rm "$WORK/source/gone"
     echo x >"$WORK/source/x"
-    holdfast -q backup
+    backup_of_less
     sed -e 's|host.key|other.key|; s|/state"|/state2"|; s|paths = .*;|&|' "$WORK/holdfast.conf" >"$WORK/other.conf"
     printf '#!/bin/sh\nwhile [ -e %s/slow ]; do sleep 0.1; done\necho x\n' "$WORK" >"$WORK/dump"
     chmod +x "$WORK/dump"
@@ -181,7 +181,7 @@ objects() { store_list 1 | grep -v ' leases/'; }
     holdfast -q backup
     rm "$WORK/source/gone"
     echo x >"$WORK/source/x"
-    holdfast -q backup
+    backup_of_less
     holdfast -q forget "$(holdfast --json snapshots | jq -r '.snapshots[0].id')"
     holdfast --json prune >"$WORK/pruned"
     [ "$(jq .delayed_packs "$WORK/pruned")" -gt 0 ]

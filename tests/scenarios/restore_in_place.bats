@@ -130,7 +130,7 @@ traced() {
     chown -R 1234:4321 "$S"
     touch -d @1000000000 "$S/a"
     write_config 1
-    holdfast -q backup
+    backup_of_less
     rm -r "$S/a/b"
     chmod g-s,go= "$S/a"
     (umask 077 && holdfast -q restore latest "$S/a/b/f" --to /)
@@ -152,7 +152,7 @@ traced() {
     mkdir -p "$S/home/docs" "$WORK/etc"
     echo x >"$S/home/docs/f"
     write_config 1
-    holdfast -q backup
+    backup_of_less
     rm -r "$S/home/docs"
     ln -s ../../etc "$S/home/docs"
     for how in never changed always; do
@@ -257,7 +257,7 @@ make_rich_tree() {
     seq 400000 >"$S/file"
     chmod 644 "$S/file"
     write_config 1
-    holdfast -q backup
+    backup_of_less
     holdfast -q restore latest --to "$WORK/out"
     sed -i 1s/1/2/ "$O/file"
     cp "$O/file" "$WORK/old"
@@ -277,7 +277,7 @@ make_rich_tree() {
     mount -o loop "$WORK/image" "$WORK/mounted"
     head -c 12000000 /dev/urandom >"$WORK/source/large"
     write_config 1
-    holdfast -q backup
+    backup_of_less
     holdfast -q restore latest --to "$WORK/mounted"
     printf X | dd of="$O/large" bs=1 seek=10 conv=notrunc status=none
     inode=$(stat -c %i "$O/large")
@@ -296,7 +296,7 @@ make_rich_tree() {
     truncate -s 14M "$S/large"
     echo end >>"$S/large"
     write_config 1
-    holdfast -q backup
+    backup_of_less
     holdfast -q restore latest --to "$WORK/mounted"
     # Other contents, data in the hole, and a longer end.
     printf X | dd of="$O/large" bs=1 seek=10 conv=notrunc status=none
@@ -410,7 +410,7 @@ make_rich_tree() {
     local O=$WORK/out$WORK/source pid
     echo x >"$WORK/source/file"
     write_config 1
-    holdfast -q backup
+    backup_of_less
     holdfast -q restore latest --to "$WORK/out"
     sh -c 'exit 0' &
     pid=$!

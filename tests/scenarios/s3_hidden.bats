@@ -134,7 +134,7 @@ policy() { # ROLE CREDENTIALS: of the next configuration
     holdfast -q init
     holdfast -q backup
     rm "$WORK/source/random"
-    holdfast -q backup
+    backup_of_less
     hide '^(packs|snapshots|config)'
     run holdfast verify
     [ "$status" -eq 5 ]

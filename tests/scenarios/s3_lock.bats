@@ -377,7 +377,7 @@ versions() {
     done <"$WORK/committed" | s3_batch >"$WORK/answers"
     all_are "$WORK/answers" $(($(wc -l <"$WORK/committed") * 3)) AccessDenied
     : >"$WORK/source/random"
-    holdfast -q backup
+    backup_of_less
     holdfast -q forget "$(holdfast --json snapshots | jq -r '.snapshots[0].id')"
     run --separate-stderr holdfast --json prune --force
     [ "$status" -eq 0 ]

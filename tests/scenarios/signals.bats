@@ -141,7 +141,7 @@ make_slow_command() {
     rm "$WORK/stalled"
     sleep 1.1
     head -c 1000000 /dev/urandom >"$WORK/source/random"
-    holdfast -q backup --class daily
+    backup_of_less --class daily
     start_stalled ".tmp-*-1" prune
     stop TERM
     rm "$WORK/stalled" "$WORK/stall"

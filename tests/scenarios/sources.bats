@@ -41,17 +41,6 @@ teardown() { drop_work; }
     holdfast backup
 }
 
-@test "a source that has become empty is warned of: something may not be mounted" {
-    make_small_tree
-    make_repo
-    holdfast -q backup
-    rm -r "$WORK/source"
-    mkdir "$WORK/source"
-    run holdfast backup
-    [ "$status" -eq 3 ]
-    [[ $output == *"warning: source $WORK/source: it is empty, and held 5 entries the last time"* ]]
-    holdfast backup # once is enough
-}
 
 @test "a tar stream becomes a tree" {
     make_small_tree

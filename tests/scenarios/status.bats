@@ -24,7 +24,7 @@ later() { ASAN_OPTIONS="${ASAN_OPTIONS:-}:verify_asan_link_order=0:detect_leaks=
 @test "a job that never ran is a warning, one that ran is well" {
     run holdfast status
     [ "$status" -eq 3 ]
-    [[ $output == *"job files has no snapshot yet"*"-> holdfast run files"* ]]
+    [[ $output == *"job files has no snapshot"*"-> holdfast run files"* ]]
     holdfast -q backup --class daily
     run holdfast status
     [ "$status" -eq 0 ]
@@ -295,7 +295,7 @@ of_level() { "${2:-holdfast}" --json status | jq "[.repositories[0].problems[] |
     [[ $output == *"FAILED    job dump failed: "*"put aside with: holdfast status --acknowledge"* ]]
     run holdfast status --acknowledge
     [ "$status" -eq 3 ]
-    [[ $output == "acknowledged: job dump failed: "*"no database"*"warning   job dump has no snapshot yet"* ]]
+    [[ $output == "acknowledged: job dump failed: "*"no database"*"warning   job dump has no snapshot"* ]]
     [[ $output != *FAILED* && $output != *"--acknowledge"* ]]
     [ "$(store_list 1 | grep -c ' events/') $(store_list 2 | grep -c ' events/')" = "1 1" ]
     grep -qx 'holdfast_job_health{repository="test",backup_job="dump"} 1' "$WORK/test.prom"

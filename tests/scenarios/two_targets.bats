@@ -90,7 +90,7 @@ teardown() { drop_work; }
     pruner -q forget "$(pruner --json snapshots | jq -r '.snapshots[0].id')"
     [ "$(pruner --json prune | jq .delayed_packs)" -gt 0 ]
     rm "$WORK/slow"
-    wait "$writer"
+    wait "$writer" || [ $? -eq 3 ] # it has much less than before
     # Not before all that it needs is there.
     local pack
     pack=$(store_list 1 | awk '$2 ~ /^packs/ && $1 > 2000000 { print $2; exit }')
@@ -182,7 +182,7 @@ teardown() { drop_work; }
     [ "$status" -eq 6 ]
     [[ $(store_list 1) == *"$pack"* ]]
     rm "$WORK/slow"
-    wait "$writer"
+    wait "$writer" || [ $? -eq 3 ] # it has much less than before
     holdfast -q backup
     "$HOLDFAST_BIN" -q verify --all --target "$(store_url 1)"
 }

@@ -1,4 +1,5 @@
 #include "base/memory.h"
+#include "policy/collapse.h"
 #include "policy/keep.h"
 #include "policy/removal.h"
 #include "policy/retention.h"
@@ -225,6 +226,100 @@ START_TEST(ten_years_of_daily_runs_leave_what_keep_says)
 }
 END_TEST
 
+/* Judges so many snapshots with these entries and bytes; true if the last has collapsed. */
+static bool last_collapsed(struct collapse_history *h, size_t count, uint64_t entries, uint64_t bytes)
+{
+    struct collapse_verdict v = {0};
+    for (size_t i = 0; i < count; i++)
+        v = collapse_judge(h, &(struct collapse_facts){.entries = entries, .bytes = bytes});
+    return v.collapsed;
+}
+
+START_TEST(a_snapshot_of_less_than_half_has_collapsed)
+{
+    struct collapse_history h = {0};
+    ck_assert(!last_collapsed(&h, 1, 0, 0)); /* the first */
+    ck_assert(!last_collapsed(&h, 1, 100, 1001));
+    ck_assert(!last_collapsed(&h, 1, 50, 501));
+    ck_assert(last_collapsed(&h, 1, 49, 1000));
+    ck_assert(last_collapsed(&h, 1, 100, 500));
+    /* However often, and however slowly it gets less still. */
+    ck_assert(last_collapsed(&h, 20, 49, 1000));
+    ck_assert(last_collapsed(&h, 20, 0, 0));
+    ck_assert(!last_collapsed(&h, 1, 60, 600));
+    /* The greatest of seven counts, one that is older does not. */
+    ck_assert(last_collapsed(&h, 1, 49, 600));
+    ck_assert(!last_collapsed(&h, 6, 60, 600));
+    ck_assert(!last_collapsed(&h, 1, 30, 300));
+    ck_assert(!last_collapsed(&h, 7, 30, 300));
+    ck_assert(!last_collapsed(&h, 1, UINT64_MAX, UINT64_MAX));
+    ck_assert(last_collapsed(&h, 1, UINT64_MAX / 2, UINT64_MAX));
+}
+END_TEST
+
+START_TEST(a_source_that_is_lost_is_a_collapse_however_small)
+{
+    struct collapse_history h = {0};
+    struct collapse_facts facts = {.entries = 1000, .bytes = 1000, .sources_lost = 1};
+    ck_assert(!collapse_judge(&h, &facts).collapsed); /* nothing to compare it with */
+    ck_assert(collapse_judge(&h, &facts).collapsed);
+    facts.sources_lost = 0;
+    ck_assert(!collapse_judge(&h, &facts).collapsed);
+}
+END_TEST
+
+START_TEST(what_is_acknowledged_is_what_the_next_are_compared_with)
+{
+    struct collapse_history h = {0};
+    struct collapse_facts facts = {.entries = 10, .bytes = 10};
+    ck_assert(!last_collapsed(&h, 9, 100, 100));
+    struct collapse_verdict v = collapse_judge(&h, &facts);
+    ck_assert(v.collapsed && !v.accepted && v.entries_before == 100 && v.bytes_before == 100);
+    facts.acknowledged = true;
+    v = collapse_judge(&h, &facts);
+    ck_assert(!v.collapsed && v.accepted);
+    ck_assert(!last_collapsed(&h, 1, 10, 10));
+    ck_assert(!last_collapsed(&h, 1, 5, 5));
+    ck_assert(last_collapsed(&h, 1, 4, 10));
+    /* One that is not less is acknowledged for something else: that changes nothing. */
+    facts = (struct collapse_facts){.entries = 8, .bytes = 8, .acknowledged = true};
+    ck_assert(!collapse_judge(&h, &facts).accepted);
+    ck_assert(last_collapsed(&h, 1, 4, 10));
+}
+END_TEST
+
+START_TEST(collapsed_snapshots_displace_no_good_one)
+{
+    /* Four good days, six of nothing, then good ones again. */
+    struct keep keep = {.daily = 3};
+    struct keep_snapshot list[16] = {0};
+    struct keep_decision decisions[16];
+    for (size_t i = 0; i < 10; i++)
+        list[i] = (struct keep_snapshot){.ended = NOW - (int64_t)(20 - i) * DAY,
+                                         .classes = KEEP_CLASS_BIT(KEEP_DAILY),
+                                         .collapsed = i >= 4};
+    keep_decide(&keep, NOW, list, 10, decisions);
+    for (size_t i = 0; i < 10; i++)
+        ck_assert_msg(decisions[i].keep == (i != 0 && !(i >= 4 && i < 7)), "%zu", i);
+    char text[KEEP_TEXT_SIZE];
+    ck_assert_str_eq(keep_reason_text(&keep, &decisions[9], text), "daily 1 of 3, collapsed");
+    ck_assert_str_eq(keep_reason_text(&keep, &decisions[3], text), "daily 1 of 3");
+    for (size_t i = 10; i < 13; i++)
+        list[i] = (struct keep_snapshot){.ended = NOW - (int64_t)(20 - i) * DAY,
+                                         .classes = KEEP_CLASS_BIT(KEEP_DAILY)};
+    keep_decide(&keep, NOW, list, 13, decisions);
+    for (size_t i = 0; i < 13; i++)
+        ck_assert_msg(decisions[i].keep == (i >= 10), "%zu", i);
+    /* The newest good one stays for ever, and so does what was accepted. */
+    keep.daily = 1;
+    list[9].collapsed = false;
+    list[9].accepted = true;
+    keep_decide(&keep, NOW, list, 13, decisions);
+    ck_assert(decisions[12].keep && decisions[9].keep && !decisions[11].keep && !decisions[8].keep);
+    ck_assert_int_eq(decisions[9].reason, KEEP_REASON_ACCEPTED);
+}
+END_TEST
+
 static const char *reason_of(const struct keep *keep, struct keep_snapshot s, struct keep_snapshot other)
 {
     static char text[KEEP_TEXT_SIZE];
@@ -382,6 +477,10 @@ int main(void)
     tcase_add_test(tests, what_is_left_after_expiry_stays);
     tcase_add_test(tests, ten_years_of_daily_runs_leave_what_keep_says);
     tcase_add_test(tests, reasons_say_why);
+    tcase_add_test(tests, a_snapshot_of_less_than_half_has_collapsed);
+    tcase_add_test(tests, a_source_that_is_lost_is_a_collapse_however_small);
+    tcase_add_test(tests, what_is_acknowledged_is_what_the_next_are_compared_with);
+    tcase_add_test(tests, collapsed_snapshots_displace_no_good_one);
     tcase_add_test(tests, extreme_times_do_not_overflow);
     tcase_add_test(tests, clocks_that_cannot_be_trusted);
     tcase_add_test(tests, clocks_that_jumped_ahead);
