@@ -392,3 +392,31 @@ with socket.create_server(("127.0.0.1", 0)) as server:
     [ "$status" -eq 6 ]
     [[ $output == *"BEHIND    target silent cannot be used: "* && $output == *"files  ok"* ]]
 }
+
+@test "a backup by hand that failed is told of until one succeeds or somebody has seen it" {
+    holdfast -q run
+    mv "$WORK/source" "$WORK/away"
+    run holdfast backup
+    [ "$status" -eq 1 ]
+    run holdfast status
+    [ "$status" -eq 1 ]
+    [[ $(tr -s ' \n' ' ' <<<"$output") == *"job files failed: nothing could be read"* ]]
+    [[ $output == *"last run"*": done"* ]] # that was another
+    mv "$WORK/away" "$WORK/source"
+    holdfast -q backup --class daily
+    run holdfast status
+    [ "$status" -eq 0 ]
+    mv "$WORK/source" "$WORK/away"
+    holdfast -q backup || true
+    run holdfast status --acknowledge
+    [ "$status" -eq 0 ]
+    [[ $output == *"acknowledged: job files failed"* ]]
+}
+
+@test "a job whose snapshots were all forgotten is not well" {
+    holdfast -q run
+    holdfast -q forget "$(holdfast --json snapshots | jq -r '.snapshots[0].id')"
+    run holdfast status
+    [ "$status" -eq 3 ]
+    [[ $output == *"job files has no snapshot"* ]]
+}
