@@ -150,6 +150,7 @@ static int prune(const struct options *options, struct session *s)
     struct prune_parameters p = {.jobs = jobs,
                                  .job_count = config->job_count,
                                  .only_job = options->operand_count ? options->operands[0] : NULL,
+                                 .state_folder = config->repository.state_dir,
                                  .clock_tolerance = config->repository.clock_tolerance,
                                  .max_removal = (unsigned)config->prune.max_removal,
                                  .dry_run = options->dry_run,

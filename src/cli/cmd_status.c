@@ -8,6 +8,7 @@
 #include "cli/status.h"
 #include "cli/targets.h"
 #include "cli/wire.h"
+#include "ops/brake_note.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -70,6 +71,8 @@ static int acknowledge(const struct options *options, struct facts *f, struct er
         code = overview_of(f->config, &f->schedules, r, f->now, 0, NULL, NULL, &f->before, err);
     if (code == 0 && (past->runs.count || past->snapshots.count || past->check_count))
         code = acknowledge_write(r, past, err);
+    if (code == 0 && f->before.overview.past_brakes)
+        code = brake_notes_see(f->config->repository.state_dir, err);
     if (code == 0)
         code = overview_of(f->config, &f->schedules, r, f->now, 0, NULL, NULL, &f->of, err);
     if (code == 0)

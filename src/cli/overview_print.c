@@ -223,7 +223,7 @@ void overview_print(const struct overview *o, const char *repository, bool quiet
         print_problem(o, &o->problems[i]);
     if (quiet)
         return;
-    if (o->past.runs.count || o->past.snapshots.count || o->past.check_count)
+    if (o->past.runs.count || o->past.snapshots.count || o->past.check_count || o->past_brakes)
         puts("\nWhat is past, and known, is put aside with: holdfast status --acknowledge");
     print_jobs(o, all);
     print_targets(o);

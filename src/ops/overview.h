@@ -77,6 +77,7 @@ struct overview {
     struct overview_problem *problems; /* worst first */
     size_t problem_count;
     struct acknowledgement past; /* what the problems that are past rest on */
+    bool past_brakes;            /* and notes of brakes, see ops/brake_note.h */
     struct verdict_check verify; /* the last; .time 0: none */
     uint64_t verify_objects, verify_bytes;
     int64_t verify_overdue_at;          /* see verdict_verify_overdue_at() */

@@ -1,6 +1,7 @@
 /* From facts to what is wrong and what to do about it. */
 #include "base/memory.h"
 #include "base/text.h"
+#include "ops/brake_note.h"
 #include "ops/overview_internal.h"
 #include "policy/removal.h"
 
@@ -399,6 +400,28 @@ static void look_at_damage(struct overview_make *m)
             "see that the targets answer: holdfast check-config --online");
 }
 
+/* What a prune of this host held back. */
+static void look_at_brakes(struct overview_make *m)
+{
+    const struct snapshot_list *list = m->parameters->snapshots;
+    struct brake_notes *brakes = brake_notes_load(m->parameters->state_folder);
+    for (size_t i = 0; i < list->count; i++) {
+        const struct manifest *s = &list->list[i].manifest;
+        const struct id name = brake_note_job(&s->host, s->job);
+        const struct brake_note *brake = m->collapsed[i].newest ? brake_notes_find(brakes, &name) : NULL;
+        if (!brake || brake->seen)
+            continue;
+        bool ours = overview_is_ours(m, s);
+        add(m, OVERVIEW_WARNING, brake->since,
+            text(m, "job %s%s%s: too many snapshots have expired at once, and stay until somebody looked",
+                 s->job, ours ? "" : " of host ", ours ? "" : s->host_name),
+            "holdfast prune --dry-run lists them; if it is right that they go: holdfast status --acknowledge")
+            ->past = true;
+        m->overview->past_brakes = true;
+    }
+    free(brakes);
+}
+
 /* As prune judges it, which removes nothing meanwhile. */
 static void look_at_clocks(struct overview_make *m)
 {
@@ -455,5 +478,6 @@ void overview_find_problems(struct overview_make *m)
             "the next holdfast run that reaches a target stores them");
     for (size_t i = 0; i < o->orphan_count; i++)
         look_at_orphan(m, &o->orphans[i]);
+    look_at_brakes(m);
     look_at_clocks(m);
 }

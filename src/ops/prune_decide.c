@@ -2,6 +2,7 @@
 #include "base/log.h"
 #include "base/memory.h"
 #include "base/text.h"
+#include "ops/brake_note.h"
 #include "ops/collapsed.h"
 #include "ops/prune_internal.h"
 #include "repo/runs.h"
@@ -18,6 +19,7 @@ struct rotation {
     const struct prune_parameters *p;
     struct prune_result *result;
     struct run_list runs;
+    struct brake_notes *brakes;
     struct collapsed *collapsed; /* one for each snapshot of the list */
     int64_t now;
     struct removal_clock clock;
@@ -171,9 +173,10 @@ static void tell_of_hold(struct rotation *rotation, enum removal_hold hold, cons
         log_hint("they expire after the next snapshot of the job; where there will be none: holdfast forget");
     } else if (hold == REMOVAL_TOO_MUCH) {
         tell(rotation,
-             "%zu of the %zu snapshots of job \"%s\" of host %s have expired, more than %u %% at once: they "
+             "%zu of the %zu snapshots of job \"%s\" of host %s have expired, %s than %u %% at once: they "
              "stay",
-             facts->expired, facts->count, name, job->host_name, facts->max_removal);
+             facts->expired, facts->count, name, job->host_name, facts->held ? "and were more" : "more",
+             facts->max_removal);
         log_hint("holdfast prune --dry-run shows them; if that is right: holdfast prune %s --force", name);
     } else {
         tell_of_clock(rotation, hold, job);
@@ -198,6 +201,16 @@ static const char *hold_text(enum removal_hold hold)
 }
 
 /* ---- the decision ---- */
+
+/* What held stays so until it is forced, seen, or nothing has expired any more. */
+static void note_brake(struct rotation *rotation, const struct id *job, enum removal_hold hold)
+{
+    if (hold == REMOVAL_TOO_MUCH && !brake_notes_find(rotation->brakes, job))
+        brake_notes_set(rotation->brakes, job,
+                        &(struct brake_note){*job, rotation->p->max_removal, false, rotation->now});
+    else if (hold == REMOVAL_FREE)
+        brake_notes_set(rotation->brakes, job, NULL);
+}
 
 /* Decides on all snapshots of the job that list->list[newest] is the newest of. */
 static void decide_job(struct rotation *rotation, size_t newest)
@@ -232,10 +245,16 @@ static void decide_job(struct rotation *rotation, size_t newest)
     for (size_t i = 0; i < facts.count; i++)
         facts.expired += chosen && !decisions[i].keep;
     enum removal_hold hold = REMOVAL_FREE;
+    const struct id name = brake_note_job(&job->host, job->job);
+    const struct brake_note *brake = brake_notes_find(rotation->brakes, &name);
+    facts.held = brake && !brake->seen && p->max_removal <= brake->max_removal;
+    facts.force |= brake && brake->seen;
     if (facts.expired) {
         facts.failed = last_run_failed(rotation, job);
         hold = removal_decide(clock_of_host(rotation, &job->host), &facts);
     }
+    if (chosen)
+        note_brake(rotation, &name, hold);
     if (hold)
         tell_of_hold(rotation, hold, job, &facts);
     for (size_t i = 0; i < facts.count; i++) {
@@ -266,6 +285,7 @@ int prune_decide(struct repository *r, const struct snapshot_list *list, const s
     rotation.collapsed = collapsed_judge(list, acknowledged);
     result->count = list->count;
     result->decisions = memory_alloc_array(list->count, sizeof *result->decisions);
+    rotation.brakes = brake_notes_load(p->state_folder);
     read_clock(&rotation);
     for (size_t i = list->count; i-- > 0 && code == 0;) {
         result->decisions[i].snapshot = &list->list[i];
@@ -275,6 +295,9 @@ int prune_decide(struct repository *r, const struct snapshot_list *list, const s
         if (newest)
             decide_job(&rotation, i);
     }
+    if (code == 0 && !p->dry_run)
+        code = brake_notes_save(p->state_folder, rotation.brakes, err);
+    free(rotation.brakes);
     free(rotation.collapsed);
     acknowledged_free(acknowledged);
     runs_free(&rotation.runs);

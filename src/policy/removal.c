@@ -52,7 +52,7 @@ enum removal_hold removal_decide(enum removal_hold clock, const struct removal_j
         return clock;
     if (job->failed)
         return REMOVAL_FAILED_RUN;
-    if (!job->force && (double)job->expired * 100 > (double)job->count * job->max_removal)
+    if (!job->force && (job->held || (double)job->expired * 100 > (double)job->count * job->max_removal))
         return REMOVAL_TOO_MUCH;
     return REMOVAL_FREE;
 }

@@ -37,6 +37,7 @@ struct removal_job {
     bool failed;           /* its last run made no snapshot */
     size_t count, expired; /* its snapshots, and how many of them keep.h lets expire */
     unsigned max_removal;  /* per cent */
+    bool held;             /* it was too much before, and nobody looked since */
     bool force;            /* however much it is */
 };
 

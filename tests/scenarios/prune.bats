@@ -56,9 +56,33 @@ objects() { store_list 1 | grep -v ' leases/'; }
     echo 'prune = { max_removal = 60; };' >>"$WORK/holdfast.conf"
     [ "$(holdfast --json prune --dry-run | jq .expired)" -eq 3 ]
     sed -i '$d' "$WORK/holdfast.conf"
+    # More snapshots make it a smaller part, and change nothing: nobody has looked.
+    for i in 1 2 3 4; do holdfast -q backup --class weekly; done
+    run holdfast prune
+    [ "$status" -eq 3 ]
+    [[ $output == *'3 of the 9 snapshots of job "files"'*"and were more than 50 % at once: they stay"* ]]
     holdfast -q prune --force
-    [ "$(holdfast --json snapshots | jq '.snapshots | length')" -eq 2 ]
+    [ "$(holdfast --json snapshots | jq '.snapshots | length')" -eq 6 ]
     restore_and_compare latest
+}
+
+@test "what was too much at once goes when somebody has seen it" {
+    make_repo 1 "source = { type = \"files\"; paths = [ \"$WORK/source\" ]; }; keep = { daily = 5; };"
+    for i in 1 2 3 4 5; do holdfast -q backup --class daily; done
+    sed -i 's/daily = 5/daily = 2/' "$WORK/holdfast.conf"
+    holdfast -q prune || [ $? -eq 3 ]
+    run holdfast status
+    [ "$status" -eq 3 ]
+    [[ $(tr -s ' \n' ' ' <<<"$output") == *"job files: too many snapshots have expired at once, and stay until somebody looked"* ]]
+    run holdfast status --acknowledge
+    [ "$status" -eq 0 ]
+    [[ $output == "acknowledged: job files: too many snapshots"* ]]
+    holdfast -q prune
+    [ "$(holdfast --json snapshots | jq '.snapshots | length')" -eq 2 ]
+    # That was for once.
+    for i in 1 2 3 4; do holdfast -q backup --class daily; done
+    run holdfast prune
+    [ "$status" -eq 3 ]
 }
 
 @test "nothing of a job goes after its failed run, until there is a snapshot of it again" {

@@ -435,6 +435,10 @@ START_TEST(what_holds_removal_back)
     ck_assert_int_eq(removal_decide(REMOVAL_FREE, &job), REMOVAL_TOO_MUCH);
     job.max_removal = 67;
     ck_assert_int_eq(removal_decide(REMOVAL_FREE, &job), REMOVAL_FREE);
+    job.held = true;
+    ck_assert_int_eq(removal_decide(REMOVAL_FREE, &job), REMOVAL_TOO_MUCH);
+    job.force = true;
+    ck_assert_int_eq(removal_decide(REMOVAL_FREE, &job), REMOVAL_FREE);
 }
 END_TEST
 
