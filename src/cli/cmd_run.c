@@ -147,6 +147,7 @@ static void fill_parameters(struct start *s)
                                             .request_count = count,
                                             .prune = {.jobs = s->prune_jobs,
                                                       .job_count = c->job_count,
+                                                      .state_folder = c->repository.state_dir,
                                                       .clock_tolerance = c->repository.clock_tolerance,
                                                       .max_removal = (unsigned)c->prune.max_removal},
                                             .verify = {.sample = (double)c->verify.sample,

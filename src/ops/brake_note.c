@@ -27,6 +27,8 @@ struct brake_notes *brake_notes_load(const char *state_folder)
 {
     struct brake_notes *notes = memory_new(struct brake_notes);
     struct buffer text = {0};
+    if (!state_folder)
+        return notes;
     char *path = file_join(state_folder, FILE_NAME);
     const char *line =
         file_read(path, BRAKE_NOTES_MAX * LINE_MAX_SIZE, &text, NULL) == 0 ? buffer_string(&text) : "";
@@ -74,6 +76,8 @@ int brake_notes_save(const char *state_folder, const struct brake_notes *notes, 
 {
     struct buffer text = {0};
     char hex[ID_HEX_SIZE];
+    if (!state_folder)
+        return 0;
     for (size_t i = 0; i < notes->count; i++) {
         const struct brake_note *n = &notes->list[i];
         id_to_hex(&n->job, hex);

@@ -28,7 +28,8 @@ struct brake_notes {
 
 /* Names a job of a host. */
 struct id brake_note_job(const struct id16 *host, const char *job);
-/* Empty where there is no file, or none that can be read. The caller frees it. */
+/* Empty where there is no file, or none that can be read; state_folder may be NULL, here and below. The
+ * caller frees it. */
 struct brake_notes *brake_notes_load(const char *state_folder);
 /* The note of a job, or NULL. */
 struct brake_note *brake_notes_find(struct brake_notes *notes, const struct id *job);

@@ -20,7 +20,7 @@ struct prune_parameters {
         *jobs; /* as configured on this host; other hosts' jobs go by the keep of their newest manifest */
     size_t job_count;
     const char *only_job;           /* NULL: all */
-    const char *state_folder;       /* where what was too much is noted */
+    const char *state_folder;       /* where what was too much is noted; NULL: nowhere */
     int64_t clock_tolerance;        /* seconds, see keep_is_doubtful() and removal_check_clock() */
     unsigned max_removal;           /* per cent of the snapshots of a job that may expire at once */
     const char *const *failed_jobs; /* of this host, in a run that is not recorded yet */

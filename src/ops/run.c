@@ -222,7 +222,6 @@ void run_fail_jobs(struct run_record *record, const struct error *why, const vol
 static int prune(struct run *run, struct snapshot_list *list, struct run_prune *prune, struct error *err)
 {
     struct prune_parameters parameters = run->p->prune;
-    parameters.state_folder = run->p->state_folder;
     struct prune_result result = {0};
     parameters.failed_jobs = run->failed;
     parameters.failed_count = run->failed_count;

@@ -361,7 +361,7 @@ foreign_object() {
     ends 5 "is missing" holdfast verify
     ends 5 "nothing is removed" holdfast prune --force
     restore_and_compare latest
-    holdfast -q backup
+    backup_of_less
     restore_and_compare latest
     ends 0 "forgot" holdfast forget "$old"
     ends 0 "" holdfast prune

@@ -545,7 +545,7 @@ backup_while() {
 warned() {
     [ "$status" -eq 3 ]
     [[ $output == *"warning: $S/d/$1: $2"* ]]
-    [ "$(grep -c '^warning: ' <<<"$output")" -eq 1 ]
+    [ "$(grep '^warning: ' <<<"$output" | grep -vc 'has collapsed')" -eq 1 ] # what is lacking may be most of it
 }
 
 # The entry d/$1 is named by a warning that begins with $2, and the snapshot is made, with everything else in it.
@@ -620,7 +620,7 @@ make_others() {
         for replace in "mkfifo '$f'" "ln -s /etc/passwd '$f'" "mkdir '$f'" "cp /etc/passwd '$f'"; do
             fresh
             backup_while openat file 0 "mv '$f' '$WORK/moved'; $replace"
-            [ "$status" -eq 0 ]
+            ! grep '^warning: ' <<<"$output" | grep -v 'has collapsed' || false
             rm -rf "$WORK/out"
             holdfast -q restore latest --to "$WORK/out"
             compare --no-root "$S/d" "$WORK/out$S/d"
@@ -631,6 +631,7 @@ make_others() {
     cp "$WORK/original" "$f"
     backup_while pread file 0 "printf X | dd of='$f' bs=1 conv=notrunc status=none"
     [ "$status" -eq 3 ]
+    holdfast -q status --acknowledge # that it is less than the 70 MB before
     round_trip
 }
 

@@ -297,7 +297,7 @@ P
     for versions in 0 1; do
         holdfast -q backup
         rm "$WORK/source/data"
-        holdfast -q backup
+        backup_of_less
         for i in $(holdfast snapshots --json | jq -r '.snapshots[:-1][].id'); do holdfast -q forget "$i"; done
         objects >"$WORK/before"
         asks prune

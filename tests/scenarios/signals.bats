@@ -140,8 +140,8 @@ make_slow_command() {
     stop TERM
     rm "$WORK/stalled"
     sleep 1.1
-    head -c 1000000 /dev/urandom >"$WORK/source/random"
-    backup_of_less --class daily
+    head -c 2000000 /dev/urandom >"$WORK/source/random"
+    holdfast -q backup --class daily
     start_stalled ".tmp-*-1" prune
     stop TERM
     rm "$WORK/stalled" "$WORK/stall"

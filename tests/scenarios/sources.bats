@@ -128,7 +128,7 @@ teardown() { drop_work; }
     # Also where a name is left out: the last, with the contents, or the first.
     for only in 1 3; do
         write_config 1 "source = { type = \"tar\"; archive = \"$WORK/newc\"; exclude = [ \"*\", \"!$only\" ]; };"
-        holdfast -q backup
+        backup_of_less
         holdfast cat latest "$only" | cmp - "$WORK/in/1"
     done
     write_config 1 "source = { type = \"tar\"; archive = \"$WORK/newc\"; exclude = [ \"1\" ]; };"

@@ -395,6 +395,7 @@ with socket.create_server(("127.0.0.1", 0)) as server:
 
 @test "a backup by hand that failed is told of until one succeeds or somebody has seen it" {
     holdfast -q run
+    sleep 1.1
     mv "$WORK/source" "$WORK/away"
     run holdfast backup
     [ "$status" -eq 1 ]
@@ -406,6 +407,7 @@ with socket.create_server(("127.0.0.1", 0)) as server:
     holdfast -q backup --class daily
     run holdfast status
     [ "$status" -eq 0 ]
+    sleep 1.1
     mv "$WORK/source" "$WORK/away"
     holdfast -q backup || true
     run holdfast status --acknowledge

@@ -183,7 +183,7 @@ teardown() { drop_work; }
     [[ $(store_list 1) == *"$pack"* ]]
     rm "$WORK/slow"
     wait "$writer" || [ $? -eq 3 ] # it has much less than before
-    holdfast -q backup
+    backup_of_less
     "$HOLDFAST_BIN" -q verify --all --target "$(store_url 1)"
 }
 
