@@ -39,7 +39,6 @@ struct backup_result {
     struct statistics statistics;
     char *warnings[BACKUP_WARNINGS_MAX]; /* the first ones; statistics.warnings counts all */
     size_t warning_count;
-    bool collapsed;         /* it holds far less than those before it, see policy/collapse.h */
     size_t mounts_left_out; /* what is mounted below a source and was not entered */
     size_t targets_behind;  /* configured targets that did not commit this snapshot */
     double seconds;

@@ -51,7 +51,6 @@ void backup_judge(struct backup *b)
             judge_sources(b, good);
         struct collapse_facts facts = collapsed_facts(&b->result->statistics, false);
         struct collapse_verdict verdict = collapse_judge(&history, &facts);
-        b->result->collapsed = verdict.collapsed;
         if (verdict.collapsed) {
             backup_warn(b, "job %s: this snapshot has collapsed: %s", b->parameters->job,
                         collapsed_text(&b->result->statistics, &verdict, text));
